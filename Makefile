@@ -1,0 +1,52 @@
+# What people and CI run. Everything works from a fresh clone: each target sets up what it needs.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check up down requirements clean
+.SILENT:
+
+# The virtual environment's commands and the Pulumi CLI, linked there by set-up.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+TYPED := $(wildcard orchestrator fibservice bootstrap fibfactory_cli localcloud tools template_stack.py fibfactory.py)
+LINES := $(wildcard *.py) $(wildcard orchestrator fibservice bootstrap fibfactory_cli localcloud tools tests bench)
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--custom-compile-command "make requirements"
+
+help: ## this list
+	awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## find or make the virtual environment and the Pulumi CLI
+	tools/setup.sh
+
+demo: setup ## the whole story on this machine: local cloud, platform, environments made, used, destroyed, swept
+	python -m tools.demo
+
+test: check ## every check and every test
+	python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+check: setup ## formatter, linter, types, import rules
+	ruff format --check --quiet $(LINES) || { echo "format: run ruff format on these"; ruff format --check $(LINES); exit 1; }
+	echo "format: ok"
+	ruff check --quiet $(LINES)
+	echo "lint: ok"
+	mypy --no-error-summary $(TYPED)
+	echo "types: ok"
+	report=$$(python -m tools.import_rules 2>&1) || { echo "$$report"; exit 1; }
+	echo "imports: ok"
+
+up: setup ## the local cloud with the platform on it, left running
+	python -m tools.up
+
+down: setup ## stop what `make up` started
+	python -m tools.down
+
+requirements: setup ## pin the requirements again (ARGS=--upgrade for newer versions)
+	cd requirements && $(COMPILE) $(ARGS) dev.in --output-file dev.txt
+	cd requirements && for part in orchestrator fibservice; do \
+		$(COMPILE) $(ARGS) --constraints dev.txt $$part.in --output-file $$part.txt || exit 1; done
+	echo "requirements: pinned; run make setup for an environment with them"
+
+clean: ## remove caches and the link to the virtual environment (its cache in ~/.cache/fibfactory stays)
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+	rm -f .venv
+	echo "clean"

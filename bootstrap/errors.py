@@ -1,0 +1,126 @@
+"""What can go wrong, as one sentence that says what happened and one that says what to do.
+
+The tree:
+
+    BootstrapError
+    ├── SettingsError      what the operator asked for can't be; nothing was touched
+    ├── AccountError       AWS refused or could not be reached
+    ├── FoundationsError   the state bucket or the key is not what it must be
+    ├── EngineError        Pulumi could not do it; what it had done stays and is recorded
+    │   ├── StackLocked
+    │   └── NoPlatform
+    └── Interrupted        stopped by Ctrl-C or a signal, in order
+
+Vendors' exceptions become these at the edge (`explained`, `stack.py`) and nowhere else; `__main__` alone prints them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore import exceptions as aws
+
+_REFUSED = re.compile(r"not authorized to perform: (?P<action>[a-z0-9-]+:\w+)(?: on resource: (?P<resource>\S+))?")
+_REFUSAL_CODES = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"}
+_CREDENTIAL_CODES = {
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidClientTokenId",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+}
+
+
+class BootstrapError(Exception):
+    """One sentence of what happened and one of what to do about it."""
+
+    def __init__(self, message: str, advice: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.advice = advice
+
+
+class SettingsError(BootstrapError):
+    """A setting is missing or can't be as given."""
+
+
+class AccountError(BootstrapError):
+    """AWS refused, or there was no way to ask it."""
+
+
+class FoundationsError(BootstrapError):
+    """The state bucket or the key exists and can't be used as it is."""
+
+
+class EngineError(BootstrapError):
+    """A Pulumi operation ended without doing all it was asked for."""
+
+
+class StackLocked(EngineError):
+    """Another run holds the platform's stack, or died while it did."""
+
+
+class NoPlatform(EngineError):
+    """There is no platform of this name in this account and region."""
+
+
+class Interrupted(BootstrapError):
+    """The operator stopped it."""
+
+
+def refusal(text: str) -> str | None:
+    """The action (and resource) that AWS's `not authorized to perform` names; None when the text says no such thing."""
+    found = _REFUSED.search(text)
+    if found is None:
+        return None
+    resource = (found["resource"] or "").strip('".,')
+    return f"{found['action']} on {resource}" if resource else found["action"]
+
+
+@contextmanager
+def explained(doing: str) -> Iterator[None]:
+    """Turn what boto3 raises while `doing` (a phrase: "look at the state bucket") into an AccountError."""
+    try:
+        yield
+    except (
+        aws.NoCredentialsError,
+        aws.PartialCredentialsError,
+        aws.CredentialRetrievalError,
+        aws.TokenRetrievalError,
+    ) as error:
+        raise AccountError(f"There are no usable AWS credentials: {error}.", _SIGN_IN) from error
+    except aws.ProfileNotFound as error:
+        raise AccountError(
+            f"{error}.", "Set AWS_PROFILE to a profile of your AWS configuration, or unset it."
+        ) from error
+    except aws.NoRegionError as error:
+        raise AccountError("No region is chosen.", "Give --region, or set AWS_REGION.") from error
+    except (aws.EndpointConnectionError, aws.ConnectTimeoutError, aws.ReadTimeoutError, aws.SSLError) as error:
+        raise AccountError(
+            f"AWS can't be reached to {doing}: {error}", "Check the region's name and the network, then run it again."
+        ) from error
+    except aws.ClientError as error:
+        raise _from_aws(error, doing) from error
+
+
+def _from_aws(error: aws.ClientError, doing: str) -> AccountError:
+    code, message = error.response["Error"].get("Code", "?"), error.response["Error"].get("Message", str(error))
+    if code in _CREDENTIAL_CODES:
+        return AccountError(f"AWS does not accept these credentials ({code}).", _SIGN_IN)
+    if code in _REFUSAL_CODES:
+        action = refusal(message) or error.operation_name
+        return AccountError(
+            f"AWS refused to {doing}: {code} for {action}.",
+            "Give your user or role that permission, then run it again.",
+        )
+    return AccountError(
+        f"AWS could not {doing}: {code}: {message}", "Run it again once that is mended; what exists already is kept."
+    )
+
+
+_SIGN_IN = (
+    "Sign in (for example `aws sso login`), or set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; "
+    "then run it again."
+)

@@ -1,0 +1,40 @@
+"""The table of environments: one record each, their events, and the sweeps' reports.
+
+The rule: it is paid per request, so that it costs nothing while idle; each index answers one question without reading
+all that exists.
+"""
+
+from __future__ import annotations
+
+import pulumi
+import pulumi_aws as aws
+
+from bootstrap.names import Names
+
+_TEXT_KEYS = ("pk", "sk", "owner", "status_created", "status", "created_at", "due_shard", "due_at")
+
+
+def table(names: Names, protected: bool, opts: pulumi.ResourceOptions) -> aws.dynamodb.Table:
+    """The table; `protected` has DynamoDB refuse to delete it, by whomever, until that is lifted."""
+    return aws.dynamodb.Table(
+        "environments",
+        name=names.table,
+        billing_mode="PAY_PER_REQUEST",
+        hash_key="pk",
+        range_key="sk",
+        attributes=[aws.dynamodb.TableAttributeArgs(name=name, type="S") for name in _TEXT_KEYS],
+        global_secondary_indexes=[
+            _index("by_owner", "owner", "status_created", "ALL"),
+            _index("by_status", "status", "created_at", "ALL"),
+            # Sparse (only what is due some day has the keys), and sharded so that one busy minute is not one hot partition.
+            _index("by_due", "due_shard", "due_at", "KEYS_ONLY"),
+        ],
+        deletion_protection_enabled=protected,
+        opts=opts,
+    )
+
+
+def _index(name: str, hash_key: str, range_key: str, projection: str) -> aws.dynamodb.TableGlobalSecondaryIndexArgs:
+    return aws.dynamodb.TableGlobalSecondaryIndexArgs(
+        name=name, hash_key=hash_key, range_key=range_key, projection_type=projection
+    )

@@ -1,0 +1,47 @@
+"""`python -m fibservice`: the application on waitress, a production WSGI server.
+
+The rule kept: it ends cleanly on SIGTERM and SIGINT (exit 0), and says in one sentence why it can't start (exit 2).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+
+from waitress.server import create_server
+
+from fibservice.app import create_app
+from fibservice.settings import InvalidSetting, read_settings
+
+
+def main() -> int:
+    """Serve until a signal; the exit code. Prints the address once it listens."""
+    try:
+        settings = read_settings(os.environ)
+        server = create_server(create_app(), host=settings.host, port=settings.port, threads=8, ident=None)
+    except InvalidSetting as error:
+        return _refuse(str(error))
+    except OSError as error:
+        return _refuse(f"Can't listen on {settings.host} port {settings.port}: {error.strerror}; set HOST or PORT.")
+    signal.signal(signal.SIGTERM, _stop)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    print(f"fibservice listens on http://{host}:{server.effective_port}", flush=True)
+    server.run()
+    server.close()
+    return 0
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> None:
+    # waitress ends its loop on SystemExit and lets the requests in hand finish.
+    raise SystemExit(0)
+
+
+def _refuse(sentence: str) -> int:
+    print(f"fibservice: {sentence}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""`python -m localcloud run|stop`: a local cloud in the foreground, and the end of one that runs elsewhere.
+
+Rule: `run` and its folder live and die together, so `stop` needs nothing but the folder.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from localcloud import owner, running
+from localcloud.cloud import LocalCloud
+from localcloud.errors import CloudError
+from localcloud.settings import CloudSettings, Ports
+
+_CHECK_SECONDS = 0.5
+
+_folder = click.option(
+    "--folder",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The cloud's own folder; it goes when the cloud stops.",
+)
+
+
+@click.group()
+def main() -> None:
+    """AWS on one machine, on loopback only."""
+
+
+@main.command()
+@_folder
+@click.option(
+    "--base-port", type=click.IntRange(1024, 65533), help="First of three ports in a row; without it, free ports."
+)
+def run(folder: Path, base_port: int | None) -> None:
+    """Run a local cloud until Ctrl-C or `stop`.
+
+    Prints one line of JSON when it is ready; addresses and keys are in FOLDER/cloud.json.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    try:
+        owner.forget_dead(folder)
+        local_cloud = LocalCloud(CloudSettings(folder=folder, ports=Ports.from_base(base_port) if base_port else None))
+        with local_cloud as cloud:
+            click.echo(
+                json.dumps(
+                    {"ready": True, "endpoint_url": cloud.endpoint_url, "file": str(cloud.folder / running.FILE)}
+                )
+            )
+            while True:
+                time.sleep(_CHECK_SECONDS)
+                local_cloud.check()
+    except KeyboardInterrupt:
+        click.echo("Stopped.", err=True)
+    except CloudError as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)
+
+
+@main.command()
+@_folder
+def stop(folder: Path) -> None:
+    """Stop the local cloud that was given this folder; says so when none runs."""
+    try:
+        cloud = owner.find(folder)
+        if cloud is None:
+            click.echo("No local cloud is running.")
+            return
+        owner.stop(cloud)
+    except CloudError as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)
+    click.echo("The local cloud is stopped.")
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m localcloud")

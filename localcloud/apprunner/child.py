@@ -1,0 +1,74 @@
+"""A child process with a group of its own: started, watched, ended, and collected.
+
+Rules: its whole group ends with it, however it ends; it never stays a zombie; it dies with this process
+(`last_breath`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from localcloud.apprunner import last_breath
+
+
+class Child:
+    """A running child. To be made on a thread that lives as long as the child may (see `last_breath`)."""
+
+    def __init__(self, command: Sequence[str], *, folder: Path, environment: Mapping[str, str], log: Path) -> None:
+        wrapper = [sys.executable, "-I", "-S", last_breath.__file__, str(os.getpid())]
+        with log.open("ab") as out:
+            self._process = subprocess.Popen(
+                [*wrapper, *command],
+                cwd=folder,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.ended = threading.Event()
+        self._lock = threading.Lock()
+        threading.Thread(target=self._collect, name=f"child {self.pid}", daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        """The child's process id, which is its group's too."""
+        return self._process.pid
+
+    @property
+    def status(self) -> int | None:
+        """None while it runs; then its exit status, negative for a signal."""
+        return self._process.returncode if self.ended.is_set() else None
+
+    def stop(self, grace: float) -> None:
+        """End it and its group: SIGTERM, after `grace` seconds SIGKILL. Returns when it is gone and collected."""
+        self._signal(signal.SIGTERM)
+        if not self.ended.wait(grace):
+            self._signal(signal.SIGKILL)
+            self.ended.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        with self._lock:
+            # Once it is collected its number may be another process's.
+            if self._process.returncode is None:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self.pid, number)
+
+    def _collect(self) -> None:
+        # Wait without collecting: until then the number stays the child's, and what is left of its group can be told to go.
+        # macOS has this since Python 3.13 only; without it a child that ends by itself may leave some of its group.
+        if hasattr(os, "waitid"):
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+            self._signal(signal.SIGKILL)
+            with self._lock:
+                self._process.wait()
+        else:
+            self._process.wait()
+        self.ended.set()

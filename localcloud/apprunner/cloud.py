@@ -1,0 +1,58 @@
+"""The parts that every operation of the emulator works with, put together.
+
+Rule: operations get this and the caller, and nothing else; what may change while the emulator runs is asked for here
+each time.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+from localcloud.apprunner.clock import EmulatorClock
+from localcloud.apprunner.faults import Faults
+from localcloud.apprunner.runtime import Runtime
+from localcloud.apprunner.settings import Behaviour
+from localcloud.apprunner.store import Store
+from localcloud.apprunner.worker import Worker
+
+
+@dataclass
+class Cloud:
+    """One emulator's state and helpers. `behaviour` is replaced as a whole by the door."""
+
+    runtime: Runtime
+    initial: Behaviour
+    store: Store = field(default_factory=Store)
+    faults: Faults = field(default_factory=Faults)
+    clock: EmulatorClock = field(init=False)
+    worker: Worker = field(init=False)
+    behaviour: Behaviour = field(init=False)
+    _resetting: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.behaviour = self.initial
+        self.clock = EmulatorClock(self.initial.clock_speed)
+        self.worker = Worker(self.store, self.clock, self.runtime)
+
+    def behave(self, behaviour: Behaviour) -> None:
+        """Go on with other settings; operations in progress keep the delay they began with."""
+        self.behaviour = behaviour
+        self.clock.set_speed(behaviour.clock_speed)
+
+    def reset(self) -> None:
+        """Forget everything, end every process, and behave as at the start."""
+        with self._resetting:
+            services = self.store.all_services()
+            self.store.clear()
+            self.faults.clear()
+            self.clock.reset(self.initial.clock_speed)
+            self.behaviour = self.initial
+            for service in services:
+                self.runtime.release(service.id)
+
+    def close(self) -> None:
+        """End every process and everything in progress."""
+        self.clock.close()
+        self.runtime.close()
+        self.worker.join()

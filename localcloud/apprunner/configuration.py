@@ -1,0 +1,179 @@
+"""A service's configuration: defaults filled in, an update laid over what is there, and the rules that no single
+member's shape can say.
+
+Rules: an update keeps every block that it leaves out (of the source configuration: every member of it), and a block
+that it gives replaces the old one, with defaults for what is missing in it. Everything here is pure and raises only
+InvalidRequest.
+
+Defaults are those of App Runner's API reference. Where a message is App Runner's own, word for word, a comment says
+so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from localcloud.apprunner.errors import InvalidRequest
+from localcloud.apprunner.model import Block, Configuration
+
+ECR_PUBLIC = "ECR_PUBLIC"
+_PUBLIC_REGISTRY = "public.ecr.aws/"
+_RESERVED_PREFIX = "AWSAPPRUNNER"
+_DEFAULT_PORT = "8080"
+
+_INSTANCE = {"Cpu": "1024", "Memory": "2048"}
+_HEALTH_CHECK = {
+    "Protocol": "TCP",
+    "Path": "/",
+    "Interval": 5,
+    "Timeout": 2,
+    "HealthyThreshold": 1,
+    "UnhealthyThreshold": 5,
+}
+_NETWORK = {
+    "EgressConfiguration": {"EgressType": "DEFAULT"},
+    "IngressConfiguration": {"IsPubliclyAccessible": True},
+    "IpAddressType": "IPV4",
+}
+
+# The pairs that App Runner runs, from its developer guide ("vCPU and memory").
+_MEMORY_FOR_CPU = {
+    "256": {"512", "1024"},
+    "512": {"1024"},
+    "1024": {"2048", "3072", "4096"},
+    "2048": {"4096", "6144"},
+    "4096": {"8192", "10240", "12288"},
+}
+
+
+def create(request: Block, autoscaling_arn: str) -> Configuration:
+    """The complete configuration that a CreateService request asks for. Raises InvalidRequest."""
+    return _checked(
+        Configuration(
+            source=_source(request["SourceConfiguration"]),
+            instance=_instance(request.get("InstanceConfiguration", {})),
+            health_check=_HEALTH_CHECK | request.get("HealthCheckConfiguration", {}),
+            network=_NETWORK | request.get("NetworkConfiguration", {}),
+            autoscaling_arn=autoscaling_arn,
+            observability=request.get("ObservabilityConfiguration"),
+            encryption=request.get("EncryptionConfiguration"),
+        )
+    )
+
+
+def update(current: Configuration, request: Block, autoscaling_arn: str | None) -> Configuration:
+    """What a configuration becomes by an UpdateService request. Raises InvalidRequest."""
+    changed = current
+    if "SourceConfiguration" in request:
+        given = request["SourceConfiguration"]
+        _refuse_another_kind_of_source(current.source, given)
+        changed = replace(changed, source=_source({**current.source, **given}))
+    if "InstanceConfiguration" in request:
+        changed = replace(changed, instance=_instance(request["InstanceConfiguration"]))
+    if "HealthCheckConfiguration" in request:
+        changed = replace(changed, health_check=_HEALTH_CHECK | request["HealthCheckConfiguration"])
+    if "NetworkConfiguration" in request:
+        changed = replace(changed, network=_NETWORK | request["NetworkConfiguration"])
+    if "ObservabilityConfiguration" in request:
+        changed = replace(changed, observability=request["ObservabilityConfiguration"])
+    return _checked(replace(changed, autoscaling_arn=autoscaling_arn or current.autoscaling_arn))
+
+
+def image_repository(configuration: Configuration) -> Block | None:
+    """The image block of the source; None when the source is code."""
+    return configuration.source.get("ImageRepository")
+
+
+def access_role(configuration: Configuration) -> str | None:
+    """The role that pulls the image."""
+    return configuration.source.get("AuthenticationConfiguration", {}).get("AccessRoleArn")
+
+
+def instance_role(configuration: Configuration) -> str | None:
+    """The role that the application has."""
+    return configuration.instance.get("InstanceRoleArn")
+
+
+def _source(given: Block) -> dict[str, Any]:
+    source = dict(given)
+    image = source.get("ImageRepository")
+    if image:
+        source["ImageRepository"] = {
+            **image,
+            "ImageConfiguration": {"Port": _DEFAULT_PORT} | image.get("ImageConfiguration", {}),
+        }
+    source.setdefault("AutoDeploymentsEnabled", not image or image["ImageRepositoryType"] != ECR_PUBLIC)
+    return source
+
+
+def _instance(given: Block) -> dict[str, Any]:
+    instance = {**_INSTANCE, **given}
+    return instance | {"Cpu": _in_units(instance["Cpu"], " vCPU"), "Memory": _in_units(instance["Memory"], " GB")}
+
+
+def _in_units(amount: str, unit: str) -> str:
+    return str(int(float(amount.removesuffix(unit)) * 1024)) if amount.endswith(unit) else amount
+
+
+def _refuse_another_kind_of_source(current: Block, given: Block) -> None:
+    kinds = {"ImageRepository", "CodeRepository"}
+    before, after = kinds & current.keys(), kinds & given.keys()
+    if after and before != after:
+        raise InvalidRequest("You can't switch a service between an image repository and a code repository.")
+    if "ImageRepository" in after:
+        old, new = (each["ImageRepository"]["ImageRepositoryType"] for each in (current, given))
+        if old != new:
+            raise InvalidRequest(f"You can't change the image repository type of a service from {old} to {new}.")
+
+
+def _checked(configuration: Configuration) -> Configuration:
+    for problem in _problems(configuration):
+        raise InvalidRequest(problem)
+    return configuration
+
+
+def _problems(configuration: Configuration) -> Iterator[str]:
+    source = configuration.source
+    if ("ImageRepository" in source) == ("CodeRepository" in source):
+        yield "Exactly one of ImageRepository and CodeRepository has to be provided in SourceConfiguration."
+    elif "ImageRepository" in source:
+        yield from _image_problems(configuration, source["ImageRepository"])
+    elif "ConnectionArn" not in source.get("AuthenticationConfiguration", {}):
+        yield "Authentication configuration is invalid."
+    yield from _instance_problems(configuration.instance)
+    egress = configuration.network.get("EgressConfiguration", {})
+    if egress.get("EgressType") == "VPC" and "VpcConnectorArn" not in egress:
+        yield "VpcConnectorArn has to be provided when EgressType is VPC."
+    observability = configuration.observability or {}
+    if observability.get("ObservabilityEnabled") and "ObservabilityConfigurationArn" not in observability:
+        yield "ObservabilityConfigurationArn has to be provided when ObservabilityEnabled is true."
+
+
+def _image_problems(configuration: Configuration, image: Block) -> Iterator[str]:
+    public = image["ImageRepositoryType"] == ECR_PUBLIC
+    if public != image["ImageIdentifier"].startswith(_PUBLIC_REGISTRY):
+        yield f"{image['ImageIdentifier']} does not belong to a repository of type {image['ImageRepositoryType']}."
+    if public == bool(access_role(configuration)):
+        # A private image needs the role; a public one with a role is refused as well.
+        yield "Authentication configuration is invalid."
+    if public and configuration.source["AutoDeploymentsEnabled"]:
+        # App Runner's own words.
+        yield "App Runner doesn't support automatic deployments for an image in an ECR Public repository."
+    settings = image["ImageConfiguration"]
+    port = settings["Port"]
+    if not (port.isdecimal() and 1 <= int(port) <= 65535):
+        yield f"Port {port} is not a number from 1 to 65535."
+    secrets = settings.get("RuntimeEnvironmentSecrets", {})
+    for name in (*settings.get("RuntimeEnvironmentVariables", {}), *secrets):
+        if name.startswith(_RESERVED_PREFIX):
+            yield f"Environment variable names that begin with {_RESERVED_PREFIX} are reserved."
+    if secrets and not instance_role(configuration):
+        yield "Instance Role have to be provided if passing in RuntimeEnvironmentSecrets."
+
+
+def _instance_problems(instance: Block) -> Iterator[str]:
+    cpu, memory = instance["Cpu"], instance["Memory"]
+    if memory not in _MEMORY_FOR_CPU[cpu]:
+        yield f"Invalid combination of Cpu {cpu} and Memory {memory}."

@@ -1,0 +1,32 @@
+"""Runs a command that the kernel kills when the process that started it is gone: `python last_breath.py <parent's
+pid> <command …>`.
+
+Rule: nothing stays between the parent and the command; this program becomes the command. A program of its own rather
+than a function run between fork and exec, because nothing but exec is safe there in a process with threads.
+
+Linux only (PR_SET_PDEATHSIG); elsewhere the command runs without it. The signal comes when the *thread* that started
+this ends, so the parent starts its children from a thread that lives as long as it does. See prctl(2).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main(arguments: list[str]) -> None:
+    """Ask for the signal, make sure that the parent is not gone already, and become the command."""
+    parent, command = int(arguments[0]), arguments[1:]
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            raise SystemExit("the parent is gone")
+    os.execvp(command[0], command)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

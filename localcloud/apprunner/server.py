@@ -1,0 +1,93 @@
+"""The emulator as a server on loopback: put together, started on a thread, and ended in order.
+
+Rule: the only place where the parts are wired. It returns from `serve` with no thread, no connection and no process
+left.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from flask import Flask
+from waitress import create_server, wasyncore
+
+from localcloud.apprunner.admin import AppRunnerAdmin
+from localcloud.apprunner.calls import CallLog
+from localcloud.apprunner.cloud import Cloud
+from localcloud.apprunner.door import Door
+from localcloud.apprunner.process_runtime import ProcessRuntime
+from localcloud.apprunner.settings import EmulatorSettings
+from localcloud.apprunner.wire import Wire
+
+HOST = "127.0.0.1"
+_THREADS = 16
+_CONNECTIONS = 1000
+_LARGEST_BODY = 1 << 20
+
+
+@dataclass(frozen=True)
+class RunningEmulator:
+    """An emulator that answers at `url`."""
+
+    url: str
+    port: int
+
+    def admin(self) -> AppRunnerAdmin:
+        """A client of its own door."""
+        return AppRunnerAdmin(self.url)
+
+
+@contextmanager
+def serve(settings: EmulatorSettings) -> Iterator[RunningEmulator]:
+    """Run an emulator until the block is left. OSError when the port is taken."""
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    runtime = ProcessRuntime(
+        settings.images, settings.folder, start_timeout=settings.start_timeout, stop_timeout=settings.stop_timeout
+    )
+    cloud = Cloud(runtime, settings.behaviour)
+    try:
+        server = _Server(_application(cloud, settings.account), settings.port)
+        try:
+            yield RunningEmulator(f"http://{HOST}:{server.port}", server.port)
+        finally:
+            server.stop()
+    finally:
+        cloud.close()
+
+
+def _application(cloud: Cloud, account: str) -> Flask:
+    app = Flask("localcloud.apprunner")
+    app.config["MAX_CONTENT_LENGTH"] = _LARGEST_BODY
+    calls = CallLog()
+    app.register_blueprint(Wire(cloud, calls, account).blueprint())
+    app.register_blueprint(Door(cloud, calls).blueprint())
+    return app
+
+
+class _Server:
+    """Waitress with a loop of its own: its `run` ends only with the process, this one on `stop`."""
+
+    def __init__(self, app: Flask, port: int) -> None:
+        self._sockets: dict[int, object] = {}
+        self._stopping = threading.Event()
+        self._server = create_server(
+            app, map=self._sockets, host=HOST, port=port, threads=_THREADS, connection_limit=_CONNECTIONS, ident=None
+        )
+        self.port = int(self._server.effective_port)
+        self._thread = threading.Thread(target=self._loop, name="apprunner server", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Answer what has begun, then close everything."""
+        self._stopping.set()
+        self._server.pull_trigger()
+        self._thread.join()
+        self._server.task_dispatcher.shutdown()
+        wasyncore.close_all(self._sockets)
+
+    def _loop(self) -> None:
+        while not self._stopping.is_set():
+            wasyncore.loop(timeout=1, map=self._sockets, use_poll=True, count=1)

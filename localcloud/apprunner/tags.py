@@ -1,0 +1,72 @@
+"""Tags of services and automatic scaling configurations.
+
+Rules: at most 50 on a resource; keys are unique and do not begin with `aws:` (the model's own pattern); what is
+deleted has no tags to change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from localcloud.apprunner.cloud import Cloud
+from localcloud.apprunner.errors import InvalidRequest, InvalidState, NotFound
+from localcloud.apprunner.model import AutoScaling, Block, Caller, Service, ServiceStatus
+
+_LIMIT = 50
+
+
+def tag_resource(cloud: Cloud, caller: Caller, request: Block) -> Block:
+    """TagResource: adds tags, or gives them other values."""
+    resource = _find(cloud, caller, request["ResourceArn"])
+    cloud.store.put(replace(resource, tags=_limited({**resource.tags, **as_mapping(request["Tags"])})))
+    return {}
+
+
+def untag_resource(cloud: Cloud, caller: Caller, request: Block) -> Block:
+    """UntagResource: takes tags away; keys that are not there are no error."""
+    resource = _find(cloud, caller, request["ResourceArn"])
+    gone = set(request["TagKeys"])
+    cloud.store.put(replace(resource, tags={key: value for key, value in resource.tags.items() if key not in gone}))
+    return {}
+
+
+def list_tags_for_resource(cloud: Cloud, caller: Caller, request: Block) -> Block:
+    """ListTagsForResource."""
+    return {"Tags": as_list(_find(cloud, caller, request["ResourceArn"]).tags)}
+
+
+def as_mapping(tags: Iterable[Block]) -> dict[str, str]:
+    """AWS's list of tags as a mapping. Raises InvalidRequest for a missing key, one given twice, or more than 50."""
+    mapping: dict[str, str] = {}
+    for tag in tags:
+        if "Key" not in tag:
+            raise InvalidRequest("Every tag has to have a key.")
+        if tag["Key"] in mapping:
+            raise InvalidRequest(f"Tag key {tag['Key']} is given more than once.")
+        mapping[tag["Key"]] = tag.get("Value", "")
+    return _limited(mapping)
+
+
+def as_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """Tags as AWS lists them."""
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def _limited(tags: dict[str, str]) -> dict[str, str]:
+    if len(tags) > _LIMIT:
+        raise InvalidRequest(f"A resource can have at most {_LIMIT} tags.")
+    return tags
+
+
+def _find(cloud: Cloud, caller: Caller, arn: str) -> Service | AutoScaling:
+    for configuration in cloud.store.autoscaling(caller.region):
+        if configuration.arn == arn:
+            return configuration
+    try:
+        service = cloud.store.service(arn, caller.region)
+    except NotFound as error:
+        raise NotFound(f"Resource with the provided ARN was not found: {arn}") from error
+    if service.status is ServiceStatus.DELETED:
+        raise InvalidState(f"Service cannot be updated in the current state: {service.status}")
+    return service

@@ -1,0 +1,152 @@
+"""Carries out what takes time: one thread for each operation, from its request to its end.
+
+Rules: the real work (a process starts or ends) is done at once, and the operation settles when both the work and the
+operation's delay, by the emulator's clock, are over. A wedged operation has no thread and never settles. What was
+removed meanwhile is left alone. After a failed rollback the service is RUNNING by its status, as there is no other,
+and nothing answers at its URL.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from localcloud.apprunner import configuration, lifecycle
+from localcloud.apprunner.clock import EmulatorClock
+from localcloud.apprunner.lifecycle import Outcome
+from localcloud.apprunner.model import Configuration, OperationType, Service, ServiceStatus
+from localcloud.apprunner.runtime import Deployment, DeploymentFailed, HealthCheck, Runtime
+from localcloud.apprunner.settings import FaultKind
+from localcloud.apprunner.store import Store
+
+_log = logging.getLogger(__name__)
+
+FAULTS = (FaultKind.FAIL, FaultKind.FAIL_ROLLBACK, FaultKind.WEDGE)
+"""The faults that happen to an operation's work."""
+
+_ASKED_FOR = "it was asked to fail"
+_Result = tuple[Outcome, str | None]
+
+
+class Worker:
+    """Moves services from an operation in progress to its end."""
+
+    def __init__(self, store: Store, clock: EmulatorClock, runtime: Runtime) -> None:
+        self._store = store
+        self._clock = clock
+        self._runtime = runtime
+        self._lock = threading.Lock()
+        self._threads: set[threading.Thread] = set()
+
+    def carry_out(self, service: Service, delay: float, fault: FaultKind | None) -> None:
+        """Work on the service's operation in progress; returns at once. `delay` in seconds of the clock."""
+        if fault is FaultKind.WEDGE:
+            return
+        due = service.operations[-1].started_at + delay
+        thread = threading.Thread(
+            target=self._run, args=(service, due, fault), name=f"operation on {service.name}", daemon=True
+        )
+        with self._lock:
+            self._threads.add(thread)
+        thread.start()
+
+    def join(self) -> None:
+        """Return once no operation is being worked on. For after the clock and the runtime were closed."""
+        with self._lock:
+            threads = list(self._threads)
+        for thread in threads:
+            thread.join()
+
+    def _run(self, service: Service, due: float, fault: FaultKind | None) -> None:
+        try:
+            outcome, reason = self._work(service, fault)
+        except Exception as error:
+            # The top of this thread: left alone, a mistake of the emulator would look like a service that is wedged.
+            _log.exception("operation on %s", service.arn)
+            outcome, reason = Outcome.FAILED, f"the emulator failed: {error}"
+        try:
+            if self._clock.wait_until(due):
+                self._settle(service, outcome, reason)
+        finally:
+            with self._lock:
+                self._threads.discard(threading.current_thread())
+
+    def _settle(self, service: Service, outcome: Outcome, reason: str | None) -> None:
+        with self._store.lock:
+            current = self._current(service)
+            if current:
+                self._store.put(lifecycle.settle(current, outcome, self._clock.now(), reason))
+
+    def _work(self, service: Service, fault: FaultKind | None) -> _Result:
+        kind = service.operations[-1].type
+        match kind:
+            case OperationType.UPDATE_SERVICE | OperationType.START_DEPLOYMENT:
+                return self._change_by_fault(service, fault) if fault else self._change(service)
+            case _ if fault:
+                return Outcome.FAILED, _ASKED_FOR
+            case OperationType.CREATE_SERVICE | OperationType.RESUME_SERVICE:
+                return self._deploy(service, service.configuration)
+            case OperationType.PAUSE_SERVICE:
+                self._runtime.stop(service.id)
+            case OperationType.DELETE_SERVICE:
+                self._runtime.release(service.id)
+        return Outcome.DONE, None
+
+    def _change(self, service: Service) -> _Result:
+        before = service.before
+        if before is None or before.status is ServiceStatus.PAUSED:
+            return Outcome.DONE, None
+        outcome, reason = self._deploy(service, service.configuration)
+        # A service that never ran has nothing to go back to.
+        if outcome is Outcome.DONE or before.status is ServiceStatus.CREATE_FAILED:
+            return outcome, reason
+        self._show_rollback(service)
+        undone, why = self._deploy(service, before.configuration)
+        if undone is Outcome.DONE:
+            return Outcome.ROLLED_BACK, reason
+        return Outcome.ROLLBACK_FAILED, f"{reason}; and the rollback failed: {why}"
+
+    def _change_by_fault(self, service: Service, fault: FaultKind) -> _Result:
+        """A change that fails before anything was touched, so that the old process goes on, unless the rollback is to
+        fail too.
+        """
+        self._show_rollback(service)
+        if fault is FaultKind.FAIL_ROLLBACK:
+            self._runtime.stop(service.id)
+            return Outcome.ROLLBACK_FAILED, _ASKED_FOR
+        return Outcome.ROLLED_BACK, _ASKED_FOR
+
+    def _deploy(self, service: Service, wanted: Configuration) -> _Result:
+        image = configuration.image_repository(wanted)
+        if image is None:
+            return Outcome.FAILED, "this runtime builds no code repositories"
+        settings = image["ImageConfiguration"]
+        check = wanted.health_check
+        deployment = Deployment(
+            service_id=service.id,
+            name=service.name,
+            image=image["ImageIdentifier"],
+            variables=settings.get("RuntimeEnvironmentVariables", {}),
+            secret_names=tuple(settings.get("RuntimeEnvironmentSecrets", {})),
+            start_command=settings.get("StartCommand"),
+            health=HealthCheck(
+                path=check["Path"] if check["Protocol"] == "HTTP" else None,
+                timeout=check["Timeout"],
+                healthy_threshold=check["HealthyThreshold"],
+            ),
+        )
+        try:
+            self._runtime.deploy(deployment)
+        except DeploymentFailed as error:
+            return Outcome.FAILED, str(error)
+        return Outcome.DONE, None
+
+    def _show_rollback(self, service: Service) -> None:
+        with self._store.lock:
+            current = self._current(service)
+            if current:
+                self._store.put(lifecycle.roll_back(current, self._clock.now()))
+
+    def _current(self, service: Service) -> Service | None:
+        current = self._store.find_service(service.arn)
+        return current if current and current.operations[-1].id == service.operations[-1].id else None

@@ -1,0 +1,159 @@
+"""Starts ministack, the App Runner emulator and the stand-in Pulumi provider, and leaves nothing behind.
+
+    with LocalCloud(CloudSettings()) as cloud:
+        cloud.session("operator").client("dynamodb").list_tables()
+
+Rule: whichever way the block is left (its end, an exception, Ctrl-C, SIGKILL of the whole process), no process and no
+folder of the cloud stays. The guardian sees to the last of these.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import tempfile
+import time
+import uuid
+from pathlib import Path
+from types import TracebackType
+
+import psutil
+
+from localcloud import identities, ministack
+from localcloud.errors import CloudError, FolderInUse
+from localcloud.guardian import Guardian
+from localcloud.processes import Part, end, start
+from localcloud.running import RunningCloud
+from localcloud.settings import HOST, ROOT, CloudSettings, Ports
+
+
+class LocalCloud:
+    """Owns the processes of one local cloud. `start` and `stop`, or `with`."""
+
+    def __init__(self, settings: CloudSettings | None = None) -> None:
+        self._settings = settings or CloudSettings()
+        self._parts: list[Part] = []
+        self._guardian: Guardian | None = None
+
+    def __enter__(self) -> RunningCloud:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> RunningCloud:
+        """Start everything and return once all of it answers.
+
+        PortTaken, FolderInUse or NotReady say what was in the way.
+        """
+        ports = self._settings.ports or Ports.free()
+        ports.refuse_taken()
+        folder = _make_folder(self._settings.folder)
+        mark = uuid.uuid4().hex
+        try:
+            self._guardian = Guardian.start(mark, folder)
+            self._start_parts(ports, folder, mark)
+            # Built while the parts start: loading botocore's model of IAM takes about as long as they do.
+            iam = identities.root_client(f"http://{HOST}:{ports.ministack}")
+            self._wait(ports)
+            cloud = RunningCloud(
+                folder=folder,
+                ports=ports,
+                identities=identities.make_identities(iam),
+                mark=mark,
+                owner_pid=os.getpid(),
+                owner_started=psutil.Process().create_time(),
+                pulumi_bin=self._settings.pulumi_bin,
+            )
+            cloud.write()
+        except BaseException:
+            self.stop()
+            raise
+        return cloud
+
+    def check(self) -> None:
+        """Raise CloudError when a part has ended by itself since the start."""
+        for part in self._parts:
+            code = part.process.poll()
+            if code is not None:
+                raise CloudError(f"{part.name} ended by itself with code {code}. Its log ends:\n{part.tail()}")
+
+    def stop(self) -> None:
+        """End all processes, in the reverse order of their start, and remove the folder. Can be called again."""
+        try:
+            # Together, not one after the other: a part that waits for another's answer would use up its whole grace.
+            end([process for part in reversed(self._parts) for process in _tree(part)], self._settings.stop_seconds)
+            for part in self._parts:
+                part.process.wait()
+            self._parts = []
+        finally:
+            if self._guardian:
+                self._guardian.clean_up()
+                self._guardian = None
+
+    def _start_parts(self, ports: Ports, folder: Path, mark: str) -> None:
+        base = ministack.base_environment(self._settings, folder, mark) | {"PYTHONUNBUFFERED": "1"}
+        docker = {name: value for name, value in os.environ.items() if name.startswith("DOCKER_")}
+        emulator = [sys.executable, "-m", "localcloud.apprunner", "--port", str(ports.apprunner)]
+        emulator += ["--images", str(self._settings.images), "--folder", str(folder / "apprunner")]
+        provider = [
+            sys.executable,
+            "-m",
+            "localcloud.provider",
+            "--port",
+            str(ports.provider),
+            "--folder",
+            str(folder / "provider"),
+        ]
+        commands = [
+            ("The App Runner emulator", "apprunner", emulator, base | docker, ROOT),
+            ("The stand-in Pulumi provider", "provider", provider, base | docker, ROOT),
+            (
+                "ministack",
+                "ministack",
+                list(ministack.COMMAND),
+                ministack.environment(self._settings, ports, folder, mark),
+                folder,
+            ),
+        ]
+        for name, short, command, environment, cwd in commands:
+            self._parts.append(start(name, command, environment=environment, log=folder / f"{short}.log", cwd=cwd))
+
+    def _wait(self, ports: Ports) -> None:
+        deadline = time.monotonic() + self._settings.start_seconds
+        emulator, provider, stack = self._parts
+        emulator.wait_until(lambda: _accepts(ports.apprunner), deadline)
+        provider.wait_until(lambda: _accepts(ports.provider), deadline)
+        stack.wait_until(lambda: ministack.is_ready(ports.ministack), deadline)
+
+
+def _make_folder(wanted: Path | None) -> Path:
+    if wanted is None:
+        folder = Path(tempfile.mkdtemp(prefix="fibfactory-cloud-"))
+    else:
+        folder = wanted.resolve()
+        if folder.exists() and any(folder.iterdir()):
+            raise FolderInUse(
+                f"{folder} is not empty. Stop the cloud that uses it (`make down`), or name another folder."
+            )
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for inner in ("home", "tmp", "apprunner", "provider"):
+        (folder / inner).mkdir()
+    return folder
+
+
+def _accepts(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.settimeout(5)
+        return probe.connect_ex((HOST, port)) == 0
+
+
+def _tree(part: Part) -> list[psutil.Process]:
+    try:
+        root = psutil.Process(part.process.pid)
+        return [root, *root.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []

@@ -1,0 +1,121 @@
+"""Starting, watching and ending the local cloud's processes.
+
+Rule: whatever a cloud starts carries the cloud's mark in its environment, and so does all that those start in turn.
+Ending a cloud means ending everything with that mark and everything below it, also what a killed parent has left
+behind. Only the environment's owner may look for the mark: nothing reads it to behave differently.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from localcloud.errors import NotReady
+
+MARK = "FIBFACTORY_CLOUD"
+_POLL_SECONDS = 0.02
+_TAIL_LINES = 25
+
+
+@dataclass(frozen=True)
+class Part:
+    """A running part of the cloud: its process, and where its log is."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def tail(self) -> str:
+        """The last lines of the part's log."""
+        return tail(self.log)
+
+    def wait_until(self, ready: Callable[[], bool], deadline: float) -> None:
+        """Return once `ready()`; raise NotReady when the process has ended or time.monotonic() passes `deadline`."""
+        while not ready():
+            code = self.process.poll()
+            if code is not None:
+                raise NotReady(f"{self.name} ended with code {code} before it was ready. {self._what_to_do()}")
+            if time.monotonic() > deadline:
+                raise NotReady(f"{self.name} did not become ready in time. {self._what_to_do()}")
+            time.sleep(_POLL_SECONDS)
+
+    def _what_to_do(self) -> str:
+        return f"Mend what the end of its log says, then start again:\n{self.tail() or '(the log is empty)'}"
+
+
+def start(name: str, command: Sequence[str], *, environment: Mapping[str, str], log: Path, cwd: Path) -> Part:
+    """Start one part in a session of its own, so that a Ctrl-C at the terminal reaches only the one who started it."""
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            command,
+            env=dict(environment),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    return Part(name, process, log)
+
+
+def marked(mark: str) -> list[psutil.Process]:
+    """All live processes with this mark in their environment, and all below them; never the one who asks."""
+    found: dict[int, psutil.Process] = {}
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.environ().get(MARK) == mark:
+                for each in (process, *process.children(recursive=True)):
+                    found[each.pid] = each
+    found.pop(os.getpid(), None)
+    return [process for process in found.values() if not is_gone(process)]
+
+
+def end(processes: Iterable[psutil.Process], grace_seconds: float) -> None:
+    """Ask these processes to end, wait, and kill those that did not."""
+    asked = list(processes)
+    for process in asked:
+        with contextlib.suppress(psutil.Error):
+            process.terminate()
+    _wait_gone(asked, grace_seconds)
+    for process in asked:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    _wait_gone(asked, grace_seconds)
+
+
+def end_marked(mark: str, grace_seconds: float) -> None:
+    """End every process of a cloud, again until none is left: one that is being ended may have started another."""
+    for _ in range(10):
+        left = marked(mark)
+        if not left:
+            return
+        end(left, grace_seconds)
+
+
+def is_gone(process: psutil.Process) -> bool:
+    """Whether the process has ended; one that only waits to be collected by its parent has."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def tail(log: Path, lines: int = _TAIL_LINES) -> str:
+    """The last lines of a log file; empty when there is none."""
+    if not log.is_file():
+        return ""
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def _wait_gone(processes: Iterable[psutil.Process], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    for process in processes:
+        while not is_gone(process) and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)

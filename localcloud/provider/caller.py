@@ -1,0 +1,69 @@
+"""Who is at the other end of a connection: the process there, its environment and the folder its program runs in.
+
+The official plug-in is a child of the CLI and inherits the CLI's environment. A provider that is attached to is not, and
+it serves many at once, so it looks at the process that owns the other end of the loopback connection. Rule: what an
+engine may do is decided by its own process's credentials, never by this one's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import yaml
+
+from localcloud.provider.errors import ProviderError
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A process that calls: its id, its environment, and the folder relative paths of its program start from."""
+
+    pid: int
+    environment: Mapping[str, str] = field(repr=False)
+    folder: Path
+
+
+def caller_at(peer: str) -> Caller:
+    """The process behind a gRPC peer such as `ipv4:127.0.0.1:41234`.
+
+    Raises ProviderError when there is none on this machine, or it belongs to somebody else.
+    """
+    host, _, port = peer.rpartition(":")
+    if not port.isdigit() or not host.startswith(("ipv4:127.", "ipv6:[::1]", "ipv6:%5B::1%5D")):
+        raise ProviderError(f"the provider serves loopback TCP connections only, not {peer}")
+    for connection in psutil.net_connections(kind="tcp"):
+        if connection.pid and connection.laddr and connection.laddr.port == int(port) and connection.raddr:
+            return _describe(connection.pid)
+    raise ProviderError(f"no process of this machine and user owns the connection {peer}")
+
+
+def _describe(pid: int) -> Caller:
+    try:
+        process = psutil.Process(pid)
+        return Caller(pid=pid, environment=process.environ(), folder=_program_folder(Path(process.cwd())))
+    except (psutil.Error, OSError) as exc:
+        raise ProviderError(f"cannot look at the calling process {pid}: {exc}") from exc
+
+
+def _program_folder(folder: Path) -> Path:
+    """Where the engine runs the program and starts its plug-ins: `main` of the project file, else the CLI's folder.
+
+    For an inline program the Automation API writes the project file into a temporary folder with `main` set to the
+    program's own working folder.
+    """
+    for name in ("Pulumi.yaml", "Pulumi.yml", "Pulumi.json"):
+        file = folder / name
+        if file.is_file():
+            try:
+                text = file.read_text()
+                project = json.loads(text) if name.endswith("json") else yaml.safe_load(text)
+            except (OSError, ValueError, yaml.YAMLError):
+                return folder
+            main = (project or {}).get("main") if isinstance(project, dict) else None
+            path = folder / main if main else folder
+            return path if path.is_dir() else path.parent
+    return folder

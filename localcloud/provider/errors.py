@@ -1,0 +1,55 @@
+"""What can go wrong inside a provider operation, and how AWS's errors are told.
+
+ProviderError            a message for the person at the terminal
+  Cancelled              the engine asked to stop
+  TimedOut               a waiter ran out of time
+  UnexpectedState        a waiter met a state that ends the wait
+"""
+
+from __future__ import annotations
+
+from botocore.exceptions import ClientError
+
+
+class ProviderError(Exception):
+    """An operation failed; the text is shown to the user as it is."""
+
+
+class Cancelled(ProviderError):
+    """The engine cancelled the operation, or went away."""
+
+
+class TimedOut(ProviderError):
+    """A resource did not reach the wanted state in time."""
+
+
+class UnexpectedState(ProviderError):
+    """A resource reached a state from which the wanted one cannot be reached."""
+
+
+def code_of(error: ClientError) -> str:
+    """AWS's name of the error, without a namespace in front."""
+    return str(error.response.get("Error", {}).get("Code", "")).rsplit("#", 1)[-1]
+
+
+def message_of(error: ClientError) -> str:
+    """AWS's text of the error."""
+    return str(error.response.get("Error", {}).get("Message", ""))
+
+
+def describe(error: BaseException, service: str = "AWS") -> str:
+    """One line in the words of the official plug-in, which prints errors of the Go SDK. `service`: AWS's id of it.
+
+    Source of the shape: "operation error AppRunner: CreateService, https response error StatusCode: 400, RequestID: …,
+    InvalidRequestException: …" as seen in public reports of pulumi-aws.
+    """
+    if isinstance(error, ClientError):
+        meta = error.response.get("ResponseMetadata", {})
+        return (
+            f"operation error {service}: {error.operation_name}, https response error "
+            f"StatusCode: {meta.get('HTTPStatusCode', 0)}, RequestID: {meta.get('RequestId', '')}, "
+            f"{code_of(error)}: {message_of(error)}"
+        )
+    if isinstance(error, ProviderError):
+        return str(error)
+    return f"{type(error).__name__}: {error}"

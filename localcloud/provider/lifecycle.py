@@ -1,0 +1,253 @@
+"""What the protocol asks of every resource, in plain values: check, diff, preview, create, read, update, delete.
+
+Rule: outputs are the inputs with the live properties on top. A change that fails half-way is told with the id and the
+properties (`Partial`), so that the engine keeps the resource in its state, as the wrapped plug-in does.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from localcloud.provider import diff, schema, tags
+from localcloud.provider.clients import service_id
+from localcloud.provider.errors import ProviderError, describe
+from localcloud.provider.naming import name_for
+from localcloud.provider.operation import Operation
+from localcloud.provider.resource import Resource
+from localcloud.provider.schema import Failure
+from localcloud.provider.wire import UNKNOWN, has_unknown
+
+_FAILURES = (ClientError, BotoCoreError, ProviderError, OSError)
+# Where the wrapped plug-in notes which inputs it made up itself.
+_DEFAULTED = "__defaults"
+
+
+class Partial(Exception):
+    """A change failed, and the resource exists: its id, its properties, and why."""
+
+    def __init__(self, identifier: str, outputs: Mapping[str, Any], reason: str) -> None:
+        super().__init__(reason)
+        self.id = identifier
+        self.outputs = outputs
+
+
+@dataclass(frozen=True)
+class Live:
+    """What a read found: inputs as a program would have to say them, and all properties."""
+
+    inputs: dict[str, Any]
+    outputs: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Naming:
+    """How the engine wants a nameless resource named: its logical name, a seed, and a proposal if it has one."""
+
+    logical: str
+    seed: bytes = b""
+    proposed: str = ""
+    disabled: bool = False
+
+
+def check(
+    handler: Resource, token: str, op: Operation, old: Mapping[str, Any], naming: Naming
+) -> tuple[dict[str, Any], list[Failure]]:
+    """The inputs with types, defaults and a name put right, and what is wrong with them."""
+    given = {key: value for key, value in op.inputs.items() if not key.startswith("__")}
+    named, failures = _named(handler, given, old, naming)
+    checked, wrong = schema.check(token, named)
+    failures += wrong
+    for key in sorted(set(checked) - handler.supports - {"region", "tags", "tagsAll", _DEFAULTED}):
+        if not any(failure.path.split(".")[0].split("[")[0] == key for failure in failures):
+            failures.append(Failure(key, f"'{key}' is not carried out by the stand-in provider for {token}"))
+    for key, value in handler.defaults.items():
+        checked.setdefault(key, value)
+    if not failures:
+        failures = handler.check(op, checked)
+    return checked, failures
+
+
+def _named(
+    handler: Resource, given: dict[str, Any], old: Mapping[str, Any], naming: Naming
+) -> tuple[dict[str, Any], list[Failure]]:
+    rule = handler.auto_name
+    if rule is None or rule.property in given:
+        return given, []
+    if naming.disabled:
+        return given, [Failure(rule.property, "automatic naming is disabled, so a name must be given")]
+    # A property beside the name that makes one (`namePrefix`) is refused elsewhere, as not carried out.
+    kept = old.get(rule.property) if rule.property in (old.get(_DEFAULTED) or []) else None
+    name = kept or naming.proposed or name_for(rule, naming.logical, naming.seed)
+    return {**given, rule.property: name, _DEFAULTED: [rule.property]}, []
+
+
+def changes(handler: Resource, op: Operation) -> list[diff.Change]:
+    """What differs between the last known outputs and the wanted inputs."""
+    shape = diff.union(dict(op.old_inputs), dict(op.inputs))
+    old = {key: diff.project(op.outputs[key], shape[key]) for key in shape if key in op.outputs}
+    old = {key: value for key, value in old.items() if key in op.inputs or key not in handler.kept}
+    new = dict(op.inputs)
+    for key in handler.unordered & old.keys() & new.keys():
+        old[key], new[key] = _sorted(old[key]), _sorted(new[key])
+    found = diff.changes(old, new, handler.replace_on)
+    if handler.taggable and not any(change.root == "tags" for change in found):
+        wanted = tags.merged(op.connection.default_tags, op.inputs.get("tags"))
+        if wanted is not UNKNOWN and wanted != (op.outputs.get("tagsAll") or {}):
+            found.append(diff.Change("tagsAll", "update"))
+    return found
+
+
+def deletes_first(handler: Resource, op: Operation) -> bool:
+    """Whether a replacement has to delete the old one first: its fixed name is still taken.
+
+    pulumi-terraform-bridge decides so for types that name themselves when the program gave an unchanged name.
+    """
+    rule = handler.auto_name
+    if rule is None or rule.property in (op.inputs.get(_DEFAULTED) or []):
+        return False
+    name = op.inputs.get(rule.property)
+    return name is not None and name == op.outputs.get(rule.property)
+
+
+def preview(handler: Resource, token: str, op: Operation) -> dict[str, Any]:
+    """The properties as far as they can be told without doing anything."""
+    known = {**op.outputs, **op.inputs}
+    if not op.outputs:
+        known = {**dict.fromkeys(schema.schema_of(token).outputs, UNKNOWN), **op.inputs}
+    if handler.taggable:
+        known["tagsAll"] = tags.merged(op.connection.default_tags, op.inputs.get("tags"))
+    return _without_notes(known)
+
+
+def create(handler: Resource, token: str, op: Operation) -> dict[str, Any]:
+    """Make it; the outputs. Raises Partial when it exists nevertheless, the original error when it does not."""
+    op.check_cancelled()
+    try:
+        handler.create(op)
+    except _FAILURES as exc:
+        if not op.id:
+            raise _told(handler, exc) from exc
+        outputs = _outputs(handler, token, op, _try_read(handler, op))
+        raise Partial(op.id, outputs, str(_told(handler, exc))) from exc
+    return _outputs(handler, token, op, _read(handler, op) or {})
+
+
+def update(handler: Resource, token: str, op: Operation) -> dict[str, Any]:
+    """Carry out what changed; the outputs. Raises Partial with the wanted values as outputs, as the wrapped one does."""
+    op.check_cancelled()
+    op.changed = changes(handler, op)
+    try:
+        if op.has_changed():
+            handler.update(op)
+        if handler.taggable:
+            change = tags.change(op.outputs.get("tagsAll") or {}, op.all_tags)
+            if change:
+                handler.put_tags(op, change)
+        live = _read(handler, op)
+    except _FAILURES as exc:
+        planned = {**op.outputs, **op.inputs}
+        if handler.taggable:
+            planned["tagsAll"] = op.all_tags
+        raise Partial(op.id, _without_notes(planned), str(_told(handler, exc))) from exc
+    return _outputs(handler, token, op, live or {})
+
+
+def read(handler: Resource, token: str, op: Operation, imported: bool) -> Live | None:
+    """What is there now; None when it is gone. `imported`: there is no program's word yet, only an id."""
+    live = _read(handler, op)
+    if live is None:
+        return None
+    inputs = _adopted(handler, token, live) if imported else _drifted(handler, op, live)
+    if handler.taggable:
+        own = tags.own_of(live.get("tagsAll") or {}, op.connection.default_tags, op.inputs.get("tags") or {})
+        inputs = {key: value for key, value in inputs.items() if key != "tags"}
+        if own or "tags" in op.inputs:
+            inputs["tags"] = own
+    op.inputs = inputs
+    return Live(inputs, _outputs(handler, token, op, live))
+
+
+def delete(handler: Resource, op: Operation) -> None:
+    """Delete it; one that is gone already is fine."""
+    op.check_cancelled()
+    try:
+        handler.delete(op)
+    except ClientError as exc:
+        if not handler.is_gone(exc):
+            raise _told(handler, exc) from exc
+
+
+def _told(handler: Resource, error: BaseException) -> ProviderError:
+    service = service_id(handler.service) if isinstance(error, ClientError) else ""
+    return error if isinstance(error, ProviderError) else ProviderError(describe(error, service))
+
+
+def _outputs(handler: Resource, token: str, op: Operation, live: Mapping[str, Any]) -> dict[str, Any]:
+    outputs = {**op.inputs, **{key: _settled(op.inputs.get(key), value, handler, key) for key, value in live.items()}}
+    known = schema.schema_of(token).outputs
+    if "region" in known:
+        outputs.setdefault("region", op.region)
+    if handler.taggable and "tagsAll" not in live:
+        outputs["tagsAll"] = op.all_tags
+    if "tags" in op.inputs:
+        outputs["tags"] = op.inputs["tags"]
+    return _without_notes(outputs)
+
+
+def _settled(given: Any, live: Any, handler: Resource, key: str) -> Any:
+    """The program's own wording when AWS only words it differently (another order, another JSON layout)."""
+    if given is None or has_unknown(given):
+        return live
+    if diff.same(given, live) or (key in handler.unordered and _sorted(given) == _sorted(live)):
+        return given
+    return live
+
+
+def _drifted(handler: Resource, op: Operation, live: Mapping[str, Any]) -> dict[str, Any]:
+    inputs: dict[str, Any] = {}
+    for key, given in op.inputs.items():
+        if key not in live:
+            inputs[key] = given
+        elif live[key] is not None or given in ("", False, [], {}):
+            inputs[key] = given if live[key] is None else _settled(given, diff.project(live[key], given), handler, key)
+    return inputs
+
+
+def _adopted(handler: Resource, token: str, live: Mapping[str, Any]) -> dict[str, Any]:
+    known, _ = schema.check(token, {key: value for key, value in live.items() if value not in (None, {}, [])})
+    names = schema.inputs_of(token) & handler.supports - handler.kept
+    return {key: value for key, value in known.items() if key in names}
+
+
+def _read(handler: Resource, op: Operation) -> dict[str, Any] | None:
+    try:
+        return handler.read(op)
+    except ClientError as exc:
+        if handler.is_gone(exc):
+            return None
+        raise _told(handler, exc) from exc
+
+
+def _try_read(handler: Resource, op: Operation) -> dict[str, Any]:
+    try:
+        return _read(handler, op) or {}
+    except _FAILURES:
+        # The first error is the one to tell; without a look the wanted values are the best guess.
+        return {}
+
+
+def _sorted(value: Any) -> Any:
+    return (
+        sorted(value, key=lambda item: json.dumps(item, sort_keys=True, default=str))
+        if isinstance(value, list)
+        else value
+    )
+
+
+def _without_notes(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in properties.items() if not key.startswith("__") and value is not None}

@@ -1,0 +1,274 @@
+"""Tables of DynamoDB."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from localcloud.provider import shapes, tags
+from localcloud.provider.naming import AutoName
+from localcloud.provider.operation import Operation
+from localcloud.provider.resource import Resource
+
+
+class Table(Resource):
+    """`aws:dynamodb/table:Table`; the id is the name."""
+
+    tokens = ("aws:dynamodb/table:Table",)
+    service = "dynamodb"
+    supports = frozenset(
+        {
+            "attributes",
+            "billingMode",
+            "deletionProtectionEnabled",
+            "globalSecondaryIndexes",
+            "hashKey",
+            "localSecondaryIndexes",
+            "name",
+            "pointInTimeRecovery",
+            "rangeKey",
+            "readCapacity",
+            "serverSideEncryption",
+            "streamEnabled",
+            "streamViewType",
+            "tableClass",
+            "ttl",
+            "writeCapacity",
+        }
+    )
+    replace_on = frozenset({"name", "hashKey", "rangeKey", "localSecondaryIndexes"})
+    auto_name = AutoName(longest=255)
+    defaults: ClassVar[Mapping[str, Any]] = {"billingMode": "PROVISIONED"}
+    unordered = frozenset({"attributes", "globalSecondaryIndexes", "localSecondaryIndexes"})
+    kept = frozenset({"readCapacity", "writeCapacity", "streamViewType"})
+    taggable = True
+
+    def create(self, op: Operation) -> None:
+        """Create it, wait until it is active, then set what can only be set on an active table."""
+        given, client = op.inputs, self.client(op)
+        request: dict[str, Any] = {
+            "TableName": given["name"],
+            "AttributeDefinitions": _attributes(given),
+            "KeySchema": _keys(given),
+            "BillingMode": given["billingMode"],
+            "Tags": tags.as_list(op.all_tags),
+        }
+        if given["billingMode"] == "PROVISIONED":
+            request["ProvisionedThroughput"] = _throughput(given)
+        if given.get("globalSecondaryIndexes"):
+            request["GlobalSecondaryIndexes"] = [_index(item, given) for item in given["globalSecondaryIndexes"]]
+        if given.get("localSecondaryIndexes"):
+            request["LocalSecondaryIndexes"] = [_local_index(item, given) for item in given["localSecondaryIndexes"]]
+        if given.get("streamEnabled"):
+            request["StreamSpecification"] = _stream(given)
+        if given.get("serverSideEncryption"):
+            request["SSESpecification"] = _encryption(given)
+        request |= shapes.request(
+            client, "CreateTable", {k: given[k] for k in ("deletionProtectionEnabled", "tableClass") if k in given}
+        )
+        client.create_table(**request)
+        op.made(given["name"])
+        self._wait(op)
+        self._put_ttl(op)
+        self._put_recovery(op)
+
+    def read(self, op: Operation) -> dict[str, Any] | None:
+        """The table, its time to live, its recovery setting and its tags."""
+        client = self.client(op)
+        table = client.describe_table(TableName=op.id)["Table"]
+        keys = {key["KeyType"]: key["AttributeName"] for key in table["KeySchema"]}
+        ttl = client.describe_time_to_live(TableName=op.id)["TimeToLiveDescription"]
+        recovery = client.describe_continuous_backups(TableName=op.id)["ContinuousBackupsDescription"]
+        point = recovery.get("PointInTimeRecoveryDescription", {})
+        stream = table.get("StreamSpecification") or {}
+        capacity = table.get("ProvisionedThroughput") or {}
+        return {
+            "name": table["TableName"],
+            "arn": table["TableArn"],
+            "hashKey": keys["HASH"],
+            "rangeKey": keys.get("RANGE"),
+            "attributes": [
+                {"name": item["AttributeName"], "type": item["AttributeType"]} for item in table["AttributeDefinitions"]
+            ],
+            "billingMode": (table.get("BillingModeSummary") or {}).get("BillingMode", "PROVISIONED"),
+            "readCapacity": capacity.get("ReadCapacityUnits", 0),
+            "writeCapacity": capacity.get("WriteCapacityUnits", 0),
+            "globalSecondaryIndexes": [_live_index(item) for item in table.get("GlobalSecondaryIndexes") or []],
+            "deletionProtectionEnabled": table.get("DeletionProtectionEnabled", False),
+            "streamEnabled": stream.get("StreamEnabled", False),
+            "streamArn": table.get("LatestStreamArn", ""),
+            "streamLabel": table.get("LatestStreamLabel", ""),
+            "ttl": {
+                "enabled": ttl.get("TimeToLiveStatus") in ("ENABLED", "ENABLING"),
+                "attributeName": ttl.get("AttributeName", ""),
+            },
+            "pointInTimeRecovery": {"enabled": point.get("PointInTimeRecoveryStatus") == "ENABLED"},
+            "tagsAll": tags.as_map(client.list_tags_of_resource(ResourceArn=table["TableArn"]).get("Tags")),
+        }
+
+    def update(self, op: Operation) -> None:
+        """Capacity and switches in one call, then indexes one by one, as DynamoDB allows one at a time."""
+        given, client = op.inputs, self.client(op)
+        request: dict[str, Any] = {}
+        if op.has_changed("billingMode", "readCapacity", "writeCapacity"):
+            request["BillingMode"] = given["billingMode"]
+            if given["billingMode"] == "PROVISIONED":
+                request["ProvisionedThroughput"] = _throughput(given)
+        if op.has_changed("streamEnabled", "streamViewType"):
+            request["StreamSpecification"] = _stream(given)
+        if op.has_changed("serverSideEncryption"):
+            request["SSESpecification"] = _encryption(given)
+        for name in ("deletionProtectionEnabled", "tableClass"):
+            if op.has_changed(name):
+                request |= shapes.request(client, "UpdateTable", {name: given.get(name, False)})
+        if request:
+            client.update_table(TableName=op.id, **request)
+            self._wait(op)
+        if op.has_changed("globalSecondaryIndexes"):
+            self._change_indexes(op)
+        if op.has_changed("ttl"):
+            self._put_ttl(op)
+        if op.has_changed("pointInTimeRecovery"):
+            self._put_recovery(op)
+
+    def delete(self, op: Operation) -> None:
+        """Delete it and wait until it is gone."""
+        self.client(op).delete_table(TableName=op.id)
+        op.wait(
+            lambda: self._status(op),
+            pending=("ACTIVE", "DELETING"),
+            target=(None,),
+            limit=self.limit,
+            what=f"waiting for DynamoDB Table ({op.id}) delete",
+        )
+
+    def put_tags(self, op: Operation, change: tags.TagChange) -> None:
+        """By the table's ARN."""
+        client = self.client(op)
+        if change.remove:
+            client.untag_resource(ResourceArn=op.outputs["arn"], TagKeys=change.remove)
+        if change.put:
+            client.tag_resource(ResourceArn=op.outputs["arn"], Tags=tags.as_list(change.put))
+
+    def _change_indexes(self, op: Operation) -> None:
+        old = {item["name"]: item for item in op.outputs.get("globalSecondaryIndexes") or []}
+        new = {item["name"]: item for item in op.inputs.get("globalSecondaryIndexes") or []}
+        renewed = {n for n in old.keys() & new.keys() if _index_core(old[n]) != _index_core(new[n])}
+        for name in sorted((old.keys() - new.keys()) | renewed):
+            self._change_index(op, {"Delete": {"IndexName": name}})
+        for name in sorted((new.keys() - old.keys()) | renewed):
+            self._change_index(op, {"Create": _index(new[name], op.inputs)})
+
+    def _change_index(self, op: Operation, change: Mapping[str, Any]) -> None:
+        self.client(op).update_table(
+            TableName=op.id, AttributeDefinitions=_attributes(op.inputs), GlobalSecondaryIndexUpdates=[change]
+        )
+        self._wait(op)
+
+    def _put_ttl(self, op: Operation) -> None:
+        ttl, old = op.inputs.get("ttl") or {}, op.outputs.get("ttl") or {}
+        if not ttl.get("enabled") and not old.get("enabled"):
+            return
+        name = ttl.get("attributeName") or old.get("attributeName")
+        wanted = {"AttributeName": name, "Enabled": bool(ttl.get("enabled"))}
+        self.client(op).update_time_to_live(TableName=op.id, TimeToLiveSpecification=wanted)
+
+    def _put_recovery(self, op: Operation) -> None:
+        recovery = op.inputs.get("pointInTimeRecovery") or {}
+        if recovery.get("enabled") or (op.outputs.get("pointInTimeRecovery") or {}).get("enabled"):
+            self.client(op).update_continuous_backups(
+                TableName=op.id,
+                PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": bool(recovery.get("enabled"))},
+            )
+
+    def _status(self, op: Operation) -> str | None:
+        client = self.client(op)
+        try:
+            table = client.describe_table(TableName=op.id)["Table"]
+        except client.exceptions.ResourceNotFoundException:
+            return None
+        indexes = {item.get("IndexStatus", "ACTIVE") for item in table.get("GlobalSecondaryIndexes") or []}
+        status = str(table["TableStatus"])
+        return status if status != "ACTIVE" or indexes <= {"ACTIVE"} else "UPDATING"
+
+    def _wait(self, op: Operation) -> None:
+        op.wait(
+            lambda: self._status(op),
+            pending=("CREATING", "UPDATING"),
+            target=("ACTIVE",),
+            limit=self.limit,
+            what=f"waiting for DynamoDB Table ({op.id})",
+        )
+
+
+def _attributes(given: Mapping[str, Any]) -> list[dict[str, str]]:
+    return [{"AttributeName": item["name"], "AttributeType": item["type"]} for item in given.get("attributes") or []]
+
+
+def _keys(item: Mapping[str, Any], hash_key: str | None = None) -> list[dict[str, str]]:
+    keys = [{"AttributeName": item.get("hashKey") or hash_key or "", "KeyType": "HASH"}]
+    if item.get("rangeKey"):
+        keys.append({"AttributeName": item["rangeKey"], "KeyType": "RANGE"})
+    return keys
+
+
+def _throughput(item: Mapping[str, Any]) -> dict[str, int]:
+    return {"ReadCapacityUnits": item.get("readCapacity") or 1, "WriteCapacityUnits": item.get("writeCapacity") or 1}
+
+
+def _projection(item: Mapping[str, Any]) -> dict[str, Any]:
+    projection: dict[str, Any] = {"ProjectionType": item["projectionType"]}
+    if item.get("nonKeyAttributes"):
+        projection["NonKeyAttributes"] = item["nonKeyAttributes"]
+    return projection
+
+
+def _index_keys(item: Mapping[str, Any]) -> list[dict[str, str]]:
+    if item.get("keySchemas"):
+        return [{"AttributeName": k["attributeName"], "KeyType": k["keyType"]} for k in item["keySchemas"]]
+    return _keys(item)
+
+
+def _index(item: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
+    index = {"IndexName": item["name"], "KeySchema": _index_keys(item), "Projection": _projection(item)}
+    if table["billingMode"] == "PROVISIONED":
+        index["ProvisionedThroughput"] = _throughput(item)
+    return index
+
+
+def _local_index(item: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
+    keys = _keys(item, hash_key=table["hashKey"])
+    return {"IndexName": item["name"], "KeySchema": keys, "Projection": _projection(item)}
+
+
+def _index_core(item: Mapping[str, Any]) -> tuple[Any, ...]:
+    keys = tuple((key["AttributeName"], key["KeyType"]) for key in _index_keys(item))
+    return keys, item.get("projectionType"), tuple(sorted(item.get("nonKeyAttributes") or ()))
+
+
+def _live_index(item: Mapping[str, Any]) -> dict[str, Any]:
+    keys = {key["KeyType"]: key["AttributeName"] for key in item["KeySchema"]}
+    live: dict[str, Any] = {
+        "name": item["IndexName"],
+        "hashKey": keys["HASH"],
+        "projectionType": item["Projection"]["ProjectionType"],
+    }
+    if "RANGE" in keys:
+        live["rangeKey"] = keys["RANGE"]
+    if item["Projection"].get("NonKeyAttributes"):
+        live["nonKeyAttributes"] = item["Projection"]["NonKeyAttributes"]
+    return live
+
+
+def _stream(given: Mapping[str, Any]) -> dict[str, Any]:
+    if not given.get("streamEnabled"):
+        return {"StreamEnabled": False}
+    return {"StreamEnabled": True, "StreamViewType": given.get("streamViewType") or "NEW_AND_OLD_IMAGES"}
+
+
+def _encryption(given: Mapping[str, Any]) -> dict[str, Any]:
+    wanted = given.get("serverSideEncryption") or {"enabled": False}
+    encryption = {"Enabled": wanted["enabled"]}
+    if wanted.get("kmsKeyArn"):
+        encryption |= {"SSEType": "KMS", "KMSMasterKeyId": wanted["kmsKeyArn"]}
+    return encryption

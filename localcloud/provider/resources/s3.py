@@ -1,0 +1,89 @@
+"""Buckets of S3: the bucket, whether it keeps versions, its tags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from botocore.exceptions import ClientError
+
+from localcloud.provider import tags
+from localcloud.provider.errors import code_of
+from localcloud.provider.naming import AutoName
+from localcloud.provider.operation import Operation
+from localcloud.provider.resource import Resource
+
+
+class Bucket(Resource):
+    """`aws:s3/bucket:Bucket` and `aws:s3/bucketV2:BucketV2`; the id is the name."""
+
+    tokens = ("aws:s3/bucket:Bucket", "aws:s3/bucketV2:BucketV2")
+    service = "s3"
+    supports = frozenset({"bucket", "forceDestroy", "versioning"})
+    replace_on = frozenset({"bucket"})
+    auto_name = AutoName(property="bucket", longest=63, lower=True)
+    defaults: ClassVar[Mapping[str, Any]] = {"forceDestroy": False}
+    kept = frozenset({"versioning"})
+    taggable = True
+    gone = ("NoSuchBucket", "404", "NotFound")
+
+    def create(self, op: Operation) -> None:
+        """The bucket, then its tags and versions."""
+        client, name = self.client(op), op.inputs["bucket"]
+        request = {} if op.region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": op.region}}
+        client.create_bucket(Bucket=name, **request)
+        op.made(name)
+        if op.all_tags:
+            client.put_bucket_tagging(Bucket=name, Tagging={"TagSet": tags.as_list(op.all_tags)})
+        self._put_versioning(op)
+
+    def read(self, op: Operation) -> dict[str, Any] | None:
+        """The bucket."""
+        client = self.client(op)
+        client.head_bucket(Bucket=op.id)
+        try:
+            tagged = client.get_bucket_tagging(Bucket=op.id)["TagSet"]
+        except ClientError as exc:
+            if code_of(exc) != "NoSuchTagSet":
+                raise
+            tagged = []
+        return {
+            "bucket": op.id,
+            "arn": f"arn:aws:s3:::{op.id}",
+            "bucketDomainName": f"{op.id}.s3.amazonaws.com",
+            "bucketRegionalDomainName": f"{op.id}.s3.{op.region}.amazonaws.com",
+            "bucketRegion": op.region,
+            "versioning": {"enabled": client.get_bucket_versioning(Bucket=op.id).get("Status") == "Enabled"},
+            "tagsAll": tags.as_map(tagged),
+        }
+
+    def update(self, op: Operation) -> None:
+        """Versions."""
+        self._put_versioning(op)
+
+    def delete(self, op: Operation) -> None:
+        """Delete it, with what is in it when the program says so."""
+        client = self.client(op)
+        if op.outputs.get("forceDestroy"):
+            for page in client.get_paginator("list_object_versions").paginate(Bucket=op.id):
+                for item in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
+                    client.delete_object(Bucket=op.id, Key=item["Key"], VersionId=item["VersionId"])
+            for page in client.get_paginator("list_objects_v2").paginate(Bucket=op.id):
+                for item in page.get("Contents", []):
+                    client.delete_object(Bucket=op.id, Key=item["Key"])
+        client.delete_bucket(Bucket=op.id)
+
+    def put_tags(self, op: Operation, change: tags.TagChange) -> None:
+        """All of them: S3 replaces the whole set."""
+        client = self.client(op)
+        if op.all_tags:
+            client.put_bucket_tagging(Bucket=op.id, Tagging={"TagSet": tags.as_list(op.all_tags)})
+        else:
+            client.delete_bucket_tagging(Bucket=op.id)
+
+    def _put_versioning(self, op: Operation) -> None:
+        wanted = bool((op.inputs.get("versioning") or {}).get("enabled"))
+        if wanted or (op.outputs.get("versioning") or {}).get("enabled"):
+            self.client(op).put_bucket_versioning(
+                Bucket=op.id, VersioningConfiguration={"Status": "Enabled" if wanted else "Suspended"}
+            )

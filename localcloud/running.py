@@ -1,0 +1,166 @@
+"""A running local cloud as its clients see it: addresses, identities, the environment that leads to it.
+
+Rule: a value without processes. The one who started the cloud and one who only read its `cloud.json` hold the same
+thing.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import boto3
+import botocore.session
+from pydantic import TypeAdapter
+
+from localcloud.apprunner.admin import AppRunnerAdmin
+from localcloud.identities import Identity
+from localcloud.processes import MARK
+from localcloud.settings import ACCOUNT, HOST, REGION, Ports
+
+FILE = "cloud.json"
+
+
+@dataclass(frozen=True)
+class RunningCloud:
+    """Where a local cloud is and who may use it.
+
+    `owner_pid` and `owner_started` (seconds since the epoch) name its supervisor.
+    """
+
+    folder: Path
+    ports: Ports
+    identities: tuple[Identity, ...]
+    mark: str
+    owner_pid: int
+    owner_started: float
+    pulumi_bin: Path | None
+
+    region = REGION
+    account = ACCOUNT
+
+    @property
+    def endpoint_url(self) -> str:
+        """All of AWS but App Runner."""
+        return f"http://{HOST}:{self.ports.ministack}"
+
+    @property
+    def apprunner_url(self) -> str:
+        """App Runner, and the tagging API for its services."""
+        return f"http://{HOST}:{self.ports.apprunner}"
+
+    @property
+    def provider_port(self) -> int:
+        """The stand-in Pulumi provider (gRPC)."""
+        return self.ports.provider
+
+    @cached_property
+    def apprunner_admin(self) -> AppRunnerAdmin:
+        """The emulator's own door: delays, faults, quota, clock, and what really runs."""
+        return AppRunnerAdmin(self.apprunner_url)
+
+    def identity(self, name: str) -> Identity:
+        """operator (administrator), alice and bob (may call APIs, nothing else), nobody (no policy).
+
+        KeyError for another name.
+        """
+        for identity in self.identities:
+            if identity.name == name:
+                return identity
+        raise KeyError(f"no identity {name!r}; there are {', '.join(each.name for each in self.identities)}")
+
+    def environment(self, identity: Identity) -> dict[str, str]:
+        """The variables with which boto3, awscli, the Pulumi CLI and all that use them reach this cloud as `identity`.
+
+        FIBFACTORY_API_URL and PULUMI_BACKEND_URL are not among them: they need a platform.
+        """
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_ENDPOINT_URL_APPRUNNER": self.apprunner_url,
+            "AWS_ENDPOINT_URL_RESOURCE_GROUPS_TAGGING_API": self.apprunner_url,
+            "AWS_ACCESS_KEY_ID": identity.access_key,
+            "AWS_SECRET_ACCESS_KEY": identity.secret_key,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "PULUMI_DEBUG_PROVIDERS": f"aws:{self.provider_port},docker:{self.provider_port}",
+            "PULUMI_CONFIG_PASSPHRASE": "local",
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_DIY_BACKEND_NO_LEGACY_WARNING": "1",
+            "PATH": os.pathsep.join([*self.path_folders(), os.environ.get("PATH", os.defpath)]),
+        } | _past_proxies()
+
+    def path_folders(self) -> list[str]:
+        """The folders that a client's PATH begins with: the Pulumi CLI's, the virtual environment's."""
+        return [str(folder) for folder in (self.pulumi_bin, Path(sys.executable).parent) if folder]
+
+    def session(self, name: str) -> boto3.Session:
+        """A boto3 session whose every client goes to this cloud as that identity.
+
+        Profile and endpoints come from files in the cloud's folder, so nothing in the process changes.
+        AWS_ENDPOINT_URL… variables, where set, would win over them: that is botocore's order.
+        """
+        botocore_session = botocore.session.Session(profile=name)
+        botocore_session.set_config_variable("config_file", str(self.folder / "aws" / "config"))
+        botocore_session.set_config_variable("credentials_file", str(self.folder / "aws" / "credentials"))
+        return boto3.Session(botocore_session=botocore_session)
+
+    def marked_environment(self) -> dict[str, str]:
+        """What to add to the environment of a process that has to end, at the latest, when the cloud does."""
+        return {MARK: self.mark}
+
+    def write(self) -> None:
+        """Write `cloud.json` and the profiles of `session`, for their owner only, each complete or not there."""
+        _write_private(
+            self.folder / "aws" / "config",
+            "\n".join(self._profile(each) for each in self.identities) + self._services(),
+        )
+        _write_private(self.folder / "aws" / "credentials", "\n".join(_credentials(each) for each in self.identities))
+        _write_private(self.folder / FILE, _JSON.dump_json(self, indent=2).decode() + "\n")
+
+    def _profile(self, identity: Identity) -> str:
+        return f"[profile {identity.name}]\nregion = {REGION}\nendpoint_url = {self.endpoint_url}\nservices = local\n"
+
+    def _services(self) -> str:
+        own = "".join(
+            f"{name} =\n  endpoint_url = {self.apprunner_url}\n"
+            for name in ("apprunner", "resource_groups_tagging_api")
+        )
+        return f"\n[services local]\n{own}"
+
+
+_JSON = TypeAdapter(RunningCloud)
+
+
+def read(folder: Path) -> RunningCloud:
+    """The cloud whose supervisor was given this folder.
+
+    FileNotFoundError when there is none, pydantic's ValidationError for a foreign file.
+    """
+    return _JSON.validate_json((folder / FILE).read_bytes())
+
+
+def _past_proxies() -> dict[str, str]:
+    """Python's HTTP clients send even loopback to a proxy unless told not to.
+
+    Two spellings, as different clients read different ones.
+    """
+    hosts = ",".join(filter(None, [os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), HOST, "localhost"]))
+    return {"NO_PROXY": hosts, "no_proxy": hosts}
+
+
+def _credentials(identity: Identity) -> str:
+    return (
+        f"[{identity.name}]\naws_access_key_id = {identity.access_key}\naws_secret_access_key = {identity.secret_key}\n"
+    )
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".new")
+    unfinished.touch(mode=0o600)
+    unfinished.write_text(text)
+    unfinished.replace(path)

@@ -1,0 +1,93 @@
+"""What can be chosen about a local cloud before it starts, and the few constants that all its parts share.
+
+Rule: settings are values. Nothing here starts, opens or reads anything until it is called.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from localcloud.errors import CloudError, PortTaken
+
+REGION = "us-west-2"
+ACCOUNT = "000000000000"
+HOST = "127.0.0.1"
+DEFAULT_BASE_PORT = 4566
+PULUMI_VERSION = "3.250.0"
+ROOT = Path(__file__).resolve().parent.parent
+
+# Below Linux's ephemeral ports (32768 and up), so that no outgoing connection takes one between choosing and binding.
+_FREE_PORTS = range(20000, 32000)
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where the three parts listen on loopback."""
+
+    ministack: int
+    apprunner: int
+    provider: int
+
+    @classmethod
+    def from_base(cls, base: int) -> Ports:
+        """Three ports in a row, beginning with `base`."""
+        return cls(ministack=base, apprunner=base + 1, provider=base + 2)
+
+    @classmethod
+    def free(cls) -> Ports:
+        """Three ports that nobody listens on now."""
+        found: list[int] = []
+        for port in random.sample(_FREE_PORTS, k=300):
+            if port_is_free(port):
+                found.append(port)
+            if len(found) == 3:
+                return cls(*found)
+        raise CloudError("No free ports between 20000 and 32000 on 127.0.0.1. Stop programs that listen there.")
+
+    def refuse_taken(self) -> None:
+        """Raise PortTaken for the first port that another program listens on."""
+        for port in (self.ministack, self.apprunner, self.provider):
+            if not port_is_free(port):
+                raise PortTaken(port)
+
+
+@dataclass(frozen=True)
+class CloudSettings:
+    """One local cloud. Without ports it takes free ones; without a folder it makes a temporary one."""
+
+    ports: Ports | None = None
+    folder: Path | None = None
+    images: Path = ROOT / "localcloud" / "images.toml"
+    start_seconds: float = 60.0
+    stop_seconds: float = 5.0
+    function_concurrency: int = 200
+    """Invocations at once, all functions together. ministack's own limit follows the machine's memory and may be 16."""
+    log_level: str = "INFO"
+    pulumi_bin: Path | None = field(default_factory=lambda: find_pulumi_bin(os.environ))
+
+
+def port_is_free(port: int) -> bool:
+    """Whether a server could listen on this loopback port now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # As servers do: a port whose last connections are in TIME_WAIT counts as free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def find_pulumi_bin(environ: os._Environ[str] | dict[str, str]) -> Path | None:
+    """The folder of the Pulumi CLI: where PATH has it, else where set-up keeps it, else None."""
+    on_path = shutil.which("pulumi", path=environ.get("PATH", ""))
+    if on_path:
+        return Path(on_path).parent
+    cache = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    cached = cache / "fibfactory" / "pulumi" / PULUMI_VERSION / "bin"
+    return cached if (cached / "pulumi").is_file() else None

@@ -1,0 +1,114 @@
+"""App Runner, the tagging API and the state bucket, seen without Pulumi.
+
+The rule: what carries not all of our tags is not ours, whatever its name; it is neither shown nor touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from orchestrator import names
+from orchestrator.adapters.aws_errors import error_code, translating
+from orchestrator.adapters.state import StateBucket
+from orchestrator.environment import Environment
+from orchestrator.ports import Look, Service
+
+_CANNOT_SEE = (
+    "log groups /aws/apprunner/*, which App Runner keeps on purpose",
+    "resources of types that the tagging API does not know, or that were made outside the template",
+    "other regions and other accounts",
+)
+
+
+class AwsCloud:
+    """The Cloud port on App Runner, the resource groups tagging API and the state bucket."""
+
+    def __init__(self, apprunner: Any, tagging: Any, state: StateBucket, platform: str, prefix: str) -> None:
+        self._apprunner = apprunner
+        self._tagging = tagging
+        self._state = state
+        self._platform = platform
+        self._prefix = prefix
+
+    def service(self, environment: Environment) -> Service | None:
+        with translating("looking at App Runner"):
+            for arn in self._arns(environment):
+                service = self._describe(environment, arn)
+                if service:
+                    return service
+        return None
+
+    def remove_leftover(self, environment: Environment, service: Service) -> None:
+        with translating("removing a service that the engine left"):
+            self._apprunner.delete_service(ServiceArn=service.arn)
+
+    def look(self, environment: Environment) -> Look:
+        tags = self._tags(environment)
+        name = names.service_name(self._prefix, environment.id)
+        stack = names.stack_name(environment.id)
+        service = self.service(environment)
+        found = [service.arn] if service else []
+        with translating("looking for tagged resources"):
+            pages = self._tagging.get_paginator("get_resources").paginate(
+                TagFilters=[{"Key": key, "Values": [value]} for key, value in tags.items()]
+            )
+            tagged = [resource["ResourceARN"] for page in pages for resource in page["ResourceTagMappingList"]]
+        found += [arn for arn in tagged if not arn.startswith("arn:aws:apprunner:") or self._lives(arn)]
+        if self._state.exists(stack):
+            found.append(f"the Pulumi stack {stack}")
+        looked_at = (
+            f"App Runner: list and describe of {name}",
+            f"tagging API, all types: {', '.join(f'{key}={value}' for key, value in sorted(tags.items()))}",
+            f"state bucket: the checkpoint of {stack}",
+        )
+        return Look(looked_at, tuple(dict.fromkeys(found)), _CANNOT_SEE)
+
+    def _arns(self, environment: Environment) -> Iterator[str]:
+        known = environment.observed.service_arn
+        if known:
+            yield known
+        name = names.service_name(self._prefix, environment.id)
+        token: dict[str, str] = {}
+        while True:
+            page = self._apprunner.list_services(**token)
+            yield from (
+                summary["ServiceArn"]
+                for summary in page["ServiceSummaryList"]
+                if summary["ServiceName"] == name and summary["ServiceArn"] != known
+            )
+            if not page.get("NextToken"):
+                return
+            token = {"NextToken": page["NextToken"]}
+
+    def _describe(self, environment: Environment, arn: str) -> Service | None:
+        try:
+            status = self._apprunner.describe_service(ServiceArn=arn)["Service"]["Status"]
+            if status == "DELETED":
+                return None
+            tags = {tag["Key"]: tag["Value"] for tag in self._apprunner.list_tags_for_resource(ResourceArn=arn)["Tags"]}
+            if not self._tags(environment).items() <= tags.items():
+                return None
+            busy = status == "OPERATION_IN_PROGRESS"
+            operations = [] if busy else self._apprunner.list_operations(ServiceArn=arn)["OperationSummaryList"]
+        except ClientError as error:
+            if error_code(error) == "ResourceNotFoundException":
+                return None
+            raise
+        return Service(arn, status, operations[0]["Status"] if operations else None)
+
+    def _lives(self, arn: str) -> bool:
+        """The tagging API shows what was deleted for a while; describing it tells."""
+        try:
+            status: str = self._apprunner.describe_service(ServiceArn=arn)["Service"]["Status"]
+        except ClientError as error:
+            if error_code(error) == "ResourceNotFoundException":
+                return False
+            raise
+        return status != "DELETED"
+
+    def _tags(self, environment: Environment) -> Mapping[str, str]:
+        ours = names.tags(self._platform, environment.owner, environment.id, environment.generation)
+        return {key: value for key, value in ours.items() if key in (names.TAG_PLATFORM, names.TAG_ENVIRONMENT)}

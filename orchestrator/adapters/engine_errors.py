@@ -1,0 +1,84 @@
+"""The engine's errors as ours: a table of what its diagnostics say, and whether trying again can help.
+
+The messages are those of App Runner's API and of the AWS provider's waiters; the first pattern that is found decides.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pulumi.automation import CommandError, ConcurrentUpdateError, StackNotFoundError
+
+from orchestrator.errors import Interrupted, OperationFailed, Terminal, Transient
+
+_TABLE: tuple[tuple[str, type[OperationFailed], str, str], ...] = (
+    (
+        r"ServiceQuotaExceeded",
+        Terminal,
+        "quota",
+        "App Runner's quota of services is used up; remove one or have it raised.",
+    ),
+    (
+        r"Error in assuming access role|access role.*(assume|invalid)",
+        Terminal,
+        "access_role",
+        "App Runner can't use the access role to pull the image; check the platform's access role.",
+    ),
+    (r"Error in assuming instance role", Transient, "instance_role", "App Runner can't assume the instance role yet."),
+    (
+        r"Service with the provided name already exists",
+        Terminal,
+        "name_taken",
+        "A service of this name runs already and does not carry this platform's tags, so it is left alone.",
+    ),
+    (
+        r"CREATE_FAILED",
+        Terminal,
+        "create_failed",
+        "App Runner could not start the service: the image is missing, or the application did not pass its health check.",
+    ),
+    (r"DELETE_FAILED", Transient, "delete_failed", "App Runner could not delete the service."),
+    (r"OPERATION_IN_PROGRESS|InvalidStateException", Transient, "busy", "App Runner was busy with the service."),
+    (
+        r"Throttling|TooManyRequests|Rate exceeded|InternalServiceError|ServiceUnavailable|RequestTimeout",
+        Transient,
+        "aws_unavailable",
+        "AWS asked to come again later.",
+    ),
+    (
+        r"connection (refused|reset)|i/o timeout|no such host|EOF|TLS handshake|Could not connect|Connection was closed",
+        Transient,
+        "aws_unreachable",
+        "AWS could not be reached.",
+    ),
+    (r"ExpiredToken", Transient, "credentials_expired", "The credentials ran out in the middle."),
+    (r"AccessDenied|not authorized to perform", Terminal, "access_denied", "The worker's role may not do this."),
+    (r"InvalidRequestException|ValidationException", Terminal, "refused", "App Runner refused the request."),
+)
+
+_NOISE = re.compile(
+    r"^(error: )?(update failed|preview failed|destroy failed)$|resource\(s\) failed|^\s*$", re.IGNORECASE
+)
+_LONGEST = 1500
+
+
+def failure_of(error: CommandError, diagnostics: list[str], *, stopped: bool) -> OperationFailed:
+    """What a failed CLI command means. `diagnostics` are the engine's own error messages, oldest first."""
+    if stopped:
+        return Interrupted("Stopped in order; what was made until then is in the state.")
+    if isinstance(error, ConcurrentUpdateError):
+        return Terminal(
+            "Another process holds the lock of this stack. Find out who runs Pulumi on it; when nobody does, "
+            "`pulumi cancel` in that stack removes the lock.",
+            "stack_locked",
+        )
+    if isinstance(error, StackNotFoundError):
+        return Terminal(
+            "The stack is not there, although it was made a moment ago. Look into the state bucket.", "stack_missing"
+        )
+    said = " ".join(line for line in diagnostics if not _NOISE.search(line)) or str(error).strip()
+    said = re.sub(r"\s+", " ", said)[:_LONGEST]
+    for pattern, kind, code, meaning in _TABLE:
+        if re.search(pattern, said):
+            return kind(f"{meaning} The engine said: {said}", code)
+    return Terminal(f"Pulumi failed: {said}", "engine_failed")

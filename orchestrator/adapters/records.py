@@ -1,0 +1,206 @@
+"""Environments and their events in DynamoDB.
+
+The rule: every write is conditional on the version that was read (and so on the lease's token, which only a write changes),
+and a record and its events are written together or not at all.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from orchestrator.adapters.aws_errors import error_code, translating
+from orchestrator.adapters.table import (
+    DUE_SHARDS,
+    Item,
+    item,
+    plain,
+    record_item,
+    record_key,
+    record_of,
+    timestamp,
+)
+from orchestrator.environment import Environment, Status
+from orchestrator.errors import BadRequest, LeaseLost, VersionConflict
+from orchestrator.ports import Event, Page
+
+
+class DynamoRecords:
+    """The Records port on one table."""
+
+    def __init__(self, client: Any, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def get(self, environment_id: str) -> Environment | None:
+        with translating("reading a record"):
+            answer = self._client.get_item(TableName=self._table, Key=record_key(environment_id), ConsistentRead=True)
+        return record_of(answer["Item"]) if "Item" in answer else None
+
+    def add(self, environment: Environment, event: Event) -> None:
+        put = {
+            "TableName": self._table,
+            "Item": record_item(environment),
+            "ConditionExpression": "attribute_not_exists(pk)",
+        }
+        self._transact([{"Put": put}, self._event(environment, event)])
+
+    def replace(self, before: Environment, after: Environment, *events: Event) -> None:
+        self._transact([self._swap(before, after), *(self._event(after, event) for event in events)])
+
+    def reuse(self, tombstone: Environment, after: Environment, event: Event) -> None:
+        kept = {"TableName": self._table, "Item": record_item(tombstone, f"TOMBSTONE#{tombstone.incarnation:06d}")}
+        self._transact([self._swap(tombstone, after), {"Put": kept}, self._event(after, event)])
+
+    def note(self, environment: Environment, event: Event) -> None:
+        check = {
+            "TableName": self._table,
+            "Key": record_key(environment.id),
+            "ConditionExpression": "lease_token = :token",
+            "ExpressionAttributeValues": item({":token": environment.lease.token}),
+        }
+        try:
+            self._transact([{"ConditionCheck": check}, self._event(environment, event)])
+        except VersionConflict as error:
+            raise LeaseLost(f"The lease of {environment.id} is another worker's now; nothing was written.") from error
+
+    def events(self, environment: Environment, cursor: str | None, limit: int) -> Page[Event]:
+        names = {"#pk": "pk", "#sk": "sk"}
+        values = item({":pk": _events_key(environment), ":after": cursor or "0"})
+        with translating("reading events"):
+            answer = self._client.query(
+                TableName=self._table,
+                KeyConditionExpression="#pk = :pk AND #sk > :after",
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues=values,
+                Limit=limit,
+                ConsistentRead=True,
+            )
+        rows = [plain(raw) for raw in answer["Items"]]
+        events = [
+            Event(datetime.fromisoformat(row["at"]), row["kind"], row["message"], json.loads(row["data"]))
+            for row in rows
+        ]
+        return Page(events, rows[-1]["sk"] if rows else cursor)
+
+    def listing(
+        self, owner: str | None, statuses: Sequence[Status], labels: Mapping[str, str], cursor: str | None, limit: int
+    ) -> Page[Environment]:
+        position, start = _read_cursor(cursor, len(statuses))
+        found: list[Environment] = []
+        while position < len(statuses):
+            answer = self._listing(owner, statuses[position], start, limit - len(found))
+            found += [
+                environment
+                for environment in map(record_of, answer["Items"])
+                if labels.items() <= environment.labels.items()
+            ]
+            start = answer.get("LastEvaluatedKey")
+            if start is None:
+                position += 1
+            if len(found) == limit:
+                break
+        return Page(found, _write_cursor(position, start) if position < len(statuses) else None)
+
+    def due(self, now: datetime) -> Iterable[str]:
+        for shard in range(DUE_SHARDS):
+            pages = self._client.get_paginator("query").paginate(
+                TableName=self._table,
+                IndexName="by_due",
+                KeyConditionExpression="due_shard = :shard AND due_at <= :now",
+                ExpressionAttributeValues=item({":shard": str(shard), ":now": timestamp(now)}),
+            )
+            with translating("reading what is due"):
+                for page in pages:
+                    for raw in page["Items"]:
+                        yield plain(raw)["pk"].removeprefix("ENV#")
+
+    def _listing(self, owner: str | None, status: Status, start: Item | None, limit: int) -> Any:
+        by_owner = {
+            "IndexName": "by_owner",
+            "KeyConditionExpression": "#owner = :owner AND begins_with(status_created, :status)",
+            "ExpressionAttributeNames": {"#owner": "owner"},
+            "ExpressionAttributeValues": item({":owner": owner, ":status": f"{status}#"}),
+        }
+        by_status = {
+            "IndexName": "by_status",
+            "KeyConditionExpression": "#status = :status",
+            "ExpressionAttributeNames": {"#status": "status"},
+            "ExpressionAttributeValues": item({":status": str(status)}),
+        }
+        query = by_owner if owner else by_status
+        with translating("listing environments"):
+            try:
+                return self._client.query(
+                    TableName=self._table, Limit=limit, **query, **({"ExclusiveStartKey": start} if start else {})
+                )
+            except ClientError as error:
+                if start and error_code(error) == "ValidationException":
+                    raise _bad_cursor() from error
+                raise
+
+    def _swap(self, before: Environment, after: Environment) -> Item:
+        return {
+            "Put": {
+                "TableName": self._table,
+                "Item": record_item(after),
+                "ConditionExpression": "version = :version AND lease_token = :token",
+                "ExpressionAttributeValues": item({":version": before.version, ":token": before.lease.token}),
+            }
+        }
+
+    def _event(self, environment: Environment, event: Event) -> Item:
+        at = timestamp(event.at)
+        row = {
+            "pk": _events_key(environment),
+            "sk": f"{at}#{secrets.token_hex(4)}",
+            "at": at,
+            "kind": event.kind,
+            "message": event.message[:2000],
+            "data": json.dumps(dict(event.data)),
+        }
+        return {"Put": {"TableName": self._table, "Item": item(row)}}
+
+    def _transact(self, writes: list[Item]) -> None:
+        with translating("writing a record"):
+            try:
+                self._client.transact_write_items(TransactItems=writes)
+            except ClientError as error:
+                reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
+                if error_code(error) == "TransactionCanceledException" and reasons & {
+                    "ConditionalCheckFailed",
+                    "TransactionConflict",
+                }:
+                    raise VersionConflict("The record changed between reading and writing it.") from error
+                raise
+
+
+def _events_key(environment: Environment) -> str:
+    return f"ENV#{environment.id}#{environment.incarnation}"
+
+
+def _write_cursor(position: int, start: Item | None) -> str:
+    return base64.urlsafe_b64encode(json.dumps([position, start]).encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str | None, positions: int) -> tuple[int, Item | None]:
+    if cursor is None:
+        return 0, None
+    try:
+        position, start = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (ValueError, binascii.Error) as error:
+        raise _bad_cursor() from error
+    if not (isinstance(position, int) and 0 <= position < positions and (start is None or isinstance(start, dict))):
+        raise _bad_cursor()
+    return position, start
+
+
+def _bad_cursor() -> BadRequest:
+    return BadRequest("That cursor is none of this listing's. Start again without one.", "bad_cursor")

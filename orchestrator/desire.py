@@ -1,0 +1,160 @@
+"""How what is wanted of an environment changes: asked for, asked for again, relabelled, removed, expired.
+
+The rule: pure; each function takes the record as it is and returns the record as it should be, or the same one when nothing
+changes. Whoever asks has been let in before (`service`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from orchestrator.environment import Environment, Spec
+from orchestrator.errors import Conflict
+
+
+@dataclass(frozen=True)
+class Unset:
+    """What a request left out."""
+
+
+UNSET = Unset()
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a caller asks for. What is UNSET keeps its value, or takes the platform's default in a new environment."""
+
+    spec: Spec
+    ttl: timedelta | None | Unset = UNSET
+    labels: Mapping[str, str] | Unset = UNSET
+    protected: bool | Unset = UNSET
+
+
+@dataclass(frozen=True)
+class Lifetimes:
+    """The platform's limits. `longest` counts from creation and None means that there is no hard end."""
+
+    default: timedelta | None
+    longest: timedelta | None
+
+
+def create(
+    environment_id: str, owner: str, wish: Wish, limits: Lifetimes, now: datetime, *, idempotency: str | None = None
+) -> Environment:
+    """A record for an id that was never used."""
+    ttl = limits.default if isinstance(wish.ttl, Unset) else wish.ttl
+    return Environment(
+        id=environment_id,
+        owner=owner,
+        created_at=now,
+        updated_at=now,
+        dispatched_at=now,
+        spec=wish.spec,
+        ttl=ttl,
+        expires_at=_expiry(now, ttl, now, limits),
+        labels={} if isinstance(wish.labels, Unset) else wish.labels,
+        protected=False if isinstance(wish.protected, Unset) else wish.protected,
+        idempotency=idempotency,
+    )
+
+
+def recreate(
+    tombstone: Environment, owner: str, wish: Wish, limits: Lifetimes, now: datetime, *, idempotency: str | None = None
+) -> Environment:
+    """The next incarnation of an id whose last one is gone: generation, token and version go on, nothing else does."""
+    fresh = create(tombstone.id, owner, wish, limits, now, idempotency=idempotency)
+    return replace(
+        fresh,
+        incarnation=tombstone.incarnation + 1,
+        generation=tombstone.generation + 1,
+        version=tombstone.version + 1,
+        lease=replace(tombstone.lease, holder=None, until=None),
+    )
+
+
+def apply(environment: Environment, wish: Wish, limits: Lifetimes, now: datetime) -> Environment:
+    """The record with this wish. The expiry never moves closer: max(current, now + ttl), at most the hard end.
+
+    The generation grows when the spec differs, when the environment was to be removed, or when its last operation failed for
+    good (asking again is asking to try again).
+    """
+    ttl = environment.ttl if isinstance(wish.ttl, Unset) else wish.ttl
+    expiry = _expiry(environment.created_at, ttl, now, limits)
+    if expiry and environment.expires_at:
+        expiry = max(expiry, environment.expires_at)
+    changed = replace(
+        environment,
+        ttl=ttl,
+        expires_at=expiry,
+        labels=environment.labels if isinstance(wish.labels, Unset) else wish.labels,
+        protected=environment.protected if isinstance(wish.protected, Unset) else wish.protected,
+    )
+    if environment.present and environment.spec == wish.spec and not environment.given_up:
+        return _touched(environment, changed, now)
+    return _new_generation(replace(changed, spec=wish.spec, present=True, reason="asked for"), now)
+
+
+def adjust(
+    environment: Environment,
+    limits: Lifetimes,
+    now: datetime,
+    *,
+    ttl: timedelta | None | Unset = UNSET,
+    labels: Mapping[str, str] | Unset = UNSET,
+    protected: bool | Unset = UNSET,
+) -> Environment:
+    """The record with another TTL (its expiry is now + ttl, at most the hard end), labels or protection; no redeploy."""
+    changed = environment
+    if not isinstance(ttl, Unset):
+        changed = replace(changed, ttl=ttl, expires_at=_expiry(environment.created_at, ttl, now, limits))
+    if not isinstance(labels, Unset):
+        changed = replace(changed, labels=labels)
+    if not isinstance(protected, Unset):
+        changed = replace(changed, protected=protected)
+    return _touched(environment, changed, now)
+
+
+def remove(environment: Environment, reason: str, now: datetime, *, force: bool = False) -> Environment:
+    """The record with nothing desired any more; the same one when that is so already and being worked on.
+
+    Raises Conflict `protected` for a protected environment unless forced.
+    """
+    if not environment.present and not environment.given_up:
+        return environment
+    if environment.present and environment.protected and not force:
+        raise Conflict(
+            f"{environment.id} is protected. Take its protection away first (PATCH protected=false) or say ?force=true.",
+            "protected",
+        )
+    return _new_generation(replace(environment, present=False, reason=reason), now)
+
+
+def dispatched(environment: Environment, now: datetime) -> Environment:
+    """The record after a worker was asked for once more."""
+    return replace(environment, dispatched_at=now, version=environment.version + 1)
+
+
+def _new_generation(environment: Environment, now: datetime) -> Environment:
+    return replace(
+        environment,
+        generation=environment.generation + 1,
+        version=environment.version + 1,
+        updated_at=now,
+        dispatched_at=now,
+        failure=None,
+        attempts=0,
+        continuations=0,
+        retry_at=None,
+    )
+
+
+def _touched(before: Environment, after: Environment, now: datetime) -> Environment:
+    return before if after == before else replace(after, version=before.version + 1, updated_at=now)
+
+
+def _expiry(created_at: datetime, ttl: timedelta | None, now: datetime, limits: Lifetimes) -> datetime | None:
+    wanted = None if ttl is None else now + ttl
+    hard_end = None if limits.longest is None else created_at + limits.longest
+    return min((moment for moment in (wanted, hard_end) if moment), default=None)

@@ -1,0 +1,179 @@
+"""One environment: what is wanted of it, what was last made true, and the status that the two amount to.
+
+The rule: pure. There is no clock, no id generator and no AWS in here; a record never changes, a change of it is a new record.
+`desire` holds the changes that callers make, `lease` and `progress` those that workers make.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+REDISPATCH_AFTER = timedelta(minutes=2)
+"""A request that no worker picked up for so long is sent again: longer than Lambda's own first retry (1 min)."""
+
+
+class Status(StrEnum):
+    PENDING = "pending"
+    DEPLOYING = "deploying"
+    READY = "ready"
+    UPDATING = "updating"
+    FAILED = "failed"
+    DESTROYING = "destroying"
+    DESTROYED = "destroyed"
+
+
+class Operation(StrEnum):
+    """What a worker does to an environment."""
+
+    DEPLOY = "deploy"
+    UPDATE = "update"
+    DESTROY = "destroy"
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What an environment runs. `cpu` in App Runner's units (1024 is one vCPU), `memory` in MB."""
+
+    image: str
+    port: int = 8080
+    cpu: int = 1024
+    memory: int = 2048
+    variables: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    health_path: str = "/health"
+    revision: str | None = None
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to change the environment. The token is the fencing token: it only ever grows."""
+
+    token: int = 0
+    holder: str | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why the last operation failed. A final one is not tried again until something new is asked for."""
+
+    operation: Operation
+    code: str
+    message: str
+    final: bool
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """The proof that an environment is gone: what was looked at after the destroy, and what such a look can't see."""
+
+    at: datetime
+    looked_at: tuple[str, ...]
+    cannot_see: tuple[str, ...]
+    reason: str
+    image: str
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What was last made true. Generation 0: nothing of this incarnation was yet."""
+
+    generation: int = 0
+    url: str | None = None
+    service_arn: str | None = None
+    image: str | None = None
+    at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The record. `version` grows with each write, `generation` with each change of what is desired."""
+
+    id: str
+    owner: str
+    created_at: datetime
+    updated_at: datetime
+    spec: Spec
+    incarnation: int = 1
+    version: int = 1
+    schema: int = 1
+    present: bool = True
+    generation: int = 1
+    reason: str = "asked for"
+    ttl: timedelta | None = None
+    expires_at: datetime | None = None
+    protected: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    idempotency: str | None = None
+    observed: Observed = field(default_factory=Observed)
+    operation: Operation | None = None
+    failure: Failure | None = None
+    attempts: int = 0
+    retry_at: datetime | None = None
+    continuations: int = 0
+    dispatched_at: datetime | None = None
+    lease: Lease = field(default_factory=Lease)
+    receipt: Receipt | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether what is desired is what was last made true."""
+        return self.observed.generation == self.generation if self.present else self.receipt is not None
+
+    @property
+    def given_up(self) -> bool:
+        """Whether the last operation failed for good: nobody tries again until something new is asked for."""
+        return self.failure is not None and self.failure.final
+
+    @property
+    def outstanding(self) -> bool:
+        """Whether a worker has something to do."""
+        return not self.settled and not self.given_up
+
+    @property
+    def gone(self) -> bool:
+        """Whether this record is a tombstone."""
+        return self.receipt is not None
+
+    @property
+    def status(self) -> Status:
+        """One word for callers. Decisions never read it."""
+        if self.gone:
+            return Status.DESTROYED
+        if self.given_up:
+            return Status.FAILED
+        if not self.present:
+            return Status.DESTROYING
+        if self.settled:
+            return Status.READY
+        if self.observed.generation:
+            return Status.UPDATING
+        return Status.DEPLOYING if self.operation else Status.PENDING
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When the sweep has to look at this record again; None when never.
+
+        The earliest of: its expiry, the end of a lease that should have been let go by then, the next try, and the moment at
+        which a request that nobody picked up is sent again.
+        """
+        moments = []
+        if self.present and not self.protected:
+            moments.append(self.expires_at)
+        if self.lease.holder:
+            moments.append(self.lease.until)
+        elif self.outstanding:
+            moments.append(self.retry_at or (self.dispatched_at or self.updated_at) + REDISPATCH_AFTER)
+        return min((moment for moment in moments if moment), default=None)
+
+    def expired(self, now: datetime) -> bool:
+        """Whether it should be destroyed because its time is up. A protected one never is."""
+        return self.present and not self.protected and self.expires_at is not None and self.expires_at <= now
+
+    def lease_free(self, now: datetime) -> bool:
+        """Whether a worker may claim the lease: nobody holds it, or its end proves the holder dead."""
+        return self.lease.holder is None or (self.lease.until is not None and self.lease.until <= now)

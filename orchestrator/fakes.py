@@ -1,0 +1,208 @@
+"""Fakes of the ports, for tests that need no cloud: small, honest, and scripted by the test that holds them.
+
+The rule: they keep the promises that `ports` makes (above all the conditional writes) and nothing more.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from orchestrator import names
+from orchestrator.environment import Environment, Status
+from orchestrator.errors import Interrupted, LeaseLost, OperationFailed, VersionConflict
+from orchestrator.ports import Deployed, Event, Look, Page, Progress, Service, StopSignal
+
+
+class FakeClock:
+    """Time that passes only when told."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+class FakeRecords:
+    """The table in memory.
+
+    `meanwhile` holds what another writer does right before a write, once each: by the write's first event, or by `claimed` and
+    `let go`, which have none.
+    """
+
+    def __init__(self) -> None:
+        self.records: dict[str, Environment] = {}
+        self.tombstones: list[Environment] = []
+        self.written_events: dict[tuple[str, int], list[Event]] = defaultdict(list)
+        self.meanwhile: dict[str, Callable[[], object]] = {}
+        self._lock = threading.Lock()
+
+    def get(self, environment_id: str) -> Environment | None:
+        return self.records.get(environment_id)
+
+    def add(self, environment: Environment, event: Event) -> None:
+        self._swap(None, environment, (event,))
+
+    def replace(self, before: Environment, after: Environment, *events: Event) -> None:
+        self._swap(before, after, events)
+
+    def reuse(self, tombstone: Environment, after: Environment, event: Event) -> None:
+        self._swap(tombstone, after, (event,))
+        self.tombstones.append(tombstone)
+
+    def note(self, environment: Environment, event: Event) -> None:
+        with self._lock:
+            if self.records[environment.id].lease.token != environment.lease.token:
+                raise LeaseLost(environment.id)
+            self._note(environment, event)
+
+    def events(self, environment: Environment, cursor: str | None, limit: int) -> Page[Event]:
+        start = int(cursor or 0)
+        found = self.written_events[environment.id, environment.incarnation][start : start + limit]
+        return Page(found, str(start + len(found)))
+
+    def listing(
+        self, owner: str | None, statuses: Sequence[Status], labels: Mapping[str, str], cursor: str | None, limit: int
+    ) -> Page[Environment]:
+        start = int(cursor or 0)
+        found = [
+            environment
+            for status in statuses
+            for environment in [*self.records.values(), *self.tombstones]
+            if environment.status == status and owner in (None, environment.owner)
+            if labels.items() <= environment.labels.items()
+        ]
+        more = len(found) > start + limit
+        return Page(found[start : start + limit], str(start + limit) if more else None)
+
+    def due(self, now: datetime) -> Iterable[str]:
+        due = [(each.due_at, each.id) for each in self.records.values() if each.due_at and each.due_at <= now]
+        return [environment_id for _, environment_id in sorted(due)]
+
+    def kinds(self, environment_id: str) -> list[str]:
+        """The kinds of the events of all incarnations, for a test to compare."""
+        return [
+            event.kind
+            for (name, _), events in self.written_events.items()
+            if name == environment_id
+            for event in events
+        ]
+
+    def _swap(self, before: Environment | None, after: Environment, events: Sequence[Event]) -> None:
+        kind = events[0].kind if events else "claimed" if after.lease.holder else "let go"
+        self.meanwhile.pop(kind, lambda: None)()
+        with self._lock:
+            if self.records.get(after.id) != before:
+                raise VersionConflict(after.id)
+            self.records[after.id] = after
+            for event in events:
+                self._note(after, event)
+
+    def _note(self, environment: Environment, event: Event) -> None:
+        self.written_events[environment.id, environment.incarnation].append(event)
+
+
+class FakeReports:
+    def __init__(self) -> None:
+        self.reports: dict[str, Mapping[str, Any]] = {}
+        self.running: str | None = None
+
+    def write(self, sweep_id: str, report: Mapping[str, Any]) -> None:
+        self.reports[sweep_id] = report
+
+    def read(self, sweep_id: str) -> Mapping[str, Any] | None:
+        return self.reports.get(sweep_id)
+
+    def acquire(self, sweep_id: str, now: datetime, until: datetime) -> bool:
+        self.running = self.running or sweep_id
+        return self.running == sweep_id
+
+    def release(self, sweep_id: str) -> None:
+        self.running = None
+
+
+class FakeDispatcher:
+    """Remembers who was asked for; the test decides whether somebody comes."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def work(self, environment_id: str) -> None:
+        self.asked.append(environment_id)
+
+    def sweep(self, sweep_id: str) -> None:
+        self.asked.append(f"sweep {sweep_id}")
+
+
+@dataclass
+class FakeWorld:
+    """App Runner and Pulumi's state as one: engine, cloud and health look at the same services.
+
+    `during` is run in the middle of the next operation, `while_asked` at each health check; `errors` are raised by the next
+    operations, one each.
+    """
+
+    services: dict[str, Service] = field(default_factory=dict)
+    stacks: set[str] = field(default_factory=set)
+    calls: list[str] = field(default_factory=list)
+    errors: list[OperationFailed | None] = field(default_factory=list)
+    during: Callable[[], object] | None = None
+    while_asked: Callable[[], object] | None = None
+    last_operation: str = "SUCCEEDED"
+    unhealthy: str | None = None
+    forgets: bool = False
+    """The engine destroys the stack and leaves the service."""
+    undeletable: bool = False
+
+    def deploy(
+        self, environment: Environment, *, new: bool, refresh: bool, progress: Progress, stop: StopSignal
+    ) -> Deployed:
+        self.calls.append("deploy new" if new else "deploy refresh" if refresh else "deploy")
+        self.stacks.add(names.stack_name(environment.id))
+        self._go_on(stop)
+        self.services[environment.id] = Service(f"arn:{environment.id}", "RUNNING", self.last_operation)
+        progress("the service is made")
+        return Deployed(f"https://{environment.id}.example")
+
+    def destroy(self, environment: Environment, *, progress: Progress, stop: StopSignal) -> None:
+        self.calls.append("destroy")
+        self._go_on(stop)
+        self.stacks.discard(names.stack_name(environment.id))
+        if not self.forgets:
+            self.services.pop(environment.id, None)
+
+    def service(self, environment: Environment) -> Service | None:
+        return self.services.get(environment.id)
+
+    def remove_leftover(self, environment: Environment, service: Service) -> None:
+        self.calls.append("remove leftover")
+        if not self.undeletable:
+            self.services.pop(environment.id, None)
+
+    def look(self, environment: Environment) -> Look:
+        found = [service.arn for name, service in self.services.items() if name == environment.id]
+        found += [stack for stack in self.stacks if stack == names.stack_name(environment.id)]
+        return Look(("services", "stacks"), tuple(found), ("other accounts",))
+
+    def answers(self, url: str) -> str | None:
+        if self.while_asked:
+            self.while_asked()
+        return self.unhealthy
+
+    def _go_on(self, stop: StopSignal) -> None:
+        if self.during:
+            during, self.during = self.during, None
+            during()
+            if stop.wait(5):
+                raise Interrupted("Stopped in order.")
+        error = self.errors.pop(0) if self.errors else None
+        if error:
+            raise error

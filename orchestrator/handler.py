@@ -1,0 +1,97 @@
+"""The Lambda's entry for both functions: tells events apart and answers each with the part that understands it.
+
+The rule: nothing at import, everything built once at the first event; errors are logged here, once.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from orchestrator import wiring
+from orchestrator.api import problem, too_long
+from orchestrator.errors import LeaseLost
+from orchestrator.worker import ScheduleEvent, SweepEvent, WorkEvent
+
+Event = dict[str, Any]
+
+
+def handler(event: Event, context: LambdaContext) -> Any:
+    """Answer an HTTP API event (payload 2.0), a worker's, a sweep's, or a schedule's."""
+    parts = _parts()
+    parts.logger.append_keys(request_id=context.aws_request_id, function=context.function_name)
+    try:
+        if "requestContext" in event:
+            return _http(parts, event, context)
+        parts.logger.set_correlation_id(event.get("correlation_id") or context.aws_request_id)
+        if "environment" in event:
+            return _work(parts, WorkEvent.model_validate(event), context)
+        if "sweep" in event:
+            return _asked_sweep(parts, SweepEvent.model_validate(event), context)
+        if event.get("detail-type") == "Scheduled Event":
+            return _scheduled(parts, ScheduleEvent.model_validate(event), context)
+        raise ValueError(f"An event of no kind that is understood here, with {sorted(event)}.")
+    except Exception:
+        parts.logger.exception("The invocation failed.")
+        raise
+
+
+@cache
+def _parts() -> wiring.Parts:
+    return wiring.build()
+
+
+def _http(parts: wiring.Parts, event: Event, context: LambdaContext) -> Any:
+    parts.logger.set_correlation_id(event["requestContext"].get("requestId"))
+    if too_long(event, parts.settings):
+        answer = problem(413, "too_long", f"A body has at most {parts.settings.max_body_bytes} bytes.")
+        return {
+            "statusCode": answer.status_code,
+            "headers": {"Content-Type": answer.content_type},
+            "body": answer.body,
+            "isBase64Encoded": False,
+        }
+    return parts.api.resolve(event, context)
+
+
+def _work(parts: wiring.Parts, event: WorkEvent, context: LambdaContext) -> Any:
+    parts.logger.append_keys(environment=event.environment)
+    try:
+        outcome = parts.worker.work(event, context.aws_request_id, _remaining(context))
+    except LeaseLost as error:
+        parts.logger.warning("Another worker took over.", extra={"detail": error.message})
+        return {"environment": event.environment, "outcome": "lease lost"}
+    finally:
+        parts.logger.remove_keys(["environment"])
+    parts.logger.info("The environment was worked on.", extra=outcome)
+    parts.metrics.add_metric(f"environment_{outcome['outcome'].split()[0].rstrip(',')}", MetricUnit.Count, 1)
+    parts.metrics.flush_metrics()
+    return outcome
+
+
+def _asked_sweep(parts: wiring.Parts, event: SweepEvent, context: LambdaContext) -> Any:
+    asked = parts.worker.sweep.reports.read(event.sweep) or {}
+    return _swept(parts, event.sweep, bool(asked.get("dry_run", True)), context)
+
+
+def _scheduled(parts: wiring.Parts, event: ScheduleEvent, context: LambdaContext) -> Any:
+    return _swept(parts, f"{event.kind}-{context.aws_request_id}", False, context)
+
+
+def _swept(parts: wiring.Parts, sweep_id: str, dry_run: bool, context: LambdaContext) -> Any:
+    report = parts.worker.swept(sweep_id, dry_run, _remaining(context))
+    parts.logger.info("The sweep is over.", extra={"sweep": report})
+    parts.metrics.add_metric("sweep_steps", MetricUnit.Count, len(report["steps"]))
+    parts.metrics.add_metric(
+        "sweep_failures", MetricUnit.Count, sum(step["outcome"].startswith("failed") for step in report["steps"])
+    )
+    parts.metrics.flush_metrics()
+    return report
+
+
+def _remaining(context: LambdaContext) -> timedelta:
+    return timedelta(milliseconds=context.get_remaining_time_in_millis())

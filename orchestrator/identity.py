@@ -1,0 +1,29 @@
+"""Who calls, from what API Gateway proved about them; nothing that a caller sends decides it.
+
+An owner is a role's ARN without its session, or a user's ARN. API Gateway's IAM authorizer gives
+`arn:aws:sts::123456789012:assumed-role/ROLE/SESSION` or `arn:aws:iam::123456789012:user/NAME`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from orchestrator.errors import Unauthenticated
+from orchestrator.service import Caller
+
+
+def caller_of(request_context: Mapping[str, Any], operators: Collection[str]) -> Caller:
+    """The caller of an HTTP API event's `requestContext`. Raises Unauthenticated when it proves nobody."""
+    iam = (request_context.get("authorizer") or {}).get("iam") or {}
+    arn = iam.get("userArn")
+    if not isinstance(arn, str) or not arn.startswith("arn:"):
+        raise Unauthenticated("Sign the request with AWS credentials (SigV4, service execute-api).")
+    owner = owner_of(arn)
+    return Caller(owner, operator=owner in operators)
+
+
+def owner_of(arn: str) -> str:
+    """The ARN without the session of an assumed role."""
+    head, slash, rest = arn.partition(":assumed-role/")
+    return f"{head}{slash}{rest.split('/')[0]}" if slash else arn

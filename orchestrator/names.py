@@ -1,0 +1,58 @@
+"""The names and tags of an environment and of everything made for it.
+
+The rule: every name follows from the environment's id alone, so that whatever runs can be matched to its record, and what
+doesn't match the pattern is not ours to touch. Lengths: App Runner takes 40 characters for a service's name, so
+`fib-app-` + 24 + `-service` is the longest that fits.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from orchestrator.errors import BadRequest
+
+PROJECT = "fibfactory"
+"""The Pulumi project of every environment's stack, as in the post."""
+
+_ID = re.compile(r"[a-z][a-z0-9-]{1,22}[a-z0-9]")
+
+TAG_PLATFORM = "fibfactory:platform"
+TAG_OWNER = "fibfactory:owner"
+TAG_ENVIRONMENT = "fibfactory:environment"
+TAG_GENERATION = "fibfactory:generation"
+
+NO_PLATFORM = "none"
+"""The platform tag of environments made in process: no sweep touches them."""
+
+
+def check_id(environment_id: str) -> str:
+    """The id as it came, when it is one. Raises BadRequest `bad_id` otherwise."""
+    if not _ID.fullmatch(environment_id):
+        raise BadRequest(
+            "An environment's id has 3 to 24 lower-case letters, digits and hyphens, a letter first and no hyphen last.",
+            "bad_id",
+        )
+    return environment_id
+
+
+def stack_name(environment_id: str) -> str:
+    return f"{PROJECT}-{environment_id}"
+
+
+def app_name(prefix: str, environment_id: str) -> str:
+    return f"{prefix}-{environment_id}"
+
+
+def service_name(prefix: str, environment_id: str) -> str:
+    return f"{app_name(prefix, environment_id)}-service"
+
+
+def tags(platform: str, owner: str, environment_id: str, generation: int) -> Mapping[str, str]:
+    """The tags of every resource that an environment makes (at most 256 characters each, App Runner's limit)."""
+    return {
+        TAG_PLATFORM: platform,
+        TAG_OWNER: owner[:256],
+        TAG_ENVIRONMENT: environment_id,
+        TAG_GENERATION: str(generation),
+    }

@@ -1,0 +1,164 @@
+"""What the orchestrator needs of the world, as protocols; adapters implement them and `wiring` puts them together.
+
+The rule: these speak our words only. A method raises our errors (`errors`), never a vendor's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
+
+from orchestrator.environment import Environment, Status
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to an environment; `data` is small and holds no secrets."""
+
+    at: datetime
+    kind: str
+    message: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """Some of a listing, and where the next page starts (None: this was the last)."""
+
+    items: Sequence[T]
+    cursor: str | None = None
+
+
+class Records(Protocol):
+    """The table of environments."""
+
+    def get(self, environment_id: str) -> Environment | None:
+        """The record as last written (a consistent read), tombstones included."""
+
+    def add(self, environment: Environment, event: Event) -> None:
+        """Write a record for an id that has none. Raises VersionConflict when it has."""
+
+    def replace(self, before: Environment, after: Environment, *events: Event) -> None:
+        """Write `after` if the record still is `before`, with the events, or write nothing and raise VersionConflict."""
+
+    def reuse(self, tombstone: Environment, after: Environment, event: Event) -> None:
+        """The same, and keep the tombstone beside the new incarnation."""
+
+    def note(self, environment: Environment, event: Event) -> None:
+        """Add an event under this record's lease. Raises LeaseLost when another token holds it by now."""
+
+    def events(self, environment: Environment, cursor: str | None, limit: int) -> Page[Event]:
+        """This incarnation's events, oldest first. The cursor follows: it is set whenever there was anything to read."""
+
+    def listing(
+        self, owner: str | None, statuses: Sequence[Status], labels: Mapping[str, str], cursor: str | None, limit: int
+    ) -> Page[Environment]:
+        """Records of one owner, or of all (None), in the order of the statuses given, then by creation."""
+
+    def due(self, now: datetime) -> Iterable[str]:
+        """The ids of the records whose `due_at` has come, earliest first in each shard. The index lags: read them again."""
+
+
+class Reports(Protocol):
+    """What sweeps planned and did."""
+
+    def write(self, sweep_id: str, report: Mapping[str, Any]) -> None: ...
+
+    def read(self, sweep_id: str) -> Mapping[str, Any] | None: ...
+
+    def acquire(self, sweep_id: str, now: datetime, until: datetime) -> bool:
+        """Take the one place for a running sweep; False while another has it."""
+
+    def release(self, sweep_id: str) -> None: ...
+
+
+class Dispatcher(Protocol):
+    """Asks for workers. Asking may be lost or doubled: the record says what is wanted, and the sweep asks again."""
+
+    def work(self, environment_id: str) -> None: ...
+
+    def sweep(self, sweep_id: str) -> None: ...
+
+
+class StopSignal(Protocol):
+    """Tells a running operation to stop in order."""
+
+    def is_set(self) -> bool: ...
+
+    def wait(self, timeout: float) -> bool:
+        """Wait so many seconds at most; whether the operation shall stop."""
+
+
+Progress = Callable[[str], None]
+"""Takes one line about what an operation is doing."""
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """What the template stack exported."""
+
+    url: str
+
+
+class Engine(Protocol):
+    """Makes an environment's stack true, or removes it."""
+
+    def deploy(
+        self, environment: Environment, *, new: bool, refresh: bool, progress: Progress, stop: StopSignal
+    ) -> Deployed:
+        """Bring the stack up to the record's spec. `new`: it may not exist yet; `refresh`: look at the cloud first.
+
+        Raises Interrupted, Transient or Terminal.
+        """
+
+    def destroy(self, environment: Environment, *, progress: Progress, stop: StopSignal) -> None:
+        """Remove all resources and the stack; nothing to do is no error. Raises Interrupted, Transient or Terminal."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """An environment's service as the cloud tells it. `last_operation` is the newest operation's status."""
+
+    arn: str
+    status: str
+    last_operation: str | None
+
+    @property
+    def busy(self) -> bool:
+        return self.status == "OPERATION_IN_PROGRESS"
+
+    @property
+    def never_ran(self) -> bool:
+        """It can't be updated any more, only deleted; and it counts against the quota."""
+        return self.status in ("CREATE_FAILED", "DELETE_FAILED")
+
+
+@dataclass(frozen=True)
+class Look:
+    """An independent look: what was looked at, what of ours was still found, and what this look can't see."""
+
+    looked_at: tuple[str, ...]
+    found: tuple[str, ...]
+    cannot_see: tuple[str, ...]
+
+
+class Cloud(Protocol):
+    """The cloud seen without the engine."""
+
+    def service(self, environment: Environment) -> Service | None:
+        """The environment's live service, found by its name and our tags."""
+
+    def remove_leftover(self, environment: Environment, service: Service) -> None:
+        """Delete a service that the engine forgot. The caller has seen its name and all our tags on it."""
+
+    def look(self, environment: Environment) -> Look:
+        """Look for anything of this environment that is left."""
+
+
+class Health(Protocol):
+    def answers(self, url: str) -> str | None:
+        """None when a GET of the URL answers 200 without a redirect, else what it did instead, in a few words."""

@@ -1,0 +1,76 @@
+"""What a worker writes about its work: begun, ready, gone, failed, interrupted.
+
+The rule: pure, and every function asks for the lease's token first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from orchestrator.environment import Environment, Failure, Observed, Operation, Receipt
+from orchestrator.errors import OperationFailed, Transient
+from orchestrator.lease import held
+
+MAX_ATTEMPTS = 5
+_FIRST_BACKOFF = timedelta(seconds=30)
+
+
+def begun(environment: Environment, token: int, operation: Operation) -> Environment:
+    return _written(held(environment, token), operation=operation)
+
+
+def made_ready(environment: Environment, token: int, observed: Observed) -> Environment:
+    """The environment answers as this generation of the spec wants it. What came in meanwhile stays outstanding."""
+    return _written(
+        held(environment, token),
+        observed=observed,
+        operation=None,
+        failure=None,
+        attempts=0,
+        continuations=0,
+        retry_at=None,
+    )
+
+
+def made_absent(environment: Environment, token: int, receipt: Receipt) -> Environment:
+    """The environment is gone, and the receipt proves it.
+
+    The receipt is kept only if it is still wanted absent; asked for again meanwhile, it starts from nothing.
+    """
+    changed = _written(
+        held(environment, token),
+        observed=Observed(),
+        operation=None,
+        failure=None,
+        attempts=0,
+        continuations=0,
+        retry_at=None,
+    )
+    return replace(changed, receipt=None if environment.present else receipt)
+
+
+def failed(
+    environment: Environment, token: int, operation: Operation, error: OperationFailed, now: datetime
+) -> Environment:
+    """The operation failed: a transient failure is tried again with backoff, up to five times; any other is final."""
+    attempts = held(environment, token).attempts + 1
+    again = isinstance(error, Transient) and attempts < MAX_ATTEMPTS
+    return _written(
+        environment,
+        operation=None,
+        attempts=attempts,
+        failure=Failure(operation=operation, code=error.code, message=error.message, final=not again, at=now),
+        retry_at=now + _FIRST_BACKOFF * 2 ** (attempts - 1) if again else None,
+    )
+
+
+def interrupted(environment: Environment, token: int, now: datetime) -> Environment:
+    """The operation was stopped in order and goes on in another invocation."""
+    return _written(
+        held(environment, token), operation=None, continuations=environment.continuations + 1, dispatched_at=now
+    )
+
+
+def _written(environment: Environment, **changes: object) -> Environment:
+    return replace(environment, version=environment.version + 1, **changes)  # type: ignore[arg-type]

@@ -1,0 +1,248 @@
+"""Compare what is desired with what was observed, and do the one next thing, until there is nothing left to do.
+
+The rule: everything that goes wrong is healed by running this again. `decide` is pure; `Reconciler` carries its decisions
+out through the ports, under the environment's lease.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from orchestrator import lease, progress
+from orchestrator.environment import Environment, Observed, Operation, Receipt
+from orchestrator.errors import Interrupted, LeaseLost, OperationFailed, Terminal, Transient, VersionConflict
+from orchestrator.ports import Cloud, Dispatcher, Engine, Event, Health, Records, Service, StopSignal
+from orchestrator.watch import Watch
+
+MAX_CONTINUATIONS = 8
+"""So many invocations in a row may carry on one operation; Lambda cuts chains of more than 16. Then the sweep takes over."""
+
+_HEALTH_PATIENCE = timedelta(seconds=60)
+
+_BEGUN = {Operation.DEPLOY: "deploying", Operation.UPDATE: "updating", Operation.DESTROY: "destroying"}
+
+
+def decide(environment: Environment, now: datetime) -> Operation | None:
+    """The next thing to do, or None when there is none now."""
+    if not environment.outstanding or (environment.retry_at and environment.retry_at > now):
+        return None
+    if not environment.present:
+        return Operation.DESTROY
+    return Operation.UPDATE if environment.observed.generation else Operation.DEPLOY
+
+
+@dataclass(frozen=True)
+class Limits:
+    """One invocation's time: the work is stopped in order at `stop_at`; the lease ends at `lease_until`, when we must be dead."""
+
+    stop_at: datetime
+    lease_until: datetime
+
+
+@dataclass(frozen=True)
+class Reconciler:
+    records: Records
+    engine: Engine
+    cloud: Cloud
+    health: Health
+    dispatcher: Dispatcher
+    clock: Callable[[], datetime]
+    watch_every: float = 1.0
+    """Seconds between two looks at whether something newer is wanted."""
+
+    def run(self, environment_id: str, holder: str, limits: Limits) -> Environment | None:
+        """Work on one environment until it is as desired, has failed, or the time is up.
+
+        Returns the record as it was let go, or None when there was nothing to claim. Raises LeaseLost when another worker
+        took over; nothing was written then.
+        """
+        claimed = self._claim(environment_id, holder, limits)
+        if claimed is None:
+            return None
+        work = _Work(self, claimed, limits)
+        while True:
+            operation = decide(work.environment, self.clock())
+            if operation is None or work.out_of_time:
+                if work.let_go():
+                    break
+            else:
+                work.perform(operation)
+        if work.out_of_time and work.environment.outstanding and work.environment.continuations <= MAX_CONTINUATIONS:
+            self.dispatcher.work(environment_id)
+        return work.environment
+
+    def _claim(self, environment_id: str, holder: str, limits: Limits) -> Environment | None:
+        while True:
+            before = self.records.get(environment_id)
+            if before is None or not before.outstanding:
+                return None
+            after = lease.claim(before, holder, self.clock(), limits.lease_until)
+            if after is None:
+                return None
+            try:
+                self.records.replace(before, after)
+            except VersionConflict:
+                continue
+            return after
+
+
+class _Work:
+    """One worker's work on one environment, under one token."""
+
+    def __init__(self, ports: Reconciler, claimed: Environment, limits: Limits) -> None:
+        self.ports = ports
+        self.environment = claimed
+        self.token = claimed.lease.token
+        self.limits = limits
+        self.out_of_time = False
+
+    def perform(self, operation: Operation) -> None:
+        """Do one operation and write how it ended. Only LeaseLost and errors that nobody foresaw come out."""
+        self._write(lambda environment: progress.begun(environment, self.token, operation), _BEGUN[operation])
+        target = self.environment
+        try:
+            with Watch(
+                self.ports.records, target, operation, self.ports.clock, self.limits.stop_at, self.ports.watch_every
+            ) as stop:
+                if operation is Operation.DESTROY:
+                    self._destroy(target, stop)
+                else:
+                    self._deploy(target, stop)
+        except Interrupted as stopped:
+            self.out_of_time = self.ports.clock() >= self.limits.stop_at
+            self._write(
+                lambda now_: progress.interrupted(now_, self.token, self.ports.clock()), "interrupted", stopped.message
+            )
+        except LeaseLost:
+            raise
+        except OperationFailed as error:
+            self._fail(operation, error)
+        except Exception as error:
+            self._fail(operation, Transient(f"Something failed that should not have: {error!r}", "internal"))
+            self.let_go()
+            raise
+
+    def let_go(self) -> bool:
+        """Give the lease back; False when a change came in meanwhile, which is read and must be decided on first."""
+        after = lease.let_go(self.environment, self.token)
+        try:
+            self.ports.records.replace(self.environment, after)
+        except VersionConflict:
+            self._read_again()
+            return False
+        self.environment = after
+        return True
+
+    def _deploy(self, target: Environment, stop: StopSignal) -> None:
+        service = self._idle_service(target, stop)
+        if service and service.never_ran:
+            self._note(f"The service is {service.status}: it is removed before the next try.")
+            self.ports.engine.destroy(target, progress=self._note, stop=stop)
+            service = None
+        deployed = self.ports.engine.deploy(
+            target,
+            new=service is None or not target.observed.generation,
+            refresh=service is not None and service.last_operation not in (None, "SUCCEEDED"),
+            progress=self._note,
+            stop=stop,
+        )
+        service = self._idle_service(target, stop)
+        if service is None:
+            raise Transient("The stack is up, but App Runner lists no such service yet.", "service_missing")
+        if service.last_operation != "SUCCEEDED":
+            raise Terminal(
+                f"App Runner's last operation ended {service.last_operation}: the service runs its former version. "
+                "Look at the application's log for why the new one did not start.",
+                "rolled_back",
+            )
+        self._wait_until_healthy(deployed.url, target.spec.health_path, stop)
+        observed = Observed(
+            generation=target.generation,
+            url=deployed.url,
+            service_arn=service.arn,
+            image=target.spec.image,
+            at=self.ports.clock(),
+        )
+        self._write(
+            lambda environment: progress.made_ready(environment, self.token, observed),
+            "ready",
+            f"It answers at {deployed.url}.",
+        )
+
+    def _destroy(self, target: Environment, stop: StopSignal) -> None:
+        self._idle_service(target, stop)
+        self.ports.engine.destroy(target, progress=self._note, stop=stop)
+        leftover = self._idle_service(target, stop)
+        if leftover:
+            self._note(f"The engine left {leftover.arn}; it is removed by name and tags.")
+            self.ports.cloud.remove_leftover(target, leftover)
+            self._idle_service(target, stop)
+        look = self.ports.cloud.look(target)
+        if look.found:
+            raise Transient(f"After the destroy this was still there: {', '.join(look.found)}.", "leftovers")
+        receipt = Receipt(
+            at=self.ports.clock(),
+            looked_at=look.looked_at,
+            cannot_see=look.cannot_see,
+            reason=target.reason,
+            image=target.observed.image or target.spec.image,
+        )
+        self._write(
+            lambda environment: progress.made_absent(environment, self.token, receipt),
+            "destroyed",
+            "Nothing of it is left.",
+        )
+
+    def _idle_service(self, target: Environment, stop: StopSignal) -> Service | None:
+        """The service once nothing is in progress on it: App Runner refuses changes and deletes of a busy one."""
+        waited = 0.2
+        while (service := self.ports.cloud.service(target)) and service.busy:
+            if stop.wait(waited):
+                raise Interrupted("Stopped while App Runner was busy with the service.")
+            waited = min(waited * 2, 10.0)
+        return service
+
+    def _wait_until_healthy(self, url: str, path: str, stop: StopSignal) -> None:
+        patience = self.ports.clock() + _HEALTH_PATIENCE
+        waited = 0.1
+        while problem := self.ports.health.answers(f"{url}{path}"):
+            if self.ports.clock() >= patience:
+                raise Terminal(
+                    f"The service runs, but {path} {problem}. An environment is ready when it answers 200 there: "
+                    "mend the application or the spec's health_path.",
+                    "unhealthy",
+                )
+            if stop.wait(waited):
+                raise Interrupted("Stopped while waiting for the service to answer.")
+            waited = min(waited * 2, 5.0)
+
+    def _fail(self, operation: Operation, error: OperationFailed) -> None:
+        self._write(
+            lambda environment: progress.failed(environment, self.token, operation, error, self.ports.clock()),
+            "failed",
+            error.message,
+            code=error.code,
+        )
+
+    def _note(self, line: str) -> None:
+        self.ports.records.note(self.environment, Event(self.ports.clock(), "progress", line))
+
+    def _write(self, change: Callable[[Environment], Environment], kind: str, message: str = "", **data: str) -> None:
+        while True:
+            after = change(self.environment)
+            event = Event(self.ports.clock(), kind, message, {"generation": after.generation, **data})
+            try:
+                self.ports.records.replace(self.environment, after, event)
+            except VersionConflict:
+                self._read_again()
+                continue
+            self.environment = after
+            return
+
+    def _read_again(self) -> None:
+        latest = self.ports.records.get(self.environment.id)
+        if latest is None:
+            raise LeaseLost(f"The record of {self.environment.id} is not there any more.")
+        self.environment = lease.held(latest, self.token)

@@ -1,0 +1,237 @@
+"""What callers can do: each use case checks who asks and for what, writes what is desired, and asks for a worker.
+
+The rule: the desired state is stored before a worker is asked for, so that a lost invocation loses nothing. No Pulumi here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from orchestrator import desire
+from orchestrator.desire import Lifetimes, Unset, Wish
+from orchestrator.environment import Environment, Status
+from orchestrator.errors import Conflict, Forbidden, NotFound, PreconditionFailed, VersionConflict
+from orchestrator.names import check_id
+from orchestrator.ports import Dispatcher, Event, Page, Records, Reports
+
+LIVE = tuple(status for status in Status if status is not Status.DESTROYED)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks: an owner from the caller's own credentials, never from what was sent."""
+
+    owner: str
+    operator: bool
+
+    def may_see(self, environment: Environment) -> bool:
+        return self.operator or environment.owner == self.owner
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The record after a request, and whether a worker has something to do about it."""
+
+    environment: Environment
+    working: bool
+
+
+@dataclass(frozen=True)
+class Environments:
+    """The use cases around environments."""
+
+    records: Records
+    dispatcher: Dispatcher
+    limits: Lifetimes
+    clock: Callable[[], datetime]
+    sleep: Callable[[float], None]
+
+    def put(
+        self, caller: Caller, environment_id: str, wish: Wish, *, if_match: int | None = None, event: str = "asked for"
+    ) -> Accepted:
+        """Create the environment or update it to this wish. Raises Conflict `id_taken` when another owner's runs under it."""
+        check_id(environment_id)
+        while True:
+            now = self.clock()
+            before = self.records.get(environment_id)
+            _check_match(before, if_match)
+            try:
+                if before is None or before.gone:
+                    return self._start(caller, environment_id, before, wish, now)
+                if not caller.may_see(before):
+                    raise _taken(environment_id)
+                after = desire.apply(before, wish, self.limits, now)
+                return self._write(caller, before, after, event)
+            except VersionConflict:
+                continue
+
+    def create(self, caller: Caller, environment_id: str, wish: Wish, *, idempotency: str | None = None) -> Accepted:
+        """Create the environment. Raises Conflict `exists` when there is one, unless it came from this very request before.
+
+        `idempotency` is a digest of the caller's key and body.
+        """
+        check_id(environment_id)
+        now = self.clock()
+        before = self.records.get(environment_id)
+        if before is None or before.gone:
+            try:
+                return self._start(caller, environment_id, before, wish, now, idempotency)
+            except VersionConflict:
+                before = self.records.get(environment_id)
+        if before is None or not caller.may_see(before):
+            raise _taken(environment_id)
+        if idempotency and before.idempotency == idempotency:
+            return Accepted(before, before.outstanding)
+        raise Conflict(f"{environment_id} exists already. PUT /environments/{environment_id} updates it.", "exists")
+
+    def get(
+        self, caller: Caller, environment_id: str, *, unless_version: int | None = None, wait: float = 0
+    ) -> Environment:
+        """One record. With `unless_version`, waits up to `wait` seconds for another version."""
+        environment = self._visible(caller, environment_id)
+        waited = 0.0
+        while environment.version == unless_version and waited < wait:
+            self.sleep(0.5)
+            waited += 0.5
+            environment = self._visible(caller, environment_id)
+        return environment
+
+    def list(
+        self,
+        caller: Caller,
+        *,
+        statuses: Sequence[Status] = (),
+        owner: str | None = None,
+        labels: Mapping[str, str],
+        cursor: str | None,
+        limit: int,
+    ) -> Page[Environment]:
+        """The caller's environments; an operator's listing shows everybody's, or one owner's."""
+        if not caller.operator:
+            if owner not in (None, caller.owner):
+                raise Forbidden("Only operators list other owners' environments. Leave `owner` out to list yours.")
+            owner = caller.owner
+        return self.records.listing(owner, statuses or LIVE, labels, cursor, limit)
+
+    def adjust(
+        self,
+        caller: Caller,
+        environment_id: str,
+        *,
+        if_match: int | None = None,
+        ttl: timedelta | None | Unset = desire.UNSET,
+        labels: Mapping[str, str] | Unset = desire.UNSET,
+        protected: bool | Unset = desire.UNSET,
+    ) -> Environment:
+        """Another TTL, labels or protection, without a redeploy."""
+
+        def change(before: Environment, now: datetime) -> Environment:
+            if before.gone:
+                raise Conflict(f"{environment_id} is destroyed; only a new one can be adjusted.", "destroyed")
+            return desire.adjust(before, self.limits, now, ttl=ttl, labels=labels, protected=protected)
+
+        return self._change(caller, environment_id, if_match, change, "adjusted").environment
+
+    def remove(
+        self, caller: Caller, environment_id: str, *, if_match: int | None = None, force: bool = False
+    ) -> Accepted:
+        """Want the environment gone. On a tombstone nothing changes: it has its receipt."""
+
+        def change(before: Environment, now: datetime) -> Environment:
+            return before if before.gone else desire.remove(before, f"removed by {caller.owner}", now, force=force)
+
+        return self._change(caller, environment_id, if_match, change, "removal asked for")
+
+    def events(self, caller: Caller, environment_id: str, cursor: str | None, limit: int) -> Page[Event]:
+        return self.records.events(self._visible(caller, environment_id), cursor, limit)
+
+    def _change(
+        self,
+        caller: Caller,
+        environment_id: str,
+        if_match: int | None,
+        change: Callable[[Environment, datetime], Environment],
+        event: str,
+    ) -> Accepted:
+        while True:
+            before = self._visible(caller, environment_id)
+            _check_match(before, if_match)
+            try:
+                return self._write(caller, before, change(before, self.clock()), event)
+            except VersionConflict:
+                continue
+
+    def _start(
+        self,
+        caller: Caller,
+        environment_id: str,
+        tombstone: Environment | None,
+        wish: Wish,
+        now: datetime,
+        idempotency: str | None = None,
+    ) -> Accepted:
+        event = Event(now, "asked for", f"Asked for by {caller.owner}.")
+        if tombstone is None:
+            environment = desire.create(environment_id, caller.owner, wish, self.limits, now, idempotency=idempotency)
+            self.records.add(environment, event)
+        else:
+            environment = desire.recreate(tombstone, caller.owner, wish, self.limits, now, idempotency=idempotency)
+            self.records.reuse(tombstone, environment, event)
+        self.dispatcher.work(environment_id)
+        return Accepted(environment, working=True)
+
+    def _write(self, caller: Caller, before: Environment, after: Environment, kind: str) -> Accepted:
+        if after != before:
+            data = {"generation": after.generation, "version": after.version}
+            self.records.replace(before, after, Event(self.clock(), kind, f"By {caller.owner}.", data))
+        if after.generation != before.generation:
+            self.dispatcher.work(after.id)
+        return Accepted(after, working=after.outstanding)
+
+    def _visible(self, caller: Caller, environment_id: str) -> Environment:
+        environment = self.records.get(check_id(environment_id))
+        if environment is None or not caller.may_see(environment):
+            raise NotFound(f"There is no environment {environment_id}. GET /environments lists yours.")
+        return environment
+
+
+@dataclass(frozen=True)
+class Sweeps:
+    """The use cases around sweeps; operators only."""
+
+    reports: Reports
+    dispatcher: Dispatcher
+    clock: Callable[[], datetime]
+    new_id: Callable[[], str]
+
+    def start(self, caller: Caller, *, dry_run: bool) -> Mapping[str, object]:
+        """Ask for a sweep; its plan or report is under the id that comes back."""
+        _operators_only(caller)
+        sweep_id = self.new_id()
+        report = {"id": sweep_id, "status": "requested", "dry_run": dry_run, "requested_at": self.clock().isoformat()}
+        self.reports.write(sweep_id, report)
+        self.dispatcher.sweep(sweep_id)
+        return report
+
+    def get(self, caller: Caller, sweep_id: str) -> Mapping[str, object]:
+        _operators_only(caller)
+        report = self.reports.read(sweep_id)
+        if report is None:
+            raise NotFound(f"There is no sweep {sweep_id}. POST /sweeps starts one.")
+        return report
+
+
+def _operators_only(caller: Caller) -> None:
+    if not caller.operator:
+        raise Forbidden("Sweeps are for operators. The platform's `operators` setting says who they are.")
+
+
+def _taken(environment_id: str) -> Conflict:
+    return Conflict(f"The id {environment_id} is taken. Choose another.", "id_taken")
+
+
+def _check_match(environment: Environment | None, if_match: int | None) -> None:
+    if if_match is not None and (environment is None or environment.version != if_match):
+        raise PreconditionFailed("The environment is not at that version any more. Read it again and decide again.")

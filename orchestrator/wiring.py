@@ -1,0 +1,116 @@
+"""Where ports and adapters are put together: once a sandbox, when the first event needs them.
+
+The rule: nobody else builds a client or reads the environment, and the API's side never loads Pulumi.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
+from botocore.config import Config
+
+from orchestrator import api
+from orchestrator.adapters.dispatcher import LambdaDispatcher
+from orchestrator.adapters.records import DynamoRecords
+from orchestrator.adapters.reports import DynamoReports
+from orchestrator.service import Environments, Sweeps
+from orchestrator.settings import Settings, WorkerSettings
+from orchestrator.worker import Worker
+
+_PATIENCE = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4})
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What one sandbox is made of. Each part is built when it is first asked for."""
+
+    logger: Logger
+    metrics: Metrics
+
+    @cached_property
+    def settings(self) -> Settings:
+        return Settings()  # type: ignore[call-arg]  # from the environment
+
+    @cached_property
+    def api(self) -> APIGatewayHttpResolver:
+        environments = Environments(self._records, self._dispatcher, self.settings.lifetimes, utc_now, time.sleep)
+        sweeps = Sweeps(self._reports, self._dispatcher, utc_now, lambda: uuid.uuid4().hex)
+        return api.build(environments, sweeps, self.settings, self.logger)
+
+    @cached_property
+    def worker(self) -> Worker:
+        from orchestrator.adapters.cloud import AwsCloud
+        from orchestrator.adapters.engine import PulumiEngine, PulumiStacks, Target
+        from orchestrator.adapters.health import HttpHealth
+        from orchestrator.adapters.state import StateBucket
+        from orchestrator.reconcile import Reconciler
+        from orchestrator.sweep import Sweep
+
+        settings = WorkerSettings()  # type: ignore[call-arg]  # from the environment
+        state = StateBucket(self._client("s3"), settings.backend_url)
+        apprunner, tagging = self._client("apprunner"), self._client("resourcegroupstaggingapi")
+        engine = PulumiEngine(
+            stacks=PulumiStacks(Target(settings.backend_url, settings.secrets_provider, pulumi_home())),
+            state=state,
+            platform=settings.platform,
+            prefix=settings.prefix,
+            region=boto3.Session().region_name or "",
+            access_role_arn=settings.access_role_arn,
+            instance_role_arn=settings.instance_role_arn,
+        )
+        cloud = AwsCloud(apprunner, tagging, state, settings.platform, settings.prefix)
+        return Worker(
+            Reconciler(self._records, engine, cloud, HttpHealth(), self._dispatcher, utc_now),
+            Sweep(self._records, self._reports, self._dispatcher, utc_now),
+            settings,
+            utc_now,
+        )
+
+    @cached_property
+    def _records(self) -> DynamoRecords:
+        return DynamoRecords(self._client("dynamodb"), self.settings.table)
+
+    @cached_property
+    def _reports(self) -> DynamoReports:
+        return DynamoReports(self._client("dynamodb"), self.settings.table)
+
+    @cached_property
+    def _dispatcher(self) -> LambdaDispatcher:
+        return LambdaDispatcher(self._client("lambda"), self.settings.worker_function, self.logger.get_correlation_id)
+
+    def _client(self, service: str) -> Any:
+        return boto3.client(service, config=_PATIENCE)
+
+
+def build() -> Parts:
+    """The parts of this sandbox. Logger and metrics take their names from Powertools' own environment variables."""
+    return Parts(Logger(utc=True), Metrics())
+
+
+def pulumi_home() -> str:
+    """Where the CLI keeps its logs and credentials: under the temporary folder, the only writable one in Lambda.
+
+    Also makes HOME usable, as the CLI and git libraries look for it.
+    """
+    home = Path(tempfile.gettempdir()) / "pulumi-home"
+    home.mkdir(parents=True, exist_ok=True)
+    environment: Mapping[str, str] = {"HOME": str(home), "USER": "fibfactory"}
+    for name, value in environment.items():
+        os.environ.setdefault(name, value)
+    return str(home)

@@ -1,0 +1,110 @@
+"""ONE environment's infrastructure, as a Pulumi program: the file to edit first.
+
+It is the program of the post: an AWS provider, an App Runner service for an image, and the service's URL as output. Add what your
+environments need beside the service (a queue, a table, a bucket): everything made with `aws_provider` carries the tags by which
+fibfactory knows its own, and goes when the environment goes. Keep IAM roles out of it: App Runner refuses a role that was
+made a moment ago.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pulumi
+import pulumi_aws as aws
+
+
+@dataclass(frozen=True)
+class Build:
+    """Build the image here and push it first. Needs a Docker daemon, so only programs that run beside one ask for it."""
+
+    repository: str
+    context: str = "."
+    dockerfile: str = "Dockerfile.fib"
+
+
+@dataclass(frozen=True)
+class EnvironmentInputs:
+    """What one environment is made from. `image` may be empty only if `build` is given."""
+
+    app_name: str
+    region: str
+    tags: Mapping[str, str]
+    image: str = ""
+    container_port: int = 8080
+    cpu: int = 1024
+    memory: int = 2048
+    health_path: str = "/health"
+    variables: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    access_role_arn: str | None = None
+    instance_role_arn: str | None = None
+    build: Build | None = None
+
+
+def pulumi_program(environment: EnvironmentInputs) -> None:
+    """Declare the environment's resources; exports `app_runner_service_url`."""
+    aws_provider = aws.Provider(
+        "aws-provider",
+        region=environment.region,
+        default_tags=aws.ProviderDefaultTagsArgs(tags=dict(environment.tags)),
+    )
+
+    image = built_image(environment) if environment.build else environment.image
+    public = (environment.build.repository if environment.build else environment.image).startswith("public.ecr.aws/")
+
+    app_runner_service = aws.apprunner.Service(
+        "app-runner-service",
+        service_name=f"{environment.app_name}-service",
+        source_configuration=aws.apprunner.ServiceSourceConfigurationArgs(
+            auto_deployments_enabled=False,
+            authentication_configuration=None if public else access(environment.access_role_arn),
+            image_repository=aws.apprunner.ServiceSourceConfigurationImageRepositoryArgs(
+                image_configuration=aws.apprunner.ServiceSourceConfigurationImageRepositoryImageConfigurationArgs(
+                    port=str(environment.container_port),
+                    runtime_environment_variables=dict(environment.variables) or None,
+                    runtime_environment_secrets=dict(environment.secrets) or None,
+                ),
+                image_identifier=image,
+                image_repository_type="ECR_PUBLIC" if public else "ECR",
+            ),
+        ),
+        instance_configuration=aws.apprunner.ServiceInstanceConfigurationArgs(
+            cpu=str(environment.cpu),
+            memory=str(environment.memory),
+            instance_role_arn=environment.instance_role_arn,
+        ),
+        health_check_configuration=aws.apprunner.ServiceHealthCheckConfigurationArgs(
+            protocol="HTTP",
+            path=environment.health_path,
+        ),
+        opts=pulumi.ResourceOptions(provider=aws_provider),
+    )
+
+    pulumi.export("app_runner_service_url", app_runner_service.service_url)
+
+
+def access(role_arn: str | None) -> aws.apprunner.ServiceSourceConfigurationAuthenticationConfigurationArgs:
+    """How App Runner gets at a private repository's image."""
+    if role_arn is None:
+        raise ValueError("An image in a private repository needs an access role: give access_role_arn.")
+    return aws.apprunner.ServiceSourceConfigurationAuthenticationConfigurationArgs(access_role_arn=role_arn)
+
+
+def built_image(environment: EnvironmentInputs) -> pulumi.Output[str]:
+    """Build the image, push it tagged with the application's name, and return the name it was pushed under."""
+    import pulumi_docker as docker  # here, as only programs that build need it
+
+    assert environment.build is not None
+    image = docker.Image(
+        "app-image",
+        build=docker.DockerBuildArgs(
+            context=environment.build.context,
+            dockerfile=environment.build.dockerfile,
+            platform="linux/amd64",
+        ),
+        image_name=f"{environment.build.repository}:{environment.app_name}",
+        registry=docker.RegistryArgs(server=environment.build.repository.split("/")[0]),
+    )
+    return image.image_name

@@ -1,0 +1,69 @@
+"""What all tests share: a machine without AWS settings, a local cloud and a platform for each worker in need.
+
+Rule: tests reach loopback only. Without the person's keys, profiles and endpoints, a client that was not told where
+to go cannot go anywhere.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+
+from localcloud.cloud import LocalCloud
+from localcloud.running import RunningCloud
+from localcloud.settings import find_pulumi_bin
+from tools.platform_on_localcloud import Platform, running_platform
+
+_HIDDEN_PREFIXES = ("AWS_", "PULUMI_", "FIBFACTORY_")
+_E2E = Path(__file__).parent / "e2e"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All that needs the platform goes to one worker: deploying it once costs less than running beside another one."""
+    for item in items:
+        if item.path.is_relative_to(_E2E) or "platform" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("platform"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def machine_without_aws_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Hides the person's AWS, Pulumi and fibfactory settings, and makes the cached Pulumi CLI findable."""
+    nowhere = tmp_path_factory.getbasetemp() / "no-aws-settings"
+    with pytest.MonkeyPatch.context() as environment:
+        for name in [each for each in os.environ if each.startswith(_HIDDEN_PREFIXES)]:
+            environment.delenv(name)
+        environment.setenv("AWS_CONFIG_FILE", str(nowhere / "config"))
+        environment.setenv("AWS_SHARED_CREDENTIALS_FILE", str(nowhere / "credentials"))
+        # Else a client without keys looks for them at an address outside loopback.
+        environment.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        for name in ("NO_PROXY", "no_proxy"):
+            environment.setenv(name, "127.0.0.1,localhost")
+        pulumi_bin = find_pulumi_bin(os.environ)
+        if pulumi_bin:
+            environment.setenv("PATH", str(pulumi_bin), prepend=os.pathsep)
+        yield
+
+
+@pytest.fixture(scope="session")
+def cloud(machine_without_aws_settings: None) -> Iterator[RunningCloud]:
+    """A local cloud for all tests of this worker: what a test makes in it has the test's own names."""
+    with LocalCloud() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def operator_session(cloud: RunningCloud) -> boto3.Session:
+    """A session whose clients go to the local cloud as its administrator."""
+    return cloud.session("operator")
+
+
+@pytest.fixture(scope="session")
+def platform(machine_without_aws_settings: None) -> Iterator[Platform]:
+    """The platform, deployed by the real engine on a local cloud of its own."""
+    with running_platform() as running:
+        yield running

@@ -1,0 +1,90 @@
+"""`make up` leaves a platform that any program reaches by sourcing one file; `make down` leaves nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from localcloud import owner
+from localcloud.processes import marked
+from localcloud.settings import ROOT, port_is_free
+from tools.local_state import LocalState
+
+
+def three_free_ports_in_a_row() -> int:
+    """The first of them."""
+    return next(base for base in range(32000, 20000, -3) if all(map(port_is_free, range(base, base + 3))))
+
+
+def run(module: str, state: LocalState, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `tools.up` or `tools.down` on that state."""
+    command = [sys.executable, "-m", f"tools.{module}", "--folder", str(state.folder), *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
+
+
+def in_shell(state: LocalState, script: str) -> str:
+    """What the script prints in a shell that has sourced the file, and nothing of this process's settings."""
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(state.folder)}
+    command = ["/bin/sh", "-ec", f". {state.env}; {script}"]
+    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=120).stdout
+
+
+def test_up_leaves_a_platform_that_a_shell_reaches_and_down_leaves_nothing(tmp_path: Path) -> None:
+    state = LocalState(tmp_path / "local")
+    port = str(three_free_ports_in_a_row())
+    try:
+        first = run("up", state, "--port", port)
+        assert first.returncode == 0, first.stdout + first.stderr
+        cloud = owner.find(state.cloud)
+        assert cloud is not None
+
+        assert (
+            in_shell(state, "aws sts get-caller-identity --query Arn --output text").strip().endswith("user/operator")
+        )
+        assert in_shell(state, 'echo "$FIBFACTORY_API_URL"').strip() in first.stdout
+        stacks = json.loads(in_shell(state, "pulumi stack ls --all --json"))
+        assert len(stacks) == 1
+
+        second = run("up", state, "--port", port)
+        assert second.returncode == 0, second.stdout + second.stderr
+        assert "already running" in second.stdout
+        assert owner.find(state.cloud) == cloud
+    finally:
+        down = run("down", state)
+    assert (down.returncode, down.stdout) == (0, "The local cloud is stopped.\n")
+    assert not state.folder.exists()
+    assert not marked(cloud.mark)
+
+    again = run("down", state)
+    assert (again.returncode, again.stdout) == (0, "No local cloud was running.\n")
+
+
+def test_an_interrupted_up_leaves_no_process(tmp_path: Path) -> None:
+    state = LocalState(tmp_path / "local")
+    port = str(three_free_ports_in_a_row())
+    command = [sys.executable, "-m", "tools.up", "--folder", str(state.folder), "--port", port]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True) as process:
+        deadline = time.monotonic() + 60
+        while (cloud := owner.find(state.cloud)) is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(timeout=60) == 130
+    assert cloud is not None
+    assert not marked(cloud.mark)
+    assert not state.cloud.exists()
+
+
+def test_a_taken_port_is_said_in_one_sentence(tmp_path: Path) -> None:
+    state = LocalState(tmp_path / "local")
+    port = three_free_ports_in_a_row()
+    with socket.create_server(("127.0.0.1", port)):
+        up = run("up", state, "--port", str(port))
+    assert up.returncode == 1
+    assert f"Port {port} on 127.0.0.1 is taken" in up.stderr
+    assert "Traceback" not in up.stderr

@@ -1,0 +1,91 @@
+"""Runs the platform's program against Pulumi's own mocks and keeps what it asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+from pulumi.runtime.mocks import MockCallArgs, MockResourceArgs, Mocks
+
+from bootstrap.foundations import Foundations
+from bootstrap.platform import program
+from bootstrap.settings import Settings
+
+REGION, ACCOUNT = "us-west-2", "000000000000"
+IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/fibfactory:1"
+KEY_ARN = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555"
+FOUNDATIONS = Foundations(
+    bucket=f"fibfactory-state-{ACCOUNT}-{REGION}",
+    region=REGION,
+    account=ACCOUNT,
+    backend_url=f"s3://fibfactory-state-{ACCOUNT}-{REGION}?region={REGION}",
+    secrets_provider=f"awskms:///{KEY_ARN}?region={REGION}",
+    key_arn=KEY_ARN,
+)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One resource that the program asked for; `inputs` by their names in Pulumi's schema."""
+
+    type: str
+    name: str
+    inputs: Mapping[str, Any]
+    provider: str
+
+
+class Recorder(Mocks):
+    """Answers each resource with its inputs and an ARN, as AWS would, and remembers it."""
+
+    def __init__(self) -> None:
+        self.asked: list[Asked] = []
+
+    def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
+        self.asked.append(Asked(args.typ, args.name, args.inputs, args.provider or ""))
+        identity = f"{args.name}-id"
+        return identity, {
+            **args.inputs,
+            "arn": f"arn:aws:test:{REGION}:{ACCOUNT}:{args.typ}/{args.name}",
+            "apiEndpoint": f"https://{identity}.execute-api.{REGION}.amazonaws.com",
+            "executionArn": f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{identity}",
+            "invokeArn": f"arn:aws:apigateway:{REGION}:lambda:path/{args.name}",
+        }
+
+    def call(self, args: MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]]]:
+        raise AssertionError(f"the program asks the account with {args.token}: all it needs is in the foundations")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a platform's program asked for."""
+
+    asked: tuple[Asked, ...]
+
+    def of(self, kind: str) -> list[Asked]:
+        """The resources of a type that ends so, such as `iam/role:Role`."""
+        return [one for one in self.asked if one.type.endswith(kind)]
+
+    def one(self, kind: str, name: str = "") -> Mapping[str, Any]:
+        """The inputs of the only resource of a type, or of the one so called in AWS."""
+        (found,) = (one for one in self.of(kind) if not name or one.inputs.get("name") == name)
+        return found.inputs
+
+    def policy(self, role: str) -> list[dict[str, Any]]:
+        """The statements of a role's policy."""
+        statements: list[dict[str, Any]] = json.loads(self.one("iam/rolePolicy:RolePolicy", role)["policy"])[
+            "Statement"
+        ]
+        return statements
+
+
+def plan(**settings: Any) -> Plan:
+    """What the platform's program asks for with these settings; with code `image` unless told otherwise."""
+    recorder = Recorder()
+    code = {"code": "image", "image_uri": IMAGE} if settings.get("code") != "archive" else {}
+    chosen = Settings.model_validate({"region": REGION, **code, **settings})
+    pulumi.runtime.set_mocks(recorder, "fibfactory-platform", chosen.platform, preview=False)
+    pulumi.runtime.test(program(chosen, FOUNDATIONS))()
+    return Plan(tuple(recorder.asked))

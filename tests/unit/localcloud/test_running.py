@@ -1,0 +1,80 @@
+"""What a running cloud tells its clients."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from localcloud import owner, running
+from localcloud.identities import Identity
+from localcloud.running import RunningCloud
+from localcloud.settings import Ports
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> RunningCloud:
+    """A cloud whose owner has ended: process numbers never reach this one."""
+    return RunningCloud(
+        folder=tmp_path / "cloud",
+        ports=Ports(ministack=4566, apprunner=4567, provider=4568),
+        identities=(Identity("alice", "arn:aws:iam::000000000000:user/alice", "AKIA1", "secret"),),
+        mark="mark",
+        owner_pid=2**30,
+        owner_started=0.0,
+        pulumi_bin=tmp_path / "pulumi",
+    )
+
+
+def test_the_environment_leads_every_client_to_the_cloud(cloud: RunningCloud) -> None:
+    environment = cloud.environment(cloud.identity("alice"))
+    assert environment["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4566"
+    assert (
+        environment["AWS_ENDPOINT_URL_APPRUNNER"]
+        == environment["AWS_ENDPOINT_URL_RESOURCE_GROUPS_TAGGING_API"]
+        == "http://127.0.0.1:4567"
+    )
+    assert environment["PULUMI_DEBUG_PROVIDERS"] == "aws:4568,docker:4568"
+    assert (environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"]) == ("AKIA1", "secret")
+    assert environment["PATH"].startswith(str(cloud.pulumi_bin))
+
+
+def test_the_environment_keeps_the_hosts_that_already_go_past_a_proxy(
+    cloud: RunningCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("no_proxy", "intranet")
+    environment = cloud.environment(cloud.identity("alice"))
+    assert environment["no_proxy"] == environment["NO_PROXY"] == "intranet,127.0.0.1,localhost"
+
+
+def test_an_unknown_identity_is_named_with_those_there_are(cloud: RunningCloud) -> None:
+    with pytest.raises(KeyError, match="no identity 'carol'; there are alice"):
+        cloud.identity("carol")
+
+
+def test_what_was_written_is_what_is_read(cloud: RunningCloud) -> None:
+    cloud.write()
+    assert running.read(cloud.folder) == cloud
+
+
+def test_a_session_signs_as_its_identity_and_knows_both_endpoints(cloud: RunningCloud) -> None:
+    cloud.write()
+    session = cloud.session("alice")
+    assert session.get_credentials().access_key == "AKIA1"
+    assert session.region_name == "us-west-2"
+    assert session.client("s3").meta.endpoint_url == "http://127.0.0.1:4566"
+    assert session.client("apprunner").meta.endpoint_url == "http://127.0.0.1:4567"
+    assert session.client("resourcegroupstaggingapi").meta.endpoint_url == "http://127.0.0.1:4567"
+
+
+def test_a_cloud_whose_owner_has_ended_is_not_found_and_can_be_forgotten(cloud: RunningCloud) -> None:
+    cloud.write()
+    assert owner.find(cloud.folder) is None
+    owner.forget_dead(cloud.folder)
+    assert not cloud.folder.exists()
+
+
+def test_a_folder_that_holds_no_cloud_is_not_forgotten(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("mine")
+    owner.forget_dead(tmp_path)
+    assert (tmp_path / "letter.txt").exists()

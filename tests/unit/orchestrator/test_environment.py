@@ -1,0 +1,66 @@
+"""Status and due time follow from the record alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from orchestrator.environment import REDISPATCH_AFTER, Environment, Failure, Lease, Observed, Operation, Receipt, Spec
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+NEW = Environment("test1", "arn:alice", NOW, NOW, Spec("public.ecr.aws/a/b"), dispatched_at=NOW)
+READY = replace(NEW, observed=Observed(generation=1, url="https://x"))
+FAILED = Failure(Operation.DEPLOY, "quota", "No room.", final=True, at=NOW)
+RECEIPT = Receipt(NOW, (), (), "removed", "image")
+
+
+@pytest.mark.parametrize(
+    ("environment", "status"),
+    [
+        (NEW, "pending"),
+        (replace(NEW, operation=Operation.DEPLOY), "deploying"),
+        (READY, "ready"),
+        (replace(READY, generation=2), "updating"),
+        (replace(NEW, failure=FAILED), "failed"),
+        (replace(NEW, failure=replace(FAILED, final=False)), "pending"),
+        (replace(READY, present=False, generation=2), "destroying"),
+        (replace(READY, present=False, generation=2, failure=FAILED), "failed"),
+        (replace(NEW, present=False, receipt=RECEIPT), "destroyed"),
+    ],
+)
+def test_the_status_is_a_function_of_the_record(environment: Environment, status: str) -> None:
+    assert environment.status == status
+
+
+def test_a_request_nobody_picked_up_is_due_after_a_while() -> None:
+    assert NEW.due_at == NOW + REDISPATCH_AFTER
+
+
+def test_a_settled_environment_is_due_when_it_expires() -> None:
+    expires = NOW + timedelta(hours=12)
+    assert READY.due_at is None
+    assert replace(READY, expires_at=expires).due_at == expires
+
+
+def test_a_protected_environment_never_is_due_for_expiry() -> None:
+    protected = replace(READY, expires_at=NOW, protected=True)
+    assert protected.due_at is None
+    assert not protected.expired(NOW + timedelta(days=1))
+
+
+def test_a_held_lease_is_due_at_its_end_and_not_before() -> None:
+    held = replace(NEW, lease=Lease(1, "worker", NOW + timedelta(minutes=16)))
+    assert held.due_at == NOW + timedelta(minutes=16)
+    assert not held.lease_free(NOW + timedelta(minutes=15))
+    assert held.lease_free(NOW + timedelta(minutes=16))
+
+
+def test_a_failed_try_is_due_at_its_next_one() -> None:
+    assert replace(NEW, retry_at=NOW + timedelta(seconds=30)).due_at == NOW + timedelta(seconds=30)
+
+
+def test_a_tombstone_and_a_final_failure_are_never_due() -> None:
+    assert replace(NEW, present=False, receipt=RECEIPT).due_at is None
+    assert replace(NEW, failure=FAILED).due_at is None

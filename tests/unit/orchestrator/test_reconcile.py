@@ -1,0 +1,250 @@
+"""Reconciling again heals what went wrong (I1, I2, I5)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from orchestrator import lease
+from orchestrator.errors import LeaseLost, Terminal, Transient
+from orchestrator.ports import Service
+from tests.unit.orchestrator.worlds import ALICE, World, wish
+
+V2, V3 = "public.ecr.aws/a/b:v2", "public.ecr.aws/a/b:v3"
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_a_new_environment_is_deployed_and_ready(world: World) -> None:
+    environment = world.ready()
+    assert environment.observed.url == "https://test1.example"
+    assert environment.lease.holder is None and environment.lease.token == 1
+    assert world.cloud.calls == ["deploy new"]
+    assert world.records.kinds("test1") == ["asked for", "deploying", "progress", "ready"]
+
+
+def test_an_update_runs_on_the_stack_that_is_there(world: World) -> None:
+    world.ready()
+    world.environments.put(ALICE, "test1", wish(V2))
+    environment = world.work("test1")
+    assert environment is not None and environment.status == "ready"
+    assert environment.observed.image == V2
+    assert world.cloud.calls == ["deploy new", "deploy"]
+
+
+def test_I1_a_doubled_invocation_finds_nothing_to_do(world: World) -> None:
+    world.ready()
+    assert world.work("test1") is None
+    assert world.cloud.calls == ["deploy new"]
+
+
+def test_I2_a_second_worker_finds_the_lease_taken(world: World) -> None:
+    world.environments.put(ALICE, "test1", wish())
+    second = []
+    world.records.meanwhile["ready"] = lambda: second.append(world.work("test1", "worker-2"))
+    world.work("test1")
+    assert second == [None]
+    assert world.cloud.calls == ["deploy new"]
+
+
+def test_I2_a_worker_that_lost_its_lease_writes_nothing(world: World) -> None:
+    world.environments.put(ALICE, "test1", wish())
+
+    def slept_through_its_lease() -> None:
+        world.clock.sleep(17 * 60)
+        world.work("test1", "worker-2")
+
+    world.cloud.during = slept_through_its_lease
+    with pytest.raises(LeaseLost):
+        world.work("test1", "worker-1")
+    assert world.record().lease.token == 2
+    assert world.record().status == "ready"
+    assert world.records.kinds("test1").count("ready") == 1
+
+
+def test_a_lease_whose_time_ran_out_is_claimed_under_the_next_token(world: World) -> None:
+    environment = world.environments.put(ALICE, "test1", wish()).environment
+    claimed = lease.claim(environment, "dead", world.clock(), world.clock() + timedelta(minutes=16))
+    assert claimed is not None
+    world.records.replace(environment, claimed)
+    assert world.work("test1") is None
+    world.clock.sleep(16 * 60)
+    healed = world.work("test1")
+    assert healed is not None and healed.status == "ready" and healed.lease.token == 2
+
+
+def test_a_delete_during_a_create_stops_it_and_destroys(world: World) -> None:
+    world.environments.put(ALICE, "test1", wish())
+    world.cloud.during = lambda: world.environments.remove(ALICE, "test1")
+    environment = world.work("test1")
+    assert environment is not None and environment.status == "destroyed"
+    assert world.cloud.calls == ["deploy new", "destroy"]
+    assert world.records.kinds("test1")[-2:] == ["destroying", "destroyed"]
+
+
+def test_I1_a_change_just_before_the_lease_is_let_go_is_not_slept_through(world: World) -> None:
+    world.environments.put(ALICE, "test1", wish())
+    world.records.meanwhile["let go"] = lambda: world.environments.put(ALICE, "test1", wish(V2))
+    environment = world.work("test1")
+    assert environment is not None and environment.status == "ready"
+    assert environment.observed.image == V2
+    assert world.cloud.calls == ["deploy new", "deploy"]
+
+
+def test_a_push_during_a_deploy_deploys_the_newest_only(world: World) -> None:
+    world.environments.put(ALICE, "test1", wish())
+
+    def two_pushes() -> None:
+        world.environments.put(ALICE, "test1", wish(V2))
+        world.environments.put(ALICE, "test1", wish(V3))
+
+    world.records.meanwhile["ready"] = two_pushes
+    environment = world.work("test1")
+    assert environment is not None and environment.observed.image == V3
+    assert world.cloud.calls == ["deploy new", "deploy"]
+
+
+def test_a_create_while_destroying_waits_and_then_deploys(world: World) -> None:
+    world.ready()
+    world.environments.remove(ALICE, "test1")
+    world.records.meanwhile["destroyed"] = lambda: world.environments.put(ALICE, "test1", wish())
+    environment = world.work("test1")
+    assert environment is not None and environment.status == "ready"
+    assert world.cloud.calls == ["deploy new", "destroy", "deploy new"]
+
+
+def test_a_terminal_failure_is_final_at_once_and_says_why(world: World) -> None:
+    world.environments.put(ALICE, "test1", wish())
+    world.cloud.errors = [Terminal("No room in App Runner.", "quota")]
+    environment = world.work("test1")
+    assert environment is not None and environment.status == "failed"
+    assert environment.failure is not None
+    assert (environment.failure.code, environment.failure.message) == ("quota", "No room in App Runner.")
+    assert environment.lease.holder is None
+
+
+def test_a_transient_failure_is_tried_five_times_with_growing_pauses(world: World) -> None:
+    world.environments.put(ALICE, "test1", wish())
+    world.cloud.errors = [Transient("Throttled.", "aws_unavailable")] * 5
+    pauses = []
+    for _ in range(4):
+        environment = world.work("test1")
+        assert environment is not None and environment.retry_at is not None and environment.status == "pending"
+        pauses.append((environment.retry_at - world.clock()).total_seconds())
+        world.clock.now = environment.retry_at
+    assert pauses == [30, 60, 120, 240]
+    environment = world.work("test1")
+    assert environment is not None and environment.status == "failed" and environment.attempts == 5
+
+
+def test_a_failed_environment_is_deployed_when_asked_for_again(world: World) -> None:
+    world.environments.put(ALICE, "test1", wish())
+    world.cloud.errors = [Terminal("Bad image.", "create_failed")]
+    world.work("test1")
+    world.environments.put(ALICE, "test1", wish("public.ecr.aws/a/b:good"))
+    environment = world.work("test1")
+    assert environment is not None and environment.status == "ready" and environment.failure is None
+
+
+def test_a_service_that_never_ran_is_removed_before_the_next_deploy(world: World) -> None:
+    world.environments.put(ALICE, "test1", wish())
+    world.cloud.services["test1"] = Service("arn:test1", "CREATE_FAILED", "FAILED")
+    environment = world.work("test1")
+    assert environment is not None and environment.status == "ready"
+    assert world.cloud.calls == ["destroy", "deploy new"]
+
+
+def test_a_rolled_back_update_is_a_failure_although_the_service_runs(world: World) -> None:
+    world.ready()
+    world.cloud.last_operation = "ROLLBACK_SUCCEEDED"
+    world.environments.put(ALICE, "test1", wish("public.ecr.aws/a/b:bad"))
+    environment = world.work("test1")
+    assert environment is not None and environment.failure is not None
+    assert environment.failure.code == "rolled_back"
+    assert environment.observed.generation == 1
+    world.cloud.last_operation = "SUCCEEDED"
+    world.environments.put(ALICE, "test1", wish("public.ecr.aws/a/b:bad"))
+    world.work("test1")
+    assert world.cloud.calls[-1] == "deploy refresh"
+
+
+def test_readiness_is_never_inferred_from_the_deploy_having_ended(world: World) -> None:
+    world.environments.put(ALICE, "test1", wish())
+    world.cloud.unhealthy = "answered 302"
+    world.cloud.while_asked = lambda: world.clock.sleep(120)
+    environment = world.work("test1")
+    assert environment is not None and environment.failure is not None
+    assert environment.failure.code == "unhealthy"
+    assert "answered 302" in environment.failure.message
+
+
+def test_I5_a_receipt_says_what_was_looked_at_and_what_cannot_be_seen(world: World) -> None:
+    world.ready()
+    world.environments.remove(ALICE, "test1")
+    environment = world.work("test1")
+    assert environment is not None and environment.receipt is not None
+    assert environment.receipt.looked_at == ("services", "stacks")
+    assert environment.receipt.cannot_see == ("other accounts",)
+    assert ALICE.owner in environment.receipt.reason
+
+
+def test_I5_no_receipt_while_the_engine_left_a_service(world: World) -> None:
+    world.ready()
+    world.cloud.forgets = True
+    world.environments.remove(ALICE, "test1")
+    environment = world.work("test1")
+    assert environment is not None and environment.status == "destroyed"
+    assert world.cloud.calls[-2:] == ["destroy", "remove leftover"]
+    assert world.cloud.services == {}
+
+
+def test_I5_what_is_still_found_is_tried_again_and_never_called_destroyed(world: World) -> None:
+    world.ready()
+    world.environments.remove(ALICE, "test1")
+    world.cloud.forgets = True
+    world.cloud.undeletable = True
+    environment = world.work("test1")
+    assert environment is not None and environment.failure is not None
+    assert environment.status == "destroying" and environment.failure.code == "leftovers"
+    assert environment.retry_at is not None
+
+
+def test_an_operation_that_outlasts_the_invocation_goes_on_in_another(world: World) -> None:
+    world.environments.put(ALICE, "test1", wish())
+    world.cloud.during = lambda: world.clock.sleep(14 * 60)
+    environment = world.work("test1")
+    assert environment is not None and environment.status == "pending" and environment.lease.holder is None
+    assert environment.continuations == 1
+    assert world.dispatcher.asked == ["test1", "test1"]
+    finished = world.work("test1")
+    assert finished is not None and finished.status == "ready"
+
+
+def test_an_error_nobody_foresaw_is_written_down_and_raised(world: World) -> None:
+    world.environments.put(ALICE, "test1", wish())
+
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    world.cloud.during = broken
+    with pytest.raises(ZeroDivisionError):
+        world.work("test1")
+    record = world.record()
+    assert record.failure is not None and record.failure.code == "internal" and not record.failure.final
+    assert record.lease.holder is None
+
+
+def test_only_the_holder_of_the_token_may_write() -> None:
+    world = World()
+    environment = world.environments.put(ALICE, "test1", wish()).environment
+    claimed = lease.claim(environment, "a", world.clock(), world.clock() + timedelta(minutes=1))
+    assert claimed is not None
+    with pytest.raises(LeaseLost):
+        lease.held(claimed, 0)
+    with pytest.raises(LeaseLost):
+        lease.held(replace(claimed, lease=replace(claimed.lease, holder=None)), 1)

@@ -1,0 +1,60 @@
+"""A platform without a cloud: the real use cases, reconciler and sweep on fakes, and workers that come when they are called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from orchestrator.desire import Lifetimes, Wish
+from orchestrator.environment import Environment, Spec
+from orchestrator.fakes import FakeClock, FakeDispatcher, FakeRecords, FakeReports, FakeWorld
+from orchestrator.reconcile import Limits, Reconciler
+from orchestrator.service import Caller, Environments, Sweeps
+from orchestrator.sweep import Sweep
+
+ALICE = Caller("arn:aws:iam::000000000000:user/alice", operator=False)
+BOB = Caller("arn:aws:iam::000000000000:user/bob", operator=False)
+OPERATOR = Caller("arn:aws:iam::000000000000:user/operator", operator=True)
+IMAGE = "public.ecr.aws/fibfactory/fibservice:latest"
+
+
+def wish(image: str = IMAGE, **more: Any) -> Wish:
+    return Wish(spec=Spec(image=image), **more)
+
+
+class World:
+    """Everything a test needs to ask for environments and to let workers and sweeps come."""
+
+    def __init__(self, limits: Lifetimes | None = None) -> None:
+        self.clock = FakeClock()
+        self.records = FakeRecords()
+        self.reports = FakeReports()
+        self.dispatcher = FakeDispatcher()
+        self.cloud = FakeWorld()
+        limits = limits or Lifetimes(timedelta(hours=12), timedelta(days=7))
+        self.environments = Environments(self.records, self.dispatcher, limits, self.clock, self.clock.sleep)
+        self.sweeps = Sweeps(self.reports, self.dispatcher, self.clock, lambda: "sweep-1")
+        self.reconciler = Reconciler(
+            self.records, self.cloud, self.cloud, self.cloud, self.dispatcher, self.clock, watch_every=0.01
+        )
+
+    def work(self, environment_id: str, holder: str = "worker-1") -> Environment | None:
+        now = self.clock()
+        limits = Limits(stop_at=now + timedelta(minutes=13), lease_until=now + timedelta(minutes=16))
+        return self.reconciler.run(environment_id, holder, limits)
+
+    def sweep(self, *, dry_run: bool = False) -> Mapping[str, Any]:
+        sweep = Sweep(self.records, self.reports, self.dispatcher, self.clock)
+        return sweep.run("s", dry_run=dry_run, limit=timedelta(minutes=15))
+
+    def ready(self, environment_id: str = "test1", caller: Caller = ALICE, **more: Any) -> Environment:
+        self.environments.put(caller, environment_id, wish(**more))
+        environment = self.work(environment_id)
+        assert environment is not None and environment.status == "ready"
+        return environment
+
+    def record(self, environment_id: str = "test1") -> Environment:
+        environment = self.records.get(environment_id)
+        assert environment is not None
+        return environment

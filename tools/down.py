@@ -1,0 +1,34 @@
+"""`make down`: ends what `make up` left running and removes `.local/`.
+
+Rule: it succeeds whenever nothing is left afterwards, also when there was nothing before.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+
+import click
+
+from localcloud import owner
+from localcloud.errors import CloudError
+from tools.local_state import LocalState, state_option
+
+
+@click.command()
+@state_option
+def main(state: LocalState) -> None:
+    """Stop the local cloud."""
+    try:
+        cloud = owner.find(state.cloud)
+        if cloud:
+            owner.stop(cloud)
+    except CloudError as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)
+    shutil.rmtree(state.folder, ignore_errors=True)
+    click.echo("The local cloud is stopped." if cloud else "No local cloud was running.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""`.local/`: what `make up` leaves for `make down` and for the person's shell.
+
+Rule: everything in it is private to its owner and can be removed at any time; the truth about a running cloud is in
+the cloud's own folder.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from localcloud.settings import ROOT
+
+# Set in a person's shell, these would be used beside ours and break the signature or the look-up of a profile.
+_IN_THE_WAY = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN")
+
+
+@dataclass(frozen=True)
+class LocalState:
+    """The paths under `.local/`."""
+
+    folder: Path = ROOT / ".local"
+
+    @property
+    def cloud(self) -> Path:
+        """The local cloud's own folder."""
+        return self.folder / "cloud"
+
+    @property
+    def log(self) -> Path:
+        """What the cloud's supervisor printed."""
+        return self.folder / "cloud.log"
+
+    @property
+    def env(self) -> Path:
+        """The lines that a shell sources."""
+        return self.folder / "env"
+
+    def write_env(self, environment: Mapping[str, str], path_folders: list[str]) -> None:
+        """Write the file to source, readable by its owner only; replaced as a whole."""
+        unfinished = self.env.with_suffix(".new")
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as out:
+            out.write(as_shell(environment, path_folders))
+        unfinished.replace(self.env)
+
+
+def state_option(command: Callable[..., None]) -> Callable[..., None]:
+    """The option that tells `up` and `down` of another folder than the checkout's; it gives them a LocalState."""
+    return click.option(
+        "--folder",
+        "state",
+        metavar="DIR",
+        type=lambda folder: LocalState(Path(folder).resolve()),
+        default=LocalState.folder,
+        show_default=True,
+        help="Where the state is.",
+    )(command)
+
+
+def as_shell(environment: Mapping[str, str], path_folders: list[str]) -> str:
+    """`export` lines for a POSIX shell. PATH is put before the shell's own instead of replacing it."""
+    lines = ["# Written by `make up`; source it: . .local/env", f"unset {' '.join(_IN_THE_WAY)}"]
+    lines += [f"export {name}={shlex.quote(value)}" for name, value in sorted(environment.items()) if name != "PATH"]
+    lines.append(f'export PATH={shlex.quote(os.pathsep.join(path_folders))}:"$PATH"')
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,111 @@
+"""A platform on a local cloud: what `make up`, the demo and the end-to-end tests have in common.
+
+    with running_platform(CloudSettings(), print) as platform:
+        platform.outputs["api_url"], platform.environment_for("alice")
+
+Rule: the platform is deployed by `python -m bootstrap`, run as its operator runs it on AWS, so that what works here
+is the operator's own path.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from localcloud.cloud import CloudSettings, LocalCloud
+from localcloud.running import RunningCloud
+from localcloud.settings import ROOT
+
+Progress = Callable[[str], None]
+NAME = "fibfactory"
+
+# A person's own settings for the real AWS or Pulumi Cloud must not reach a program that deploys to the local one.
+_FOREIGN_PREFIXES = ("AWS_", "PULUMI_", "FIBFACTORY_")
+_REMEMBERED_LINES = 40
+
+
+class DeployFailed(Exception):
+    """`python -m bootstrap` failed; `output` is the end of what it said, which all went to `progress` before."""
+
+    def __init__(self, code: int, output: str) -> None:
+        super().__init__(f"The platform was not deployed: `python -m bootstrap deploy` ended with code {code}.")
+        self.output = output
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A platform that runs on a local cloud, with the outputs of its stack."""
+
+    cloud: RunningCloud
+    outputs: Mapping[str, str]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the operator's programs need to reach it: the cloud's variables, the API's URL, the state's backend."""
+        return self.environment_for("operator")
+
+    def environment_for(self, name: str) -> dict[str, str]:
+        """The same for any of the cloud's identities.
+
+        Only what is to be set: see `clean_environment` for what is not.
+        """
+        return self.cloud.environment(self.cloud.identity(name)) | {
+            "FIBFACTORY_API_URL": self.outputs["api_url"],
+            "PULUMI_BACKEND_URL": f"s3://{self.outputs['state_bucket']}?region={self.outputs['region']}",
+        }
+
+
+@contextmanager
+def running_platform(settings: CloudSettings | None = None, progress: Progress = print) -> Iterator[Platform]:
+    """Start a local cloud, deploy the platform on it, and leave nothing of either.
+
+    CloudError and DeployFailed say what went wrong.
+    """
+    progress("Starting the local cloud")
+    with LocalCloud(settings) as cloud:
+        yield deploy(cloud, progress)
+
+
+def deploy(cloud: RunningCloud, progress: Progress) -> Platform:
+    """Deploy the platform, or update it to the code as it is now. Raises DeployFailed.
+
+    Each line of the deployment's output goes to `progress`. The cloud's operator is the platform's operator too.
+    """
+    operator = cloud.identity("operator")
+    environment = clean_environment(os.environ) | cloud.environment(operator) | cloud.marked_environment()
+    # The Automation API never deletes its work folders and the CLI logs every run: both go when the cloud goes.
+    environment |= {"PULUMI_HOME": str(cloud.folder / "home" / "pulumi"), "TMPDIR": str(cloud.folder / "tmp")}
+    arguments = ["--platform", NAME, "--code", "archive", "--operator", operator.user_arn, "--yes", "--json"]
+    said: deque[str] = deque(maxlen=_REMEMBERED_LINES)
+    with subprocess.Popen(
+        [sys.executable, "-m", "bootstrap", "deploy", *arguments],
+        cwd=ROOT,
+        env=environment | {"PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        for line in process.stderr:
+            said.append(line)
+            progress(line.rstrip())
+        # Read last: the outputs are a few hundred bytes and wait in the pipe.
+        outputs = process.stdout.read()
+    if process.returncode:
+        raise DeployFailed(process.returncode, "".join(said))
+    return Platform(cloud, json.loads(outputs))
+
+
+def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """An environment without anything that could point at another AWS, Pulumi or platform.
+
+    To be completed by a Platform's.
+    """
+    return {name: value for name, value in environ.items() if not name.startswith(_FOREIGN_PREFIXES)}

@@ -1,0 +1,100 @@
+"""`python -m tools.setup`: make this checkout ready, or say in two sentences why not.
+
+The rule kept: done already costs a moment and takes no lock; Ctrl-C, SIGTERM and SIGHUP leave no process
+and nothing half made.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+from tools.setup import pulumi_cli, venv
+from tools.setup.failures import NO_SPACE, SetupFailure, Stopped
+from tools.setup.layout import Layout, layout_of
+from tools.setup.locking import only_one
+from tools.setup.steps import Workplace, say
+
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def main() -> int:
+    """Set up the checkout this file is in; the exit code: 0, 1 when it failed, 128 + signal when it was stopped."""
+    for number in STOPPING:
+        signal.signal(number, _stop)
+    try:
+        prepare(layout_of(Path(__file__).resolve().parents[2], os.environ))
+    except SetupFailure as failure:
+        return _explain(failure)
+    except OSError as error:
+        return _explain(_from_system(error))
+    except Stopped as stopped:
+        say("stopped; nothing half made is left, run it again to go on")
+        return 128 + stopped.signal_number
+    return 0
+
+
+def prepare(layout: Layout) -> None:
+    """Find or make the environment and the CLI, and link them into the checkout. Raises `SetupFailure`, `OSError`."""
+    layout.cache.mkdir(parents=True, exist_ok=True)
+    if not _is_ready(layout):
+        with only_one(layout.lock) as lock:
+            _make_missing(layout, lock)
+    venv.link(layout)
+    say(f"ready: .venv → {layout.venv}, pulumi → {layout.pulumi_link.readlink()}")
+
+
+def _is_ready(layout: Layout) -> bool:
+    if not venv.is_whole(layout):
+        return False
+    command = pulumi_cli.found(layout, os.environ)
+    if command is None:
+        return False
+    venv.replace_link(layout.pulumi_link, command)
+    return True
+
+
+def _make_missing(layout: Layout, lock: int) -> None:
+    shutil.rmtree(layout.scratch, ignore_errors=True)
+    layout.scratch.mkdir()
+    try:
+        workplace = Workplace(os.environ, layout.scratch, lock)
+        if not venv.is_whole(layout):
+            venv.make(layout, workplace)
+        command = pulumi_cli.found(layout, os.environ) or pulumi_cli.make(layout, workplace)
+        venv.replace_link(layout.pulumi_link, command)
+    finally:
+        shutil.rmtree(layout.scratch, ignore_errors=True)
+
+
+def _stop(number: int, _frame: FrameType | None) -> None:
+    # The second Ctrl-C of an impatient hand must not interrupt the cleaning up.
+    for each in STOPPING:
+        signal.signal(each, signal.SIG_IGN)
+    raise Stopped(number)
+
+
+def _from_system(error: OSError) -> SetupFailure:
+    if error.errno == errno.ENOSPC:
+        return SetupFailure("The disk is full.", NO_SPACE[1])
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return SetupFailure(
+            f"No permission to write {error.filename}.", "Set XDG_CACHE_HOME to a folder you may write to."
+        )
+    return SetupFailure(f"{error}.", "Mend this, then run it again.")
+
+
+def _explain(failure: SetupFailure) -> int:
+    if failure.output:
+        print(failure.output, file=sys.stderr)
+    print(f"set-up: {failure.sentence}\n        {failure.advice}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
