@@ -75,7 +75,6 @@ def api_environment(settings: Settings, names: Names) -> dict[str, str]:
         "FIBFACTORY_PLATFORM": settings.platform,
         "FIBFACTORY_TABLE": names.table,
         "FIBFACTORY_WORKER_FUNCTION": names.worker_function,
-        "FIBFACTORY_PREFIX": settings.prefix,
         "FIBFACTORY_OPERATORS": json.dumps(list(settings.operators)),
         "FIBFACTORY_DEFAULT_TTL": settings.default_ttl,
         "FIBFACTORY_MAX_LIFETIME": settings.max_lifetime,
@@ -92,6 +91,7 @@ def worker_environment(settings: Settings, names: Names, foundations: Foundation
         **api_environment(settings, names),
         "FIBFACTORY_BACKEND_URL": foundations.backend_url,
         "FIBFACTORY_SECRETS_PROVIDER": foundations.secrets_provider,
+        "FIBFACTORY_PREFIX": settings.prefix,
         "FIBFACTORY_ACCESS_ROLE_ARN": names.role_arn(names.access_role),
     }
 

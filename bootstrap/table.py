@@ -35,6 +35,9 @@ def table(names: Names, protected: bool, opts: pulumi.ResourceOptions) -> aws.dy
 
 
 def _index(name: str, hash_key: str, range_key: str, projection: str) -> aws.dynamodb.TableGlobalSecondaryIndexArgs:
+    key = aws.dynamodb.TableGlobalSecondaryIndexKeySchemaArgs
     return aws.dynamodb.TableGlobalSecondaryIndexArgs(
-        name=name, hash_key=hash_key, range_key=range_key, projection_type=projection
+        name=name,
+        key_schemas=[key(attribute_name=hash_key, key_type="HASH"), key(attribute_name=range_key, key_type="RANGE")],
+        projection_type=projection,
     )

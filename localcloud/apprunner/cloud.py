@@ -43,8 +43,9 @@ class Cloud:
     def reset(self) -> None:
         """Forget everything, end every process, and behave as at the start."""
         with self._resetting:
-            services = self.store.all_services()
-            self.store.clear()
+            with self.store.lock:
+                services = self.store.all_services()
+                self.store.clear()
             self.faults.clear()
             self.clock.reset(self.initial.clock_speed)
             self.behaviour = self.initial

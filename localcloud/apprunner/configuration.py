@@ -163,7 +163,7 @@ def _image_problems(configuration: Configuration, image: Block) -> Iterator[str]
         yield "App Runner doesn't support automatic deployments for an image in an ECR Public repository."
     settings = image["ImageConfiguration"]
     port = settings["Port"]
-    if not (port.isdecimal() and 1 <= int(port) <= 65535):
+    if not (port.isascii() and port.isdecimal() and 1 <= int(port) <= 65535):
         yield f"Port {port} is not a number from 1 to 65535."
     secrets = settings.get("RuntimeEnvironmentSecrets", {})
     for name in (*settings.get("RuntimeEnvironmentVariables", {}), *secrets):

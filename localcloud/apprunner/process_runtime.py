@@ -97,6 +97,8 @@ class ProcessRuntime:
             place = self._places.pop(service_id, None)
         if place:
             place.closed.set()
+            # Before the lock: a deployment that waits for an answer gives up once nobody is there to give one.
+            self._end(place)
             with place.lock:
                 self._end(place)
             place.port.release()

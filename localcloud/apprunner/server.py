@@ -23,7 +23,7 @@ from localcloud.apprunner.settings import EmulatorSettings
 from localcloud.apprunner.wire import Wire
 
 HOST = "127.0.0.1"
-_THREADS = 16
+_THREADS = 48
 _CONNECTIONS = 1000
 _LARGEST_BODY = 1 << 20
 

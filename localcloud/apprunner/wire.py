@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import Blueprint, Request, Response, request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from localcloud.apprunner import operations
 from localcloud.apprunner.calls import CallLog
@@ -112,6 +113,8 @@ class Wire:
 def _read_json(incoming: Request) -> object:
     try:
         return json.loads(incoming.get_data() or b"{}")
+    except RequestEntityTooLarge as error:
+        raise ApiError("The body is too large.", code="RequestEntityTooLargeException", status=413) from error
     except ValueError as error:
         raise Malformed("The body is no JSON.") from error
 

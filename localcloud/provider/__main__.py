@@ -18,6 +18,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where to write provider.log")
     options = parser.parse_args()
     if options.folder:
+        options.folder.mkdir(parents=True, exist_ok=True)
         logging.basicConfig(
             filename=options.folder / "provider.log", level=logging.INFO, format="%(asctime)s %(message)s"
         )

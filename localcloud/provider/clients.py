@@ -18,7 +18,7 @@ from botocore.loaders import Loader
 
 from localcloud.provider.errors import ProviderError
 
-_BUILD = threading.Lock()
+_BUILD = threading.RLock()
 
 
 @dataclass(frozen=True)

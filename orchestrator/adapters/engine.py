@@ -43,8 +43,10 @@ class Report:
     """What one operation's events said."""
 
     outputs: Mapping[str, Any] = field(default_factory=dict)
-    changes: Mapping[str, int] = field(default_factory=dict)
+    changes: Mapping[auto.OpType, int] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
+    found: bool = True
+    """Whether there was such a stack."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ class PulumiStacks:
                 stack = self._stack(name, folder, stop, report)
                 stack.destroy(color="never", on_event=_listener(report, progress))
             except auto.StackNotFoundError:
+                report.found = False
                 progress("There is no such stack: nothing to destroy.")
             except auto.CommandError as error:
                 raise failure_of(error, report.errors, stopped=stop.is_set()) from error
@@ -212,7 +215,7 @@ class _Stack(auto.Stack):
             config={},
             result="succeeded",
             end_time=now,
-            resource_changes={auto.OpType(kind): count for kind, count in self._report.changes.items()},
+            resource_changes=dict(self._report.changes),
         )
 
 
@@ -225,9 +228,7 @@ def _listener(report: Report, progress: Progress) -> Callable[[auto.EngineEvent]
         elif event.diagnostic_event and event.diagnostic_event.severity == "error":
             report.errors.append(event.diagnostic_event.message.strip())
         elif event.summary_event:
-            report.changes = {
-                str(kind.value): count for kind, count in (event.summary_event.resource_changes or {}).items()
-            }
+            report.changes = dict(event.summary_event.resource_changes or {})
 
     return listen
 

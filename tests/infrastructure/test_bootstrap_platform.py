@@ -11,7 +11,12 @@ import pytest
 from tests.infrastructure.bootstrap_recorder import ACCOUNT, FOUNDATIONS, IMAGE, REGION, Plan, plan
 
 FUNCTION = "lambda/function:Function"
-NOT_FOR_THE_API = {"FIBFACTORY_BACKEND_URL", "FIBFACTORY_SECRETS_PROVIDER", "FIBFACTORY_ACCESS_ROLE_ARN"}
+NOT_FOR_THE_API = {
+    "FIBFACTORY_BACKEND_URL",
+    "FIBFACTORY_SECRETS_PROVIDER",
+    "FIBFACTORY_PREFIX",
+    "FIBFACTORY_ACCESS_ROLE_ARN",
+}
 
 
 @pytest.fixture(scope="module")
@@ -42,14 +47,17 @@ def test_every_name_begins_with_the_platform() -> None:
 def test_the_table_is_paid_per_request_and_has_its_three_indexes(platform: Plan) -> None:
     table = platform.one("dynamodb/table:Table", "fibfactory-environments")
     assert (table["hashKey"], table["rangeKey"], table["billingMode"]) == ("pk", "sk", "PAY_PER_REQUEST")
-    assert {(i["name"], i["hashKey"], i["rangeKey"], i["projectionType"]) for i in table["globalSecondaryIndexes"]} == {
-        ("by_owner", "owner", "status_created", "ALL"),
-        ("by_status", "status", "created_at", "ALL"),
-        ("by_due", "due_shard", "due_at", "KEYS_ONLY"),
+    indexes = table["globalSecondaryIndexes"]
+    keys = {index["name"]: [(key["attributeName"], key["keyType"]) for key in index["keySchemas"]] for index in indexes}
+    assert keys == {
+        "by_owner": [("owner", "HASH"), ("status_created", "RANGE")],
+        "by_status": [("status", "HASH"), ("created_at", "RANGE")],
+        "by_due": [("due_shard", "HASH"), ("due_at", "RANGE")],
     }
-    keys = {table["hashKey"], table["rangeKey"]}
-    keys |= {i[key] for i in table["globalSecondaryIndexes"] for key in ("hashKey", "rangeKey")}
-    assert {(a["name"], a["type"]) for a in table["attributes"]} == {(key, "S") for key in keys}
+    projections = {index["name"]: index["projectionType"] for index in indexes}
+    assert projections == {"by_owner": "ALL", "by_status": "ALL", "by_due": "KEYS_ONLY"}
+    named = {"pk", "sk"} | {name for key in keys.values() for name, _ in key}
+    assert {(a["name"], a["type"]) for a in table["attributes"]} == {(name, "S") for name in named}
 
 
 @pytest.mark.parametrize(
@@ -111,7 +119,7 @@ def test_the_api_is_not_told_where_state_key_and_access_role_are(platform: Plan)
 def test_settings_arrive_in_the_environment() -> None:
     operator = f"arn:aws:iam::{ACCOUNT}:role/ops"
     variables = environment(
-        plan(operators=[operator], allow_never=True, default_ttl="1h", prefix="demo"), "fibfactory-api"
+        plan(operators=[operator], allow_never=True, default_ttl="1h", prefix="demo"), "fibfactory-worker"
     )
     assert json.loads(variables["FIBFACTORY_OPERATORS"]) == [operator]
     assert (variables["FIBFACTORY_ALLOW_NEVER"], variables["FIBFACTORY_DEFAULT_TTL"]) == ("true", "1h")

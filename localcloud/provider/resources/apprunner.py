@@ -52,9 +52,9 @@ class Service(Resource):
         """Fill in the defaults of nested blocks, and write sizes as the service answers them."""
         source = _filled(inputs.get("sourceConfiguration"), {"autoDeploymentsEnabled": True})
         image = source.get("imageRepository") if isinstance(source, Mapping) else None
-        config = image.get("imageConfiguration") if isinstance(image, Mapping) else None
-        if isinstance(config, Mapping):
-            source = {**source, "imageRepository": {**image, "imageConfiguration": _filled(config, {"port": "8080"})}}
+        if isinstance(image, Mapping) and "imageConfiguration" in image:
+            config = _filled(image["imageConfiguration"], {"port": "8080"})
+            source = {**source, "imageRepository": {**image, "imageConfiguration": config}}
         inputs["sourceConfiguration"] = source
         if "instanceConfiguration" in inputs:
             sizes = _filled(inputs["instanceConfiguration"], {"cpu": "1024", "memory": "2048"})

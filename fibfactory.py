@@ -1,0 +1,222 @@
+"""The seed's command: python fibfactory.py --env-id test1 create | list | destroy
+
+With FIBFACTORY_API_URL it asks the platform over HTTP, signed with your AWS credentials. Without, it runs the same engine right
+here, as the post did, against whatever backend Pulumi is told (S3, file:// or Pulumi Cloud): no lease, no TTL and no sweep then,
+and what it makes carries `fibfactory:platform=none`, so that no platform's sweep touches it.
+
+Exit codes: 0 done · 1 it failed · 2 wrong usage · 3 there is no such environment · 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import Protocol
+
+import boto3
+import click
+
+from fibfactory_cli.client import BUSY, ApiError, Client
+from orchestrator import names
+from orchestrator.errors import BadRequest, FibfactoryError
+
+DEFAULT_REGION = "us-west-2"
+"""The post's."""
+
+
+class Missing(Exception):
+    """There is no stack of that name, which is its only argument."""
+
+
+class Factory(Protocol):
+    """Where environments are made."""
+
+    def create(self, env_id: str, image: str | None) -> str:
+        """Make or update the environment; returns its URL."""
+
+    def list(self) -> list[str]:
+        """The names of all environments' stacks."""
+
+    def destroy(self, env_id: str) -> dict[str, int]:
+        """Remove the environment; returns how many resources went, by what was done to them."""
+
+
+@dataclass(frozen=True)
+class InProcess:
+    """The engine in this process."""
+
+    repository: str | None
+    access_role_arn: str | None
+
+    def create(self, env_id: str, image: str | None) -> str:
+        from orchestrator.adapters.engine import service_url
+        from template_stack import Build, EnvironmentInputs
+
+        if image is None and self.repository is None:
+            raise click.UsageError(
+                "Say what to run: --image public.ecr.aws/ALIAS/NAME:TAG, or --repository public.ecr.aws/ALIAS/NAME to build "
+                "Dockerfile.fib here and push it there (that needs Docker)."
+            )
+        inputs = EnvironmentInputs(
+            app_name=names.app_name("fib-app", env_id),
+            region=boto3.Session().region_name or DEFAULT_REGION,
+            tags=names.tags(names.NO_PLATFORM, getpass.getuser(), env_id, 1),
+            image=image or "",
+            access_role_arn=self.access_role_arn,
+            build=None if image or self.repository is None else Build(self.repository),
+        )
+        stack = names.stack_name(env_id)
+        click.echo(f"Deploying the stack {stack} ...")
+        return service_url(
+            self._stacks().up(stack, inputs, new=True, refresh=False, progress=_progress, stop=threading.Event())
+        )
+
+    def list(self) -> list[str]:
+        return [name for name in self._stacks().names(threading.Event()) if name.startswith(f"{names.PROJECT}-")]
+
+    def destroy(self, env_id: str) -> dict[str, int]:
+        stack = names.stack_name(env_id)
+        report = self._stacks().destroy(stack, progress=_progress, stop=threading.Event())
+        if not report.found:
+            raise Missing(stack)
+        return {str(getattr(kind, "value", kind)): count for kind, count in report.changes.items()}
+
+    def _stacks(self):  # type: ignore[no-untyped-def]
+        from orchestrator.adapters.engine import PulumiStacks, Target
+
+        return PulumiStacks(Target())
+
+
+@dataclass(frozen=True)
+class OverHttp:
+    """A platform's HTTP API."""
+
+    client: Client
+
+    def create(self, env_id: str, image: str | None) -> str:
+        if image is None:
+            raise click.UsageError("The API takes images only: give --image, or set FIBFACTORY_IMAGE.")
+        click.echo(f"Asking for {names.stack_name(env_id)} ...")
+        self.client.call("PUT", f"/environments/{env_id}", {"image": image}).checked()
+        record = self._finished(env_id)
+        if record["status"] != "ready":
+            raise ApiError(0, "failed", (record["error"] or {}).get("message", f"It is {record['status']}."))
+        return str(record["url"])
+
+    def list(self) -> list[str]:
+        return [names.stack_name(record["id"]) for record in self.client.environments()]
+
+    def destroy(self, env_id: str) -> dict[str, int]:
+        path = f"/environments/{env_id}"
+        try:
+            asked = self.client.call("DELETE", path).checked()
+        except ApiError as error:
+            if error.status == 404:
+                raise Missing(names.stack_name(env_id)) from error
+            raise
+        if asked.status == 200:
+            raise Missing(names.stack_name(env_id))
+        record = self._finished(env_id)
+        if record["status"] != "destroyed":
+            raise ApiError(0, "failed", (record["error"] or {}).get("message", f"It is {record['status']}."))
+        done = [event["message"] for event in self.client.events(env_id)[0] if event["kind"] == "progress"]
+        return dict(Counter("delete" for line in done if line.endswith("delete done")))
+
+    def _finished(self, env_id: str):  # type: ignore[no-untyped-def]
+        cursor = self.client.events(env_id)[1]
+        while True:
+            events, cursor = self.client.events(env_id, cursor)
+            for event in events:
+                _progress(f"{event['kind']}: {event['message']}" if event["message"] else event["kind"])
+            record = self.client.call("GET", f"/environments/{env_id}").checked().body
+            if record["status"] not in BUSY:
+                return record
+            time.sleep(1)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, help=__doc__)
+@click.option("--env-id", help="The environment's id: 3 to 24 lower-case letters, digits and hyphens.")
+@click.pass_context
+def main(context: click.Context, env_id: str | None) -> None:
+    context.obj = env_id
+
+
+@main.command()
+@click.option("--image", envvar="FIBFACTORY_IMAGE", help="The image to run, in ECR or public ECR.")
+@click.option("--repository", envvar="FIBFACTORY_REPOSITORY", help="Build Dockerfile.fib and push it here instead.")
+@click.option("--access-role-arn", envvar="FIBFACTORY_ACCESS_ROLE_ARN", help="For private ECR, without the API.")
+@click.pass_obj
+def create(env_id: str | None, image: str | None, repository: str | None, access_role_arn: str | None) -> None:
+    """Make an environment, or update it."""
+    env_id = _required(env_id)
+    url = _factory(repository, access_role_arn).create(env_id, image)
+    click.echo(f"Stack {names.stack_name(env_id)} created successfully")
+    click.echo(f"Service URL: {url}")
+
+
+@main.command(name="list")
+def list_environments() -> None:
+    """Show the active environments."""
+    stacks = _factory().list()
+    click.echo("Active environments:" if stacks else "No active environments found.")
+    for stack in stacks:
+        click.echo(f"- {stack}")
+
+
+@main.command()
+@click.pass_obj
+def destroy(env_id: str | None) -> None:
+    """Remove an environment completely."""
+    env_id = _required(env_id)
+    stack = names.stack_name(env_id)
+    click.echo(f"Destroying stack {stack}")
+    changes = _factory().destroy(env_id)
+    click.echo(f"Resources destroyed: {changes}")
+    click.echo(f"Stack {stack} destroyed successfully")
+    click.echo(f"Stack {stack} removed completely")
+
+
+def _factory(repository: str | None = None, access_role_arn: str | None = None) -> Factory:
+    url = os.environ.get("FIBFACTORY_API_URL")
+    return OverHttp(Client(url)) if url else InProcess(repository, access_role_arn)
+
+
+def _required(env_id: str | None) -> str:
+    if env_id is None:
+        raise click.UsageError("Say which environment: python fibfactory.py --env-id test1 COMMAND")
+    try:
+        return names.check_id(env_id)
+    except BadRequest as error:
+        raise click.UsageError(error.message) from error
+
+
+def _progress(line: str) -> None:
+    click.echo(f"  {line}")
+
+
+def run() -> int:
+    """The command; returns its exit code and never shows a traceback for what a person can mend."""
+    try:
+        main(standalone_mode=False)
+    except click.Abort:
+        click.echo("Interrupted. What was made until then is in the state; run the command again.", err=True)
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except Missing as error:
+        click.echo(f"There is no stack {error}. `list` shows what there is.", err=True)
+        return 3
+    except (ApiError, FibfactoryError) as error:
+        click.echo(f"It failed: {error}", err=True)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run())

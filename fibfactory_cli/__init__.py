@@ -1,0 +1,1 @@
+"""Clients of fibfactory's HTTP API."""

@@ -1,0 +1,141 @@
+"""The HTTP API's client: signs with the caller's AWS credentials, follows operations, turns problems into one sentence.
+
+The rule: it knows the API's contract and nothing of what is behind it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import boto3
+import urllib3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.exceptions import BotoCoreError
+
+BUSY = frozenset({"pending", "deploying", "updating", "destroying"})
+"""The statuses that change by themselves."""
+
+
+class ApiError(Exception):
+    """The API refused, or could not be asked. `code` is the problem's own, `status` 0 when there was no answer."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one call answered, and in how many seconds."""
+
+    method: str
+    path: str
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+    seconds: float
+
+    def checked(self) -> Answer:
+        """This answer, unless it is an error: then ApiError with the problem's code and sentence."""
+        if self.status < 400:
+            return self
+        problem = self.body if isinstance(self.body, dict) else {}
+        message = problem.get("detail") or problem.get("message") or f"The API answered {self.status}."
+        raise ApiError(self.status, problem.get("code", "refused"), message)
+
+
+class Client:
+    """Calls of one API with one session's credentials."""
+
+    def __init__(self, url: str, session: boto3.Session | None = None) -> None:
+        self._url = url.rstrip("/")
+        self._session = session or boto3.Session()
+        self._pool = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=5, read=35))
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        signed: bool = True,
+    ) -> Answer:
+        """One call; `body` is sent as JSON, or as it is when it is bytes. Raises ApiError when nothing answers."""
+        data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        url = f"{self._url}{quote(path)}" + (f"?{urlencode(query, doseq=True, quote_via=quote)}" if query else "")
+        request = AWSRequest(method, url, {"Content-Type": "application/json", **(headers or {})}, data)
+        if signed:
+            self._sign(request)
+        started = time.monotonic()
+        try:
+            answer = self._pool.request(method, url, body=data, headers=dict(request.headers))
+        except urllib3.exceptions.HTTPError as error:
+            raise ApiError(0, "unreachable", f"{self._url} could not be reached: {error}") from error
+        return Answer(
+            method, path, answer.status, dict(answer.headers), _parsed(answer.data), time.monotonic() - started
+        )
+
+    def follow(
+        self, environment_id: str, *, patience: float = 1800, on_change: Callable[[Any], None] | None = None
+    ) -> Any:
+        """Wait until the environment stops changing by itself; returns its record. `patience` in seconds."""
+        give_up = time.monotonic() + patience
+        record = self.call("GET", f"/environments/{environment_id}").checked().body
+        while record["status"] in BUSY:
+            if on_change:
+                on_change(record)
+            if time.monotonic() >= give_up:
+                raise ApiError(0, "patience", f"{environment_id} is still {record['status']}; ask for it later.")
+            query = {"wait": 20, "version": record["version"]}
+            record = self.call("GET", f"/environments/{environment_id}", query=query).checked().body
+        return record
+
+    def environments(self, **filters: Any) -> Iterator[Any]:
+        """All environments that the filters let through, page after page."""
+        cursor: str | None = None
+        while True:
+            query = {**filters, **({"cursor": cursor} if cursor else {})}
+            page = self.call("GET", "/environments", query=query).checked().body
+            yield from page["environments"]
+            cursor = page["cursor"]
+            if cursor is None:
+                return
+
+    def events(self, environment_id: str, cursor: str | None = None) -> tuple[list[Any], str | None]:
+        """The events after the cursor, and the cursor to go on with."""
+        found: list[Any] = []
+        while True:
+            query = {"limit": 100, **({"cursor": cursor} if cursor else {})}
+            page = self.call("GET", f"/environments/{environment_id}/events", query=query).checked().body
+            found += page["events"]
+            cursor = page["cursor"]
+            if not page["events"]:
+                return found, cursor
+
+    def _sign(self, request: AWSRequest) -> None:
+        try:
+            credentials = self._session.get_credentials()
+        except BotoCoreError as error:
+            raise ApiError(0, "no_credentials", f"There are no usable AWS credentials: {error}") from error
+        if credentials is None:
+            raise ApiError(0, "no_credentials", "There are no AWS credentials. Set AWS_PROFILE or AWS_ACCESS_KEY_ID.")
+        region = self._session.region_name
+        if not region:
+            raise ApiError(0, "no_region", "There is no AWS region. Set AWS_REGION.")
+        SigV4Auth(credentials.get_frozen_credentials(), "execute-api", region).add_auth(request)
+
+
+def _parsed(data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except ValueError:
+        return data.decode(errors="replace")

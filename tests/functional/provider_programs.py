@@ -1,0 +1,94 @@
+"""Real Automation API programs in the post's shape, run by the real CLI against the local cloud, each in its own folder."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+from pulumi import automation as auto
+
+from localcloud.running import RunningCloud
+
+REGION = "us-west-2"
+PROJECT = "stand-in"
+IMAGE = "public.ecr.aws/fibfactory/fibservice:latest"
+
+Program = Callable[[], None]
+
+
+@dataclass
+class Workspace:
+    """A folder with a `file://` backend, and the environment in which the CLI runs there."""
+
+    folder: Path
+    environment: dict[str, str]
+    stacks: list[auto.Stack] = field(default_factory=list)
+
+    def stack(self, name: str, program: Program) -> auto.Stack:
+        """A stack of an inline program."""
+        stack = auto.create_or_select_stack(
+            stack_name=name,
+            project_name=PROJECT,
+            program=program,
+            opts=auto.LocalWorkspaceOptions(env_vars=self.environment, pulumi_home=str(self.folder / "home")),
+        )
+        self.stacks.append(stack)
+        return stack
+
+    def up(self, name: str, program: Program, **options: Any) -> auto.UpResult:
+        """Run `up` for a program; its output is in the exception when it fails."""
+        return self.stack(name, program).up(color="never", **options)
+
+    def resources(self, name: str) -> dict[str, dict[str, Any]]:
+        """The resources in a stack's checkpoint, as they are written on disk, by logical name."""
+        file = self.folder / "state" / ".pulumi" / "stacks" / PROJECT / f"{name}.json"
+        checkpoint = json.loads(file.read_text())["checkpoint"]["latest"]
+        return {each["urn"].rsplit("::", 1)[-1]: each for each in checkpoint.get("resources") or []}
+
+    def checkpoint(self, name: str) -> str:
+        """The text of a stack's checkpoint."""
+        return (self.folder / "state" / ".pulumi" / "stacks" / PROJECT / f"{name}.json").read_text()
+
+    def cli(self, work: Path, *arguments: str) -> subprocess.Popen[str]:
+        """The CLI as a process of its own, to send it signals."""
+        return subprocess.Popen(
+            ["pulumi", *arguments, "--non-interactive", "--color", "never"],
+            cwd=work,
+            env=self.environment | {"PULUMI_HOME": str(self.folder / "home")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+
+def changes(result: auto.UpResult) -> dict[str, int]:
+    """What an update did, without what stayed the same."""
+    summary: Mapping[str, int] = result.summary.resource_changes or {}
+    return {str(kind): count for kind, count in summary.items() if kind != "same"}
+
+
+def provider(**options: Any) -> pulumi.ResourceOptions:
+    """Options with an explicit provider, as in the post."""
+    return pulumi.ResourceOptions(provider=aws.Provider("aws-provider", region=REGION, **options))
+
+
+def workspace_of(cloud: RunningCloud, folder: Path, identity: str) -> Workspace:
+    """A workspace whose CLI runs with one identity's keys."""
+    (folder / "state").mkdir(parents=True)
+    (folder / "home").mkdir()
+    environment = dict(cloud.environment(cloud.identity(identity)))
+    environment |= {"PULUMI_BACKEND_URL": f"file://{folder / 'state'}", "PULUMI_CONFIG_PASSPHRASE": "local"}
+    return Workspace(folder, environment)
+
+
+def drift(workspace: Workspace, name: str) -> dict[str, int]:
+    """What a refresh finds different; the stack's state follows it."""
+    stack = next(stack for stack in reversed(workspace.stacks) if stack.name == name)
+    summary: Mapping[str, int] = stack.refresh(color="never").summary.resource_changes or {}
+    return {str(kind): count for kind, count in summary.items() if kind != "same"}

@@ -1,0 +1,231 @@
+"""Every AWS type that the stand-in serves but App Runner's, through the real engine: made, kept, changed, read, removed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pulumi
+import pulumi_aws as aws
+import pytest
+
+from localcloud.running import RunningCloud
+from tests.functional.provider_programs import Workspace, changes, drift, provider
+
+pytest_plugins = ("tests.functional.provider_fixtures",)
+
+_HANDLER = "import json\n\ndef handler(event, context):\n    return {'said': '%s', 'greeting': GREETING}\n"
+
+
+def trust(service: str) -> str:
+    statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def allow(action: str) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}]})
+
+
+def everything(folder: Path, later: bool) -> None:
+    """A program with every type; `later` changes each of them in place."""
+    options = provider(default_tags={"tags": {"team": "platform"}})
+    tags = {"version": "2"} if later else {"version": "1", "temporary": "yes"}
+
+    aws.dynamodb.Table(
+        "table",
+        name="every-table",
+        billing_mode="PAY_PER_REQUEST",
+        hash_key="pk",
+        range_key="sk",
+        attributes=[{"name": name, "type": "S"} for name in (["pk", "sk", "owner"] + (["status"] if later else []))],
+        global_secondary_indexes=[
+            {"name": f"by_{name}", "hash_key": name, "range_key": "sk", "projection_type": "ALL"}
+            for name in (["owner"] + (["status"] if later else []))
+        ],
+        ttl={"attribute_name": "expires", "enabled": True} if later else None,
+        point_in_time_recovery={"enabled": later},
+        tags=tags,
+        opts=options,
+    )
+    role = aws.iam.Role(
+        "role",
+        name="every-role",
+        assume_role_policy=trust("lambda.amazonaws.com"),
+        description="later" if later else "first",
+        tags=tags,
+        opts=options,
+    )
+    aws.iam.RolePolicy(
+        "role-policy", role=role.id, policy=allow("logs:*" if later else "logs:PutLogEvents"), opts=options
+    )
+    attached = aws.iam.RolePolicyAttachment(
+        "attachment",
+        role=role.name,
+        policy_arn="arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",
+        opts=options,
+    )
+    aws.cloudwatch.LogGroup(
+        "logs", name="/aws/lambda/every-function", retention_in_days=30 if later else 14, tags=tags, opts=options
+    )
+    function = aws.lambda_.Function(
+        "function",
+        name="every-function",
+        role=role.arn,
+        runtime="python3.12",
+        handler="app.handler",
+        timeout=20 if later else 10,
+        memory_size=256,
+        environment={"variables": {"GREETING": "bye" if later else "hi"}},
+        code=pulumi.AssetArchive(
+            {
+                "app.py": pulumi.StringAsset(
+                    "import os\nGREETING = os.environ['GREETING']\n" + _HANDLER % ("later" if later else "first")
+                ),
+                "library": pulumi.FileArchive(str(folder)),
+            }
+        ),
+        tags=tags,
+        opts=pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(depends_on=[attached])),
+    )
+    queue = aws.sqs.Queue(
+        "queue", name="every-queue", message_retention_seconds=600 if later else 300, tags=tags, opts=options
+    )
+    aws.lambda_.FunctionEventInvokeConfig(
+        "invoke",
+        function_name=function.name,
+        maximum_retry_attempts=1 if later else 0,
+        maximum_event_age_in_seconds=120,
+        destination_config={"on_failure": {"destination": queue.arn}},
+        opts=options,
+    )
+    api = aws.apigatewayv2.Api(
+        "api",
+        name="every-api",
+        protocol_type="HTTP",
+        description="later" if later else "first",
+        tags=tags,
+        opts=options,
+    )
+    integration = aws.apigatewayv2.Integration(
+        "integration",
+        api_id=api.id,
+        integration_type="AWS_PROXY",
+        integration_uri=function.invoke_arn,
+        payload_format_version="2.0",
+        timeout_milliseconds=20000 if later else 29000,
+        opts=options,
+    )
+    aws.apigatewayv2.Route(
+        "route",
+        api_id=api.id,
+        route_key="$default",
+        authorization_type="NONE" if later else "AWS_IAM",
+        target=integration.id.apply(lambda identifier: f"integrations/{identifier}"),
+        opts=options,
+    )
+    aws.apigatewayv2.Stage(
+        "stage",
+        api_id=api.id,
+        name="$default",
+        auto_deploy=True,
+        stage_variables={"color": "green" if later else "blue"},
+        tags=tags,
+        opts=options,
+    )
+    aws.lambda_.Permission(
+        "permission",
+        action="lambda:InvokeFunction",
+        function=function.name,
+        principal="apigateway.amazonaws.com",
+        source_arn=api.execution_arn.apply(lambda arn: f"{arn}/*"),
+        opts=options,
+    )
+    group = aws.scheduler.ScheduleGroup("group", name="every-group", tags=tags, opts=options)
+    aws.scheduler.Schedule(
+        "schedule",
+        name="every-schedule",
+        group_name=group.name,
+        flexible_time_window={"mode": "OFF"},
+        schedule_expression="cron(0 4 * * ? *)" if later else "cron(0 3 * * ? *)",
+        target={"arn": function.arn, "role_arn": role.arn, "input": json.dumps({"detail": {"sweep": "deep"}})},
+        opts=options,
+    )
+    aws.s3.Bucket(
+        "bucket", bucket="every-bucket", force_destroy=True, versioning={"enabled": later}, tags=tags, opts=options
+    )
+    aws.ecr.Repository(
+        "repository",
+        name="every-repository",
+        image_tag_mutability="IMMUTABLE" if later else "MUTABLE",
+        tags=tags,
+        opts=options,
+    )
+    key = aws.kms.Key(
+        "key", description="later" if later else "first", deletion_window_in_days=7, tags=tags, opts=options
+    )
+    aws.kms.Alias("alias", name="alias/every-alias", target_key_id=key.key_id, opts=options)
+
+    pulumi.export("api_url", api.api_endpoint)
+    pulumi.export("tags_all", role.tags_all)
+
+
+# What has nothing that can change in place.
+_FIXED = {"attachment", "permission", "alias"}
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    folder = tmp_path / "library"
+    (folder / "inner").mkdir(parents=True)
+    (folder / "inner" / "words.py").write_text("WORD = 'fibonacci'\n")
+    return folder
+
+
+def test_every_type_is_made_kept_changed_in_place_read_back_and_removed(
+    workspace: Workspace, library: Path, operator_session: boto3.Session
+) -> None:
+    made = workspace.up("every", lambda: everything(library, later=False))
+    names = set(workspace.resources("every")) - {"every", "aws-provider", f"{'stand-in'}-every"}
+    assert changes(made) == {"create": len(names) + 2}
+    assert made.outputs["tags_all"].value == {"team": "platform", "version": "1", "temporary": "yes"}
+    assert called(operator_session) == {"said": "first", "greeting": "hi"}
+
+    assert changes(workspace.up("every", lambda: everything(library, later=False))) == {}
+    assert drift(workspace, "every") == {}
+
+    changed = workspace.up("every", lambda: everything(library, later=True))
+    assert changes(changed) == {"update": len(names - _FIXED)}
+    assert changed.outputs["tags_all"].value == {"team": "platform", "version": "2"}
+    assert called(operator_session) == {"said": "later", "greeting": "bye"}
+
+    assert changes(workspace.up("every", lambda: everything(library, later=True))) == {}
+    assert drift(workspace, "every") == {}
+
+    workspace.stacks[-1].destroy()
+    assert leftovers(operator_session) == []
+
+
+def called(session: boto3.Session) -> Any:
+    answer = session.client("lambda").invoke(FunctionName="every-function", Payload=b"{}")
+    return json.loads(answer["Payload"].read())
+
+
+def leftovers(session: boto3.Session) -> list[str]:
+    """Names that begin with `every`, of all the services."""
+    iam, apis, scheduler = session.client("iam"), session.client("apigatewayv2"), session.client("scheduler")
+    found = [
+        *session.client("dynamodb").list_tables()["TableNames"],
+        *(role["RoleName"] for role in iam.list_roles()["Roles"]),
+        *(group["logGroupName"] for group in session.client("logs").describe_log_groups()["logGroups"]),
+        *(function["FunctionName"] for function in session.client("lambda").list_functions()["Functions"]),
+        *(api["Name"] for api in apis.get_apis()["Items"]),
+        *(schedule["Name"] for schedule in scheduler.list_schedules()["Schedules"]),
+        *(group["Name"] for group in scheduler.list_schedule_groups()["ScheduleGroups"]),
+        *(bucket["Name"] for bucket in session.client("s3").list_buckets()["Buckets"]),
+        *(each["repositoryName"] for each in session.client("ecr").describe_repositories()["repositories"]),
+        *(url.rsplit("/", 1)[-1] for url in session.client("sqs").list_queues().get("QueueUrls", [])),
+        *(alias["AliasName"] for alias in session.client("kms").list_aliases()["Aliases"]),
+    ]
+    return [name for name in found if "every" in name]
