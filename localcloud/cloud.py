@@ -125,9 +125,9 @@ class LocalCloud:
     def _wait(self, ports: Ports) -> None:
         deadline = time.monotonic() + self._settings.start_seconds
         emulator, provider, stack = self._parts
-        emulator.wait_until(lambda: _accepts(ports.apprunner), deadline)
-        provider.wait_until(lambda: _accepts(ports.provider), deadline)
-        stack.wait_until(lambda: ministack.is_ready(ports.ministack), deadline)
+        emulator.wait_until(lambda: _accepts(ports.apprunner), ports.apprunner, deadline)
+        provider.wait_until(lambda: _accepts(ports.provider), ports.provider, deadline)
+        stack.wait_until(lambda: ministack.is_ready(ports.ministack), ports.ministack, deadline)
 
 
 def _make_folder(wanted: Path | None) -> Path:

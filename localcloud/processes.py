@@ -36,15 +36,25 @@ class Part:
         """The last lines of the part's log."""
         return tail(self.log)
 
-    def wait_until(self, ready: Callable[[], bool], deadline: float) -> None:
-        """Return once `ready()`; raise NotReady when the process has ended or time.monotonic() passes `deadline`."""
-        while not ready():
+    def wait_until(self, ready: Callable[[], bool], port: int, deadline: float) -> None:
+        """Return once `ready()` and this part itself, not another program, listens on the port.
+
+        Raises NotReady when the process has ended or time.monotonic() passes `deadline`.
+        """
+        while not (ready() and self._listens(port)):
             code = self.process.poll()
             if code is not None:
                 raise NotReady(f"{self.name} ended with code {code} before it was ready. {self._what_to_do()}")
             if time.monotonic() > deadline:
                 raise NotReady(f"{self.name} did not become ready in time. {self._what_to_do()}")
             time.sleep(_POLL_SECONDS)
+
+    def _listens(self, port: int) -> bool:
+        try:
+            connections = psutil.Process(self.process.pid).net_connections(kind="tcp")
+        except psutil.Error:
+            return False
+        return any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in connections)
 
     def _what_to_do(self) -> str:
         return f"Mend what the end of its log says, then start again:\n{self.tail() or '(the log is empty)'}"

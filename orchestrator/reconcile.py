@@ -201,7 +201,7 @@ class _Work:
         while (service := self.ports.cloud.service(target)) and service.busy:
             if stop.wait(waited):
                 raise Interrupted("Stopped while App Runner was busy with the service.")
-            waited = min(waited * 2, 10.0)
+            waited = min(waited * 2, 5.0)
         return service
 
     def _wait_until_healthy(self, url: str, path: str, stop: StopSignal) -> None:

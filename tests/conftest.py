@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import boto3
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from localcloud.cloud import LocalCloud
 from localcloud.running import RunningCloud
@@ -19,15 +20,25 @@ from localcloud.settings import find_pulumi_bin
 from tools.platform_on_localcloud import Platform, running_platform
 
 _HIDDEN_PREFIXES = ("AWS_", "PULUMI_", "FIBFACTORY_")
-_E2E = Path(__file__).parent / "e2e"
+_E2E = "tests/e2e/"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All that needs the platform goes to one worker: deploying it once costs less than running beside another one."""
-    for item in items:
-        if item.path.is_relative_to(_E2E) or "platform" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("platform"))
+class OnePlatform(LoadScopeScheduling):
+    """Each file's tests go to one worker together, and all of e2e's to a single one.
+
+    So fixtures of a module are made once, and the platform is deployed once. A scheduler of our own rather than
+    `xdist_group` marks: with pytest 9.2 those have no effect (pytest-xdist #1386).
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return _E2E if file.startswith(_E2E) else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """How tests are shared out when they run in parallel, whatever --dist says."""
+    return OnePlatform(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

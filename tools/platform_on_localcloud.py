@@ -13,6 +13,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -28,13 +29,15 @@ NAME = "fibfactory"
 # A person's own settings for the real AWS or Pulumi Cloud must not reach a program that deploys to the local one.
 _FOREIGN_PREFIXES = ("AWS_", "PULUMI_", "FIBFACTORY_")
 _REMEMBERED_LINES = 40
+_DEPLOY_SECONDS = 300.0
 
 
 class DeployFailed(Exception):
     """`python -m bootstrap` failed; `output` is the end of what it said, which all went to `progress` before."""
 
     def __init__(self, code: int, output: str) -> None:
-        super().__init__(f"The platform was not deployed: `python -m bootstrap deploy` ended with code {code}.")
+        how = f"ended with code {code}" if code > 0 else f"was killed, at the latest after {_DEPLOY_SECONDS:.0f} s"
+        super().__init__(f"The platform was not deployed: `python -m bootstrap deploy` {how}.")
         self.output = output
 
 
@@ -93,11 +96,17 @@ def deploy(cloud: RunningCloud, progress: Progress) -> Platform:
         text=True,
     ) as process:
         assert process.stdout is not None and process.stderr is not None
-        for line in process.stderr:
-            said.append(line)
-            progress(line.rstrip())
-        # Read last: the outputs are a few hundred bytes and wait in the pipe.
-        outputs = process.stdout.read()
+        # Whoever waits for a deployment that never ends, a person or a test run, shall learn of it.
+        alarm = threading.Timer(_DEPLOY_SECONDS, process.kill)
+        alarm.start()
+        try:
+            for line in process.stderr:
+                said.append(line)
+                progress(line.rstrip())
+            # Read last: the outputs are a few hundred bytes and wait in the pipe.
+            outputs = process.stdout.read()
+        finally:
+            alarm.cancel()
     if process.returncode:
         raise DeployFailed(process.returncode, "".join(said))
     return Platform(cloud, json.loads(outputs))

@@ -105,7 +105,7 @@ def _deployed(state: LocalState, cloud: RunningCloud) -> Platform:
 
 
 def _shown(path: Path) -> str:
-    return os.path.relpath(path)
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 if __name__ == "__main__":

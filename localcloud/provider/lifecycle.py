@@ -97,8 +97,8 @@ def changes(handler: Resource, op: Operation) -> list[diff.Change]:
     found = diff.changes(old, new, handler.replace_on)
     if handler.taggable and not any(change.root == "tags" for change in found):
         wanted = tags.merged(op.connection.default_tags, op.inputs.get("tags"))
-        if wanted is not UNKNOWN and wanted != (op.outputs.get("tagsAll") or {}):
-            found.append(diff.Change("tagsAll", "update"))
+        if wanted is not UNKNOWN:
+            found += diff.changes({"tagsAll": op.outputs.get("tagsAll") or {}}, {"tagsAll": wanted})
     return found
 
 

@@ -5,21 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import pytest
 
 from localcloud.apprunner.admin import AppRunnerAdmin
 from localcloud.apprunner.settings import Behaviour
 from localcloud.running import RunningCloud
-from tests.functional.provider_programs import Workspace, workspace_of
+from tests.functional.provider_programs import REGION, Workspace, workspace_of
+
+
+@pytest.fixture(scope="session")
+def secrets_provider(operator_session: boto3.Session) -> str:
+    """A key of the local cloud: a passphrase costs every process of the CLI half a second of computing."""
+    arn = operator_session.client("kms").create_key()["KeyMetadata"]["Arn"]
+    return f"awskms:///{arn}?region={REGION}"
 
 
 @pytest.fixture
-def workspace(cloud: RunningCloud, tmp_path: Path) -> Iterator[Workspace]:
-    """A workspace of the local cloud's administrator."""
-    made = workspace_of(cloud, tmp_path, "operator")
+def workspace(cloud: RunningCloud, tmp_path: Path, secrets_provider: str) -> Iterator[Workspace]:
+    """A workspace of the local cloud's administrator; what a test leaves in its stacks is destroyed."""
+    made = workspace_of(cloud, tmp_path, "operator", secrets_provider)
     yield made
-    for stack in made.stacks:
-        stack.destroy()
+    for name, stack in made.stacks.items():
+        if made.resources(name):
+            stack.destroy()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import json
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,22 +29,35 @@ class Workspace:
 
     folder: Path
     environment: dict[str, str]
-    stacks: list[auto.Stack] = field(default_factory=list)
+    secrets_provider: str
+    stacks: dict[str, auto.Stack] = field(default_factory=dict)
 
-    def stack(self, name: str, program: Program) -> auto.Stack:
-        """A stack of an inline program."""
-        stack = auto.create_or_select_stack(
-            stack_name=name,
-            project_name=PROJECT,
-            program=program,
-            opts=auto.LocalWorkspaceOptions(env_vars=self.environment, pulumi_home=str(self.folder / "home")),
-        )
-        self.stacks.append(stack)
-        return stack
+    def stack(self, name: str) -> auto.Stack:
+        """A stack, made when it is asked for the first time."""
+        if name not in self.stacks:
+            self.stacks[name] = auto.create_or_select_stack(
+                stack_name=name,
+                project_name=PROJECT,
+                program=lambda: None,
+                opts=auto.LocalWorkspaceOptions(
+                    env_vars=self.environment,
+                    pulumi_home=str(self.folder / "home"),
+                    pulumi_command=pulumi_command(),
+                    secrets_provider=self.secrets_provider,
+                ),
+            )
+        return self.stacks[name]
 
     def up(self, name: str, program: Program, **options: Any) -> auto.UpResult:
         """Run `up` for a program; its output is in the exception when it fails."""
-        return self.stack(name, program).up(color="never", **options)
+        return self.stack(name).up(program=program, color="never", **options)
+
+    def preview(self, name: str, program: Program) -> list[auto.StepEventMetadata]:
+        """The steps that a preview announces, unchanged resources left out."""
+        seen: list[auto.EngineEvent] = []
+        self.stack(name).preview(program=program, on_event=seen.append)
+        steps = [event.resource_pre_event.metadata for event in seen if event.resource_pre_event]
+        return [step for step in steps if step.op != auto.OpType.SAME]
 
     def resources(self, name: str) -> dict[str, dict[str, Any]]:
         """The resources in a stack's checkpoint, as they are written on disk, by logical name."""
@@ -67,6 +81,12 @@ class Workspace:
         )
 
 
+@cache
+def pulumi_command() -> auto.PulumiCommand:
+    """The CLI on PATH, asked for its version once."""
+    return auto.PulumiCommand()
+
+
 def changes(result: auto.UpResult) -> dict[str, int]:
     """What an update did, without what stayed the same."""
     summary: Mapping[str, int] = result.summary.resource_changes or {}
@@ -78,17 +98,21 @@ def provider(**options: Any) -> pulumi.ResourceOptions:
     return pulumi.ResourceOptions(provider=aws.Provider("aws-provider", region=REGION, **options))
 
 
-def workspace_of(cloud: RunningCloud, folder: Path, identity: str) -> Workspace:
+def workspace_of(cloud: RunningCloud, folder: Path, identity: str, secrets_provider: str = "passphrase") -> Workspace:
     """A workspace whose CLI runs with one identity's keys."""
     (folder / "state").mkdir(parents=True)
     (folder / "home").mkdir()
     environment = dict(cloud.environment(cloud.identity(identity)))
-    environment |= {"PULUMI_BACKEND_URL": f"file://{folder / 'state'}", "PULUMI_CONFIG_PASSPHRASE": "local"}
-    return Workspace(folder, environment)
+    environment |= {
+        "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
+        "PULUMI_CONFIG_PASSPHRASE": "local",
+        # The secrets provider is then found in the state, as every command of the Automation API has settings of its own.
+        "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true",
+    }
+    return Workspace(folder, environment, secrets_provider)
 
 
 def drift(workspace: Workspace, name: str) -> dict[str, int]:
     """What a refresh finds different; the stack's state follows it."""
-    stack = next(stack for stack in reversed(workspace.stacks) if stack.name == name)
-    summary: Mapping[str, int] = stack.refresh(color="never").summary.resource_changes or {}
+    summary: Mapping[str, int] = workspace.stack(name).refresh(color="never").summary.resource_changes or {}
     return {str(kind): count for kind, count in summary.items() if kind != "same"}

@@ -118,7 +118,8 @@ def test_every_endpoint_answers(cloud: RunningCloud, operator_session: boto3.Ses
 
 def test_nothing_listens_beyond_loopback(cloud: RunningCloud) -> None:
     listening = [
-        connection.laddr.ip
+        # gRPC shows loopback in the notation of IPv6.
+        connection.laddr.ip.removeprefix("::ffff:")
         for process in marked(cloud.mark)
         for connection in process.net_connections(kind="inet")
         if connection.status == psutil.CONN_LISTEN

@@ -20,21 +20,21 @@ NOT_FOR_THE_API = {
 
 
 @pytest.fixture(scope="module")
-def platform() -> Plan:
+def planned() -> Plan:
     return plan()
 
 
-def environment(platform: Plan, function: str) -> Mapping[str, str]:
-    variables: Mapping[str, str] = platform.one(FUNCTION, function)["environment"]["variables"]
+def environment(planned: Plan, function: str) -> Mapping[str, str]:
+    variables: Mapping[str, str] = planned.one(FUNCTION, function)["environment"]["variables"]
     return variables
 
 
-def test_everything_goes_through_one_provider_with_its_region_and_tags_named(platform: Plan) -> None:
-    (provider,) = platform.of("pulumi:providers:aws")
+def test_everything_goes_through_one_provider_with_its_region_and_tags_named(planned: Plan) -> None:
+    (provider,) = planned.of("pulumi:providers:aws")
     assert provider.inputs["region"] == REGION
     tags = provider.inputs["defaultTags"]
     assert (json.loads(tags) if isinstance(tags, str) else tags) == {"tags": {"fibfactory:platform": "fibfactory"}}
-    others = [one for one in platform.asked if one is not provider and one.type.startswith("aws:")]
+    others = [one for one in planned.asked if one is not provider and one.type.startswith("aws:")]
     assert len(others) > 15
     assert [one.name for one in others if "::aws::aws-id" not in one.provider] == []
 
@@ -44,8 +44,8 @@ def test_every_name_begins_with_the_platform() -> None:
     assert {name for name in named if not name.removeprefix("/aws/lambda/").startswith("ours")} == {"$default"}
 
 
-def test_the_table_is_paid_per_request_and_has_its_three_indexes(platform: Plan) -> None:
-    table = platform.one("dynamodb/table:Table", "fibfactory-environments")
+def test_the_table_is_paid_per_request_and_has_its_three_indexes(planned: Plan) -> None:
+    table = planned.one("dynamodb/table:Table", "fibfactory-environments")
     assert (table["hashKey"], table["rangeKey"], table["billingMode"]) == ("pk", "sk", "PAY_PER_REQUEST")
     indexes = table["globalSecondaryIndexes"]
     keys = {index["name"]: [(key["attributeName"], key["keyType"]) for key in index["keySchemas"]] for index in indexes}
@@ -69,8 +69,8 @@ def test_the_table_of_an_installation_for_real_use_refuses_to_be_deleted(
     assert plan(**settings).one("dynamodb/table:Table")["deletionProtectionEnabled"] is protected
 
 
-def test_both_functions_run_the_same_code_with_different_means(platform: Plan) -> None:
-    api, worker = (platform.one(FUNCTION, f"fibfactory-{name}") for name in ("api", "worker"))
+def test_both_functions_run_the_same_code_with_different_means(planned: Plan) -> None:
+    api, worker = (planned.one(FUNCTION, f"fibfactory-{name}") for name in ("api", "worker"))
     assert (api["timeout"], api["memorySize"]) == (29, 512)
     assert (worker["timeout"], worker["memorySize"], worker["ephemeralStorage"]["size"]) == (900, 2048, 2048)
     for function in (api, worker):
@@ -79,20 +79,20 @@ def test_both_functions_run_the_same_code_with_different_means(platform: Plan) -
 
 
 def test_an_archive_names_its_handler_and_runtime() -> None:
-    platform = plan(code="archive")
+    planned = plan(code="archive")
     for name in ("fibfactory-api", "fibfactory-worker"):
-        function = platform.one(FUNCTION, name)
+        function = planned.one(FUNCTION, name)
         assert (function["handler"], function["runtime"]) == ("orchestrator.handler.handler", "python3.11")
         assert "imageUri" not in function
 
 
-def test_each_function_has_a_role_of_its_own(platform: Plan) -> None:
+def test_each_function_has_a_role_of_its_own(planned: Plan) -> None:
     for name in ("fibfactory-api", "fibfactory-worker"):
-        assert platform.one(FUNCTION, name)["role"].endswith(f"iam/role:Role/{name}")
+        assert planned.one(FUNCTION, name)["role"].endswith(f"iam/role:Role/{name}")
 
 
-def test_the_worker_is_told_all_that_it_needs(platform: Plan) -> None:
-    assert environment(platform, "fibfactory-worker") == {
+def test_the_worker_is_told_all_that_it_needs(planned: Plan) -> None:
+    assert environment(planned, "fibfactory-worker") == {
         "FIBFACTORY_PLATFORM": "fibfactory",
         "FIBFACTORY_TABLE": "fibfactory-environments",
         "FIBFACTORY_WORKER_FUNCTION": "fibfactory-worker",
@@ -110,8 +110,8 @@ def test_the_worker_is_told_all_that_it_needs(platform: Plan) -> None:
     }
 
 
-def test_the_api_is_not_told_where_state_key_and_access_role_are(platform: Plan) -> None:
-    api, worker = environment(platform, "fibfactory-api"), environment(platform, "fibfactory-worker")
+def test_the_api_is_not_told_where_state_key_and_access_role_are(planned: Plan) -> None:
+    api, worker = environment(planned, "fibfactory-api"), environment(planned, "fibfactory-worker")
     assert worker.keys() - api.keys() == NOT_FOR_THE_API
     assert api.items() <= worker.items()
 
@@ -126,38 +126,38 @@ def test_settings_arrive_in_the_environment() -> None:
     assert variables["FIBFACTORY_PREFIX"] == "demo"
 
 
-def test_each_function_has_a_log_group_that_forgets(platform: Plan) -> None:
-    groups = {one.inputs["name"]: one.inputs["retentionInDays"] for one in platform.of("cloudwatch/logGroup:LogGroup")}
+def test_each_function_has_a_log_group_that_forgets(planned: Plan) -> None:
+    groups = {one.inputs["name"]: one.inputs["retentionInDays"] for one in planned.of("cloudwatch/logGroup:LogGroup")}
     assert groups == {"/aws/lambda/fibfactory-api": 14, "/aws/lambda/fibfactory-worker": 14}
 
 
-def test_a_failed_asynchronous_call_of_the_worker_is_tried_twice_more(platform: Plan) -> None:
-    config = platform.one("lambda/functionEventInvokeConfig:FunctionEventInvokeConfig")
+def test_a_failed_asynchronous_call_of_the_worker_is_tried_twice_more(planned: Plan) -> None:
+    config = planned.one("lambda/functionEventInvokeConfig:FunctionEventInvokeConfig")
     assert (config["functionName"], config["maximumRetryAttempts"]) == ("fibfactory-worker", 2)
     assert 60 <= config["maximumEventAgeInSeconds"] <= 21600
 
 
-def test_no_route_answers_without_iam_authorization(platform: Plan) -> None:
-    (route,) = platform.of("apigatewayv2/route:Route")
+def test_no_route_answers_without_iam_authorization(planned: Plan) -> None:
+    (route,) = planned.of("apigatewayv2/route:Route")
     assert (route.inputs["routeKey"], route.inputs["authorizationType"]) == ("$default", "AWS_IAM")
 
 
-def test_the_api_hands_requests_to_the_api_function_in_payload_2(platform: Plan) -> None:
-    integration = platform.one("apigatewayv2/integration:Integration")
+def test_the_api_hands_requests_to_the_api_function_in_payload_2(planned: Plan) -> None:
+    integration = planned.one("apigatewayv2/integration:Integration")
     assert (integration["integrationType"], integration["payloadFormatVersion"]) == ("AWS_PROXY", "2.0")
     assert integration["integrationUri"].endswith("fibfactory-api")
 
 
-def test_the_stage_deploys_itself_and_slows_down_floods(platform: Plan) -> None:
-    stage = platform.one("apigatewayv2/stage:Stage", "$default")
+def test_the_stage_deploys_itself_and_slows_down_floods(planned: Plan) -> None:
+    stage = planned.one("apigatewayv2/stage:Stage", "$default")
     assert stage["autoDeploy"] is True
     assert (
         0 < stage["defaultRouteSettings"]["throttlingRateLimit"] < stage["defaultRouteSettings"]["throttlingBurstLimit"]
     )
 
 
-def test_only_this_api_may_call_the_api_function(platform: Plan) -> None:
-    permission = platform.one("lambda/permission:Permission")
+def test_only_this_api_may_call_the_api_function(planned: Plan) -> None:
+    permission = planned.one("lambda/permission:Permission")
     assert permission["function"] == "fibfactory-api"
     assert permission["principal"] == "apigateway.amazonaws.com"
     assert permission["sourceArn"] == f"arn:aws:execute-api:{REGION}:{ACCOUNT}:api-id/*"
@@ -168,9 +168,9 @@ def test_only_this_api_may_call_the_api_function(platform: Plan) -> None:
     [("fibfactory-nightly", "cron(0 3 * * ? *)", "deep"), ("fibfactory-light", "rate(5 minutes)", "light")],
 )
 def test_the_schedules_call_the_worker_with_a_scheduled_event(
-    platform: Plan, name: str, expression: str, sweep: str
+    planned: Plan, name: str, expression: str, sweep: str
 ) -> None:
-    schedule = platform.one("scheduler/schedule:Schedule", name)
+    schedule = planned.one("scheduler/schedule:Schedule", name)
     assert schedule["scheduleExpression"] == expression
     target = schedule["target"]
     assert target["arn"].endswith("Function/fibfactory-worker")
@@ -186,6 +186,6 @@ def test_the_schedules_call_the_worker_with_a_scheduled_event(
 
 
 def test_schedules_are_settings() -> None:
-    platform = plan(light_schedule="rate(1 hour)", nightly_schedule="cron(30 2 * * ? *)")
-    expressions = {one.inputs["scheduleExpression"] for one in platform.of("scheduler/schedule:Schedule")}
+    planned = plan(light_schedule="rate(1 hour)", nightly_schedule="cron(30 2 * * ? *)")
+    expressions = {one.inputs["scheduleExpression"] for one in planned.of("scheduler/schedule:Schedule")}
     assert expressions == {"rate(1 hour)", "cron(30 2 * * ? *)"}

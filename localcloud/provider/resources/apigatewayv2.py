@@ -58,7 +58,7 @@ class Api(Resource):
             "apiEndpoint": endpoint(op, op.id),
             "arn": _arn(op, op.id),
             "executionArn": f"arn:aws:execute-api:{op.region}:{op.account}:{op.id}",
-            "tagsAll": live.get("tags") or {},
+            "tagsAll": client.get_tags(ResourceArn=_arn(op, op.id)).get("Tags") or {},
         }
 
     def update(self, op: Operation) -> None:
@@ -230,7 +230,7 @@ class Stage(_Part):
             "arn": _arn(op, api, op.id),
             "executionArn": f"arn:aws:execute-api:{op.region}:{op.account}:{api}/{op.id}",
             "invokeUrl": f"{url}/" if op.id == "$default" else f"{url}/{op.id}",
-            "tagsAll": live.get("tags") or {},
+            "tagsAll": client.get_tags(ResourceArn=_arn(op, api, op.id)).get("Tags") or {},
         }
 
     def update(self, op: Operation) -> None:

@@ -1,0 +1,123 @@
+"""Bad input gets one clear sentence and a stable code; nothing is written, and nothing of ours fails."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import boto3
+import pytest
+
+from fibfactory_cli.client import Client
+from tests.e2e.conftest import client_of
+from tests.e2e.story import LATEST
+from tools.platform_on_localcloud import Platform
+
+GOOD = {"image": LATEST}
+CASES: list[tuple[str, str, Any, int, str]] = [
+    ("PUT", "/environments/abc", b"{not json", 400, "bad_json"),
+    ("PUT", "/environments/abc", b"\xff\xfe", 400, "bad_json"),
+    ("PUT", "/environments/abc", [], 400, "bad_request"),
+    ("PUT", "/environments/abc", None, 400, "bad_request"),
+    ("PUT", "/environments/abc", {}, 400, "bad_request"),
+    ("PUT", "/environments/abc", {**GOOD, "colour": "blue"}, 400, "unknown_field"),
+    ("PUT", "/environments/abc", {**GOOD, "owner": "somebody"}, 400, "unknown_field"),
+    ("PUT", "/environments/abc", {"image": "docker.io/library/nginx"}, 400, "bad_request"),
+    ("PUT", "/environments/abc", {**GOOD, "port": 0}, 400, "bad_request"),
+    ("PUT", "/environments/abc", {**GOOD, "port": "eighty"}, 400, "bad_request"),
+    ("PUT", "/environments/abc", {**GOOD, "cpu": 1024, "memory": 512}, 400, "bad_request"),
+    ("PUT", "/environments/abc", {**GOOD, "variables": {"PORT": "1"}}, 400, "bad_request"),
+    ("PUT", "/environments/abc", {**GOOD, "variables": {"a b": "1"}}, 400, "bad_request"),
+    ("PUT", "/environments/abc", {**GOOD, "secrets": {"A": "arn:aws:ssm:x"}}, 400, "no_secrets"),
+    ("PUT", "/environments/abc", {**GOOD, "health_path": "health"}, 400, "bad_request"),
+    ("PUT", "/environments/abc", {**GOOD, "ttl": "soon"}, 400, "bad_ttl"),
+    ("PUT", "/environments/abc", {**GOOD, "ttl": "never"}, 400, "bad_ttl"),
+    ("PUT", "/environments/abc", {**GOOD, "ttl": 12}, 400, "bad_request"),
+    ("PUT", "/environments/ABC", GOOD, 400, "bad_id"),
+    ("PUT", "/environments/-abc", GOOD, 400, "bad_id"),
+    ("PUT", f"/environments/{'a' * 25}", GOOD, 400, "bad_id"),
+    ("PUT", "/environments/abc", b" " * 70_000, 413, "too_long"),
+    ("POST", "/environments", GOOD, 400, "bad_id"),
+    ("POST", "/environments", {**GOOD, "id": "A"}, 400, "bad_id"),
+    ("POST", "/environments", b"", 400, "bad_request"),
+    ("GET", "/environments?limit=0", None, 400, "bad_request"),
+    ("GET", "/environments?status=happy", None, 400, "bad_request"),
+    ("GET", "/environments?cursor=nonsense", None, 400, "bad_cursor"),
+    ("GET", "/environments?label=team", None, 400, "bad_label"),
+    ("GET", "/environments?owner=arn:aws:iam::000000000000:user/bob", None, 403, "operators_only"),
+    ("GET", "/environments/abc", None, 404, "not_found"),
+    ("GET", "/environments/abc?wait=999", None, 400, "bad_request"),
+    ("GET", "/environments/abc/events", None, 404, "not_found"),
+    ("PATCH", "/environments/abc", {"protected": True}, 404, "not_found"),
+    ("PATCH", "/environments/abc", {"image": LATEST}, 400, "unknown_field"),
+    ("PATCH", "/environments/abc", {"ttl": "-1h"}, 400, "bad_ttl"),
+    ("DELETE", "/environments/abc", None, 404, "not_found"),
+    ("DELETE", "/environments/A", None, 400, "bad_id"),
+    ("POST", "/sweeps", {"dry_run": "perhaps"}, 400, "bad_request"),
+    ("POST", "/sweeps", {"force": True}, 400, "unknown_field"),
+    ("GET", "/sweeps/none", None, 403, "operators_only"),
+    ("GET", "/nothing", None, 404, "no_such_path"),
+    ("GET", "/environments/abc/def/ghi", None, 404, "no_such_path"),
+    ("PATCH", "/health", {}, 405, "method_not_allowed"),
+    ("DELETE", "/environments", None, 405, "method_not_allowed"),
+    ("PUT", "/sweeps", {}, 405, "method_not_allowed"),
+]
+
+
+def _rows(platform: Platform) -> set[tuple[str, str]]:
+    table = platform.cloud.session("operator").client("dynamodb")
+    items = table.scan(TableName=platform.outputs["table_name"], ConsistentRead=True)["Items"]
+    return {(item["pk"]["S"], item["sk"]["S"]) for item in items}
+
+
+def _errors(platform: Platform, since: float) -> list[str]:
+    logs = platform.cloud.session("operator").client("logs")
+    events = logs.filter_log_events(
+        logGroupName=f"/aws/lambda/{platform.outputs['api_function']}", startTime=int(since * 1000)
+    )["events"]
+    return [
+        event["message"] for event in events if '"level":"ERROR"' in event["message"] or "Traceback" in event["message"]
+    ]
+
+
+def test_each_bad_request_is_refused_with_a_problem_and_nothing_is_written(alice: Client, platform: Platform) -> None:
+    before, since = _rows(platform), time.time()
+    wrong: list[tuple[Any, ...]] = []
+    for method, path, body, status, code in CASES:
+        target, _, query = path.partition("?")
+        answer = alice.call(method, target, body, query=dict([query.split("=", 1)]) if query else None)
+        kind = answer.headers.get("Content-Type")
+        found = answer.body.get("code") if isinstance(answer.body, dict) else answer.body
+        if (answer.status, found, kind) != (status, code, "application/problem+json"):
+            wrong.append((method, path, str(body)[:60], answer.status, found, kind))
+        elif answer.body["status"] != status or not answer.body["detail"].strip():
+            wrong.append((method, path, str(body)[:60], answer.body))
+    assert wrong == []
+    assert _rows(platform) == before
+    assert _errors(platform, since) == []
+
+
+@pytest.mark.parametrize("path", ["/environments", "/environments/abc", "/health", "/openapi.json"])
+def test_nobody_gets_in_without_a_signature(alice: Client, path: str) -> None:
+    assert alice.call("GET", path, signed=False).status == 403
+
+
+def test_a_user_without_the_permission_and_a_wrong_secret_are_refused(platform: Platform) -> None:
+    assert client_of(platform, "nobody").call("GET", "/environments").status == 403
+    alice = platform.cloud.identity("alice")
+    forged = boto3.Session(alice.access_key, "a" * 40, region_name=platform.outputs["region"])
+    assert Client(platform.outputs["api_url"], forged).call("GET", "/environments").status == 403
+
+
+def test_the_openapi_document_names_every_route_and_what_is_not_there_yet(alice: Client) -> None:
+    document = alice.call("GET", "/openapi.json").body
+    assert document["openapi"].startswith("3.1")
+    assert "Pause and resume" in document["info"]["description"]
+    assert set(document["paths"]) == {
+        "/environments",
+        "/environments/{environment_id}",
+        "/environments/{environment_id}/events",
+        "/sweeps",
+        "/sweeps/{sweep_id}",
+        "/health",
+    }

@@ -1,0 +1,98 @@
+"""The schedule and the operators' sweeps find what is due."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from fibfactory_cli.client import Client
+from tests.e2e.story import destroyed, eventually, follow, ready
+from tools.platform_on_localcloud import Platform
+
+
+def swept(operator: Client, **body: Any) -> Any:
+    asked = operator.call("POST", "/sweeps", body).checked()
+    assert asked.status == 202
+    path = f"/sweeps/{asked.body['id']}"
+
+    def finished() -> Any:
+        report = operator.call("GET", path).checked().body
+        return None if report["status"] == "requested" else report
+
+    return eventually(finished, "the sweep's report")
+
+
+def steps_of(report: Any, environment_id: str) -> list[tuple[str, str]]:
+    return [(step["action"], step["outcome"]) for step in report["steps"] if step["environment"] == environment_id]
+
+
+def test_a_sweep_is_a_plan_first_and_removes_what_expired_when_told(alice: Client, operator: Client) -> None:
+    ready(alice, "stale1", ttl="1s")
+    plan = eventually(lambda: _with_step(swept(operator), "stale1"), "the environment to be due")
+    assert plan["dry_run"] is True
+    assert steps_of(plan, "stale1") == [("expire", "planned")]
+    assert alice.call("GET", "/environments/stale1").body["status"] == "ready"
+    report = swept(operator, dry_run=False)
+    assert steps_of(report, "stale1") == [("expire", "dispatched")]
+    gone = follow(alice, "stale1")
+    assert gone["status"] == "destroyed"
+    assert gone["reason"].startswith("expired")
+
+
+def test_a_protected_environment_stays(alice: Client, operator: Client) -> None:
+    ready(alice, "kept1", ttl="1s", protected=True)
+    assert steps_of(swept(operator, dry_run=False), "kept1") == []
+    assert alice.call("GET", "/environments/kept1").body["status"] == "ready"
+    alice.call("PATCH", "/environments/kept1", {"protected": False}).checked()
+    destroyed(alice, "kept1")
+
+
+@pytest.mark.parametrize("which", ["nightly_schedule", "light_schedule"])
+def test_the_schedules_event_destroys_what_is_stale(alice: Client, platform: Platform, which: str) -> None:
+    environment_id = f"old-{which[:5]}"
+    ready(alice, environment_id, ttl="1s")
+    scheduler = platform.cloud.session("operator").client("scheduler")
+    schedule = scheduler.get_schedule(Name=platform.outputs[which])
+    scheduler.create_schedule(
+        Name=f"{schedule['Name']}-now",
+        ScheduleExpression=f"at({datetime.now(UTC):%Y-%m-%dT%H:%M:%S})",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target=schedule["Target"],
+        ActionAfterCompletion="DELETE",
+    )
+    eventually(
+        lambda: alice.call("GET", f"/environments/{environment_id}").body["status"] == "destroyed",
+        "the schedule's sweep",
+    )
+
+
+def test_a_scheduled_rules_event_is_understood_too(platform: Platform) -> None:
+    event = {
+        "version": "0",
+        "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa",
+        "detail-type": "Scheduled Event",
+        "source": "aws.events",
+        "account": "000000000000",
+        "time": "2026-01-01T03:00:00Z",
+        "region": "us-west-2",
+        "resources": ["arn:aws:events:us-west-2:000000000000:rule/nightly"],
+        "detail": {},
+    }
+    function = platform.cloud.session("operator").client("lambda")
+    answer = function.invoke(FunctionName=platform.outputs["worker_function"], Payload=json.dumps(event).encode())
+    report = json.loads(answer["Payload"].read())
+    assert "FunctionError" not in answer, report
+    assert report["status"] == "done" and report["id"].startswith("deep-")
+
+
+def test_only_operators_sweep(alice: Client) -> None:
+    refused = alice.call("POST", "/sweeps", {})
+    assert (refused.status, refused.body["code"]) == (403, "operators_only")
+    assert alice.call("GET", "/sweeps/whatever").status == 403
+
+
+def _with_step(report: Any, environment_id: str) -> Any:
+    return report if steps_of(report, environment_id) else None

@@ -1,0 +1,72 @@
+"""What goes wrong with an account becomes one sentence, and one of what to do."""
+
+from __future__ import annotations
+
+import pytest
+from botocore import exceptions as aws
+
+from bootstrap.errors import AccountError, explained, refusal
+
+
+def sentence(error: Exception) -> AccountError:
+    with pytest.raises(AccountError) as caught, explained("look at the state bucket"):
+        raise error
+    assert caught.value.__cause__ is error
+    return caught.value
+
+
+def client_error(code: str, message: str) -> aws.ClientError:
+    return aws.ClientError({"Error": {"Code": code, "Message": message}}, "DescribeKey")
+
+
+def test_no_credentials() -> None:
+    error = sentence(aws.NoCredentialsError())
+    assert "no usable AWS credentials" in error.message and "AWS_PROFILE" in error.advice
+
+
+def test_a_profile_that_does_not_exist_is_named() -> None:
+    assert "nobodys" in sentence(aws.ProfileNotFound(profile="nobodys")).message
+
+
+def test_no_region() -> None:
+    assert "--region" in sentence(aws.NoRegionError()).advice
+
+
+def test_a_region_that_does_not_exist_is_one_that_cannot_be_reached() -> None:
+    error = sentence(aws.EndpointConnectionError(endpoint_url="https://kms.us-west-9.amazonaws.com"))
+    assert "us-west-9" in error.message and "region" in error.advice
+
+
+@pytest.mark.parametrize("code", ["ExpiredToken", "InvalidClientTokenId", "SignatureDoesNotMatch"])
+def test_credentials_that_do_not_work_ask_to_sign_in(code: str) -> None:
+    error = sentence(client_error(code, "no"))
+    assert code in error.message and "Sign in" in error.advice
+
+
+def test_a_refusal_names_aws_code_and_the_action() -> None:
+    message = "User: arn:aws:iam::0:user/x is not authorized to perform: kms:CreateKey on resource: * because no policy"
+    error = sentence(client_error("AccessDeniedException", message))
+    assert "AccessDeniedException for kms:CreateKey on *" in error.message and "permission" in error.advice
+
+
+def test_a_refusal_that_says_nothing_is_named_by_its_operation() -> None:
+    assert "AccessDenied for DescribeKey" in sentence(client_error("AccessDenied", "Access Denied")).message
+
+
+def test_anything_else_keeps_awss_own_words() -> None:
+    error = sentence(client_error("LimitExceededException", "too many keys"))
+    assert "LimitExceededException: too many keys" in error.message
+
+
+def test_errors_of_ours_are_not_taken_for_awss() -> None:
+    with pytest.raises(KeyError), explained("look"):
+        raise KeyError("a bug")
+
+
+def test_an_action_is_found_in_a_providers_long_message() -> None:
+    text = (
+        "creating IAM Role (x): operation error IAM: CreateRole, https response error StatusCode: 403, api error AccessDenied: "
+        'User: arn:aws:iam::0:user/x is not authorized to perform: iam:CreateRole on resource: "arn:aws:iam::0:role/x" because'
+    )
+    assert refusal(text) == "iam:CreateRole on arn:aws:iam::0:role/x"
+    assert refusal("something else") is None
