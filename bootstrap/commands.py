@@ -121,9 +121,13 @@ def _refuse_while_environments_live(session: boto3.Session, names: Names) -> Non
             TableName=names.table,
             ConsistentRead=True,
             ProjectionExpression="pk",
-            FilterExpression="begins_with(pk, :environment) AND attribute_exists(#status) AND #status <> :gone",
+            FilterExpression="begins_with(pk, :environment) AND sk = :record AND #status <> :gone",
             ExpressionAttributeNames={"#status": "status"},
-            ExpressionAttributeValues={":environment": {"S": "ENV#"}, ":gone": {"S": "destroyed"}},
+            ExpressionAttributeValues={
+                ":environment": {"S": "ENV#"},
+                ":record": {"S": "RECORD"},
+                ":gone": {"S": "destroyed"},
+            },
         )
     )
     with explained("look for environments"):

@@ -34,7 +34,9 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     platform: str = Field(
-        "fibfactory", pattern=r"^[a-z][a-z0-9-]{2,20}$", description="the platform's id; part of every name, and a tag"
+        default="fibfactory",
+        pattern=r"^[a-z][a-z0-9-]{2,20}$",
+        description="the platform's id; part of every name, and a tag",
     )
     region: str = Field(
         pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$",
@@ -42,39 +44,43 @@ class Settings(BaseModel):
     )
 
     code: Literal["image", "archive"] = Field(
-        "image", description="the functions' code: a container image, or a zip of our code only"
+        default="image", description="the functions' code: a container image, or a zip of our code only"
     )
     image_uri: str | None = Field(
-        None, min_length=1, description="the orchestrator's image in ECR, by tag or digest, with code `image`"
+        default=None, min_length=1, description="the orchestrator's image in ECR, by tag or digest, with code `image`"
     )
 
     # App Runner's names have 40 characters, of which an environment's id may take 24 and `-service` 8.
     prefix: str = Field(
-        "fib-app", pattern=r"^[a-z][a-z0-9-]{0,5}[a-z0-9]$", description="what the environments' names begin with"
+        default="fib-app",
+        pattern=r"^[a-z][a-z0-9-]{0,5}[a-z0-9]$",
+        description="what the environments' names begin with",
     )
     operators: tuple[OwnerArn, ...] = Field(
-        (), description="who may see and change everybody's environments, and run sweeps"
+        default=(), description="who may see and change everybody's environments, and run sweeps"
     )
-    default_ttl: str = Field("12h", description="how long an environment lives that does not say")
-    max_lifetime: str = Field("7d", description="how long an environment may live at most, from its creation")
-    allow_never: bool = Field(False, description="whether an environment may ask to live for ever")
+    default_ttl: str = Field(default="12h", description="how long an environment lives that does not say")
+    max_lifetime: str = Field(default="7d", description="how long an environment may live at most, from its creation")
+    allow_never: bool = Field(default=False, description="whether an environment may ask to live for ever")
 
-    nightly_schedule: Schedule = Field("cron(0 3 * * ? *)", description="the deep sweep, which also looks for orphans")
-    light_schedule: Schedule = Field("rate(5 minutes)", description="the light sweep: what is due")
+    nightly_schedule: Schedule = Field(
+        default="cron(0 3 * * ? *)", description="the deep sweep, which also looks for orphans"
+    )
+    light_schedule: Schedule = Field(default="rate(5 minutes)", description="the light sweep: what is due")
 
     # API Gateway gives up after 30 s; a function that answers later answers nobody.
-    api_timeout: int = Field(29, ge=5, le=29)
-    api_memory: int = Field(512, ge=256, le=10240)
-    worker_timeout: int = Field(900, ge=120, le=900)
+    api_timeout: int = Field(default=29, ge=5, le=29)
+    api_memory: int = Field(default=512, ge=256, le=10240)
+    worker_timeout: int = Field(default=900, ge=120, le=900)
     # The AWS plug-in alone takes 300 to 430 MB.
-    worker_memory: int = Field(2048, ge=1024, le=10240)
-    worker_storage: int = Field(2048, ge=512, le=10240, description="the worker's /tmp")
+    worker_memory: int = Field(default=2048, ge=1024, le=10240)
+    worker_storage: int = Field(default=2048, ge=512, le=10240, description="the worker's /tmp")
     log_retention_days: LogRetention = 14
     requests_per_second: int = Field(
-        50, ge=1, le=10000, description="API Gateway answers 429 above it; bursts of twice as many pass"
+        default=50, ge=1, le=10000, description="API Gateway answers 429 above it; bursts of twice as many pass"
     )
     protect_table: bool | None = Field(
-        None, description="deletion protection of the table; on with code `image`, off with `archive`"
+        default=None, description="deletion protection of the table; on with code `image`, off with `archive`"
     )
 
     @model_validator(mode="after")

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import boto3
 import pytest
-from xdist.remote import Producer
-from xdist.scheduler import LoadScopeScheduling
+from xdist.remote import Producer  # type: ignore[import-untyped]
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from localcloud.cloud import LocalCloud
 from localcloud.running import RunningCloud

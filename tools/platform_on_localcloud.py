@@ -98,6 +98,8 @@ def deploy(cloud: RunningCloud, progress: Progress) -> Platform:
         assert process.stdout is not None and process.stderr is not None
         # Whoever waits for a deployment that never ends, a person or a test run, shall learn of it.
         alarm = threading.Timer(_DEPLOY_SECONDS, process.kill)
+        # A Ctrl-C can come before the `try`; then nothing may wait for the alarm.
+        alarm.daemon = True
         alarm.start()
         try:
             for line in process.stderr:

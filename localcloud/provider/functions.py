@@ -29,7 +29,7 @@ def invoke(connection: Connection, token: str, arguments: Mapping[str, Any]) -> 
             "name": region,
             "region": region,
             "description": region,
-            "endpoint": connection.access.endpoint("ec2"),
+            "endpoint": f"ec2.{region}.amazonaws.com",
         }
     else:
         raise ProviderError(f"the stand-in provider does not serve the function {token}")

@@ -23,6 +23,10 @@ _UNKNOWN_STRINGS = frozenset(
         "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
     }
 )
+# The marks of special values, from sdk/go/common/resource/sig. Secrets come wrapped in a provider's configuration only.
+_SIGNATURE = "4dabf18193072939515e22adb298388d"
+_SECRET = "1b47061264138c4ac30d75fd1eb44270"
+_OUTPUT = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
 _UNKNOWN_STRING = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
 
@@ -39,7 +43,7 @@ UNKNOWN = _Unknown()
 
 
 def decode(struct: struct_pb2.Struct | None) -> dict[str, Any]:
-    """A protobuf struct as plain values; nulls dropped, whole numbers as int, unknown markers as UNKNOWN."""
+    """A protobuf struct as plain values; nulls dropped, whole numbers as int, secrets bare, unknowns as UNKNOWN."""
     if struct is None:
         return {}
     value = _decode(json_format.MessageToDict(struct))
@@ -66,6 +70,8 @@ def has_unknown(value: Any) -> bool:
 
 def _decode(value: Any) -> Any:
     if isinstance(value, dict):
+        if value.get(_SIGNATURE) in (_SECRET, _OUTPUT):
+            return _decode(value["value"]) if "value" in value else UNKNOWN
         return {key: _decode(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):
         return [_decode(item) for item in value]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import itertools
 import json
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,6 +39,7 @@ class DynamoRecords:
     def __init__(self, client: Any, table: str) -> None:
         self._client = client
         self._table = table
+        self._counter = itertools.count()
 
     def get(self, environment_id: str) -> Environment | None:
         with translating("reading a record"):
@@ -160,7 +162,7 @@ class DynamoRecords:
         at = timestamp(event.at)
         row = {
             "pk": _events_key(environment),
-            "sk": f"{at}#{secrets.token_hex(4)}",
+            "sk": f"{at}#{environment.version:09d}#{next(self._counter):09d}#{secrets.token_hex(4)}",
             "at": at,
             "kind": event.kind,
             "message": event.message[:2000],

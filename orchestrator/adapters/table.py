@@ -6,7 +6,7 @@ The rule: an item's index keys are derived from its record at each write and nev
 |---|---|---|
 | record | ENV#<id> | RECORD |
 | tombstone of an earlier incarnation | ENV#<id> | TOMBSTONE#<incarnation> |
-| event | ENV#<id>#<incarnation> | <time>#<random> |
+| event | ENV#<id>#<incarnation> | <time>#<version>#<count>#<random> |
 | sweep's plan or report | SWEEP#<id> | REPORT |
 | the running sweep | SWEEP | RUNNING |
 """

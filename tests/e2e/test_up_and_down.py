@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -9,8 +10,10 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
+
+import psutil
+import pytest
 
 from localcloud import owner
 from localcloud.processes import marked
@@ -36,6 +39,16 @@ def in_shell(state: LocalState, script: str) -> str:
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(state.folder)}
     command = ["/bin/sh", "-ec", f". {state.env}; {script}"]
     return subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=120).stdout
+
+
+def left_with(state: LocalState) -> list[list[str]]:
+    """The commands of processes that have the state's folder in their command or their environment."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if str(state.folder) in " ".join([*process.cmdline(), *process.environ().values()]):
+                found.append(process.cmdline())
+    return found
 
 
 def test_up_leaves_a_platform_that_a_shell_reaches_and_down_leaves_nothing(tmp_path: Path) -> None:
@@ -68,19 +81,23 @@ def test_up_leaves_a_platform_that_a_shell_reaches_and_down_leaves_nothing(tmp_p
     assert (again.returncode, again.stdout) == (0, "No local cloud was running.\n")
 
 
-def test_an_interrupted_up_leaves_no_process(tmp_path: Path) -> None:
+@pytest.mark.parametrize("moment", ["Starting the local cloud", "Deploying the platform", "deploying the platform"])
+def test_an_up_interrupted_at_any_moment_leaves_no_process(tmp_path: Path, moment: str) -> None:
     state = LocalState(tmp_path / "local")
     port = str(three_free_ports_in_a_row())
     command = [sys.executable, "-m", "tools.up", "--folder", str(state.folder), "--port", port]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True) as process:
-        deadline = time.monotonic() + 60
-        while (cloud := owner.find(state.cloud)) is None and time.monotonic() < deadline:
-            time.sleep(0.05)
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout is not None
+        said = ""
+        while moment not in said and (letter := process.stdout.read(1)):
+            said += letter
+        # As a terminal does it: to the whole group.
         os.killpg(process.pid, signal.SIGINT)
+        process.stdout.read()
         assert process.wait(timeout=60) == 130
-    assert cloud is not None
-    assert not marked(cloud.mark)
     assert not state.cloud.exists()
+    assert not state.env.exists()
+    assert left_with(state) == []
 
 
 def test_a_taken_port_is_said_in_one_sentence(tmp_path: Path) -> None:

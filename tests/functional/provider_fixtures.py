@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,8 @@ def workspace(cloud: RunningCloud, tmp_path: Path, secrets_provider: str) -> Ite
     for name, stack in made.stacks.items():
         if made.resources(name):
             stack.destroy()
+    # What the SDK leaves behind has to be found in the test that left it.
+    gc.collect()
 
 
 @pytest.fixture

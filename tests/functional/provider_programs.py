@@ -12,6 +12,7 @@ from typing import Any
 
 import pulumi
 import pulumi_aws as aws
+import pytest
 from pulumi import automation as auto
 
 from localcloud.running import RunningCloud
@@ -21,6 +22,13 @@ PROJECT = "stand-in"
 IMAGE = "public.ecr.aws/fibfactory/fibservice:latest"
 
 Program = Callable[[], None]
+
+WARNINGS_OF_THE_SDK = [
+    # Parts of pulumi_aws warn of their own resources when they are imported.
+    pytest.mark.filterwarnings("ignore:.* has been deprecated in favor of:DeprecationWarning"),
+    # The Automation API's server leaves the program's loop open when an update fails while resources are registered.
+    pytest.mark.filterwarnings("ignore:unclosed event loop:ResourceWarning"),
+]
 
 
 @dataclass
@@ -52,12 +60,12 @@ class Workspace:
         """Run `up` for a program; its output is in the exception when it fails."""
         return self.stack(name).up(program=program, color="never", **options)
 
-    def preview(self, name: str, program: Program) -> list[auto.StepEventMetadata]:
-        """The steps that a preview announces, unchanged resources left out."""
+    def preview(self, name: str, program: Program) -> dict[str, auto.StepEventMetadata]:
+        """The steps that a preview announces by their kind, unchanged resources left out."""
         seen: list[auto.EngineEvent] = []
         self.stack(name).preview(program=program, on_event=seen.append)
         steps = [event.resource_pre_event.metadata for event in seen if event.resource_pre_event]
-        return [step for step in steps if step.op != auto.OpType.SAME]
+        return {step.op.value: step for step in steps if step.op != auto.OpType.SAME}
 
     def resources(self, name: str) -> dict[str, dict[str, Any]]:
         """The resources in a stack's checkpoint, as they are written on disk, by logical name."""

@@ -46,9 +46,10 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
     return certificate_file, key_file
 
 
-@pytest.fixture
-def session(tmp_path: Path) -> Iterator[boto3.Session]:
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[boto3.Session]:
     """A session of an IAM user, on an emulator that serves TLS and enforces policies."""
+    tmp_path = tmp_path_factory.mktemp("tls")
     certificate, key = make_certificate(tmp_path)
     port = Ports.free().ministack
     url = f"https://{HOST}:{port}"
@@ -79,7 +80,8 @@ def session(tmp_path: Path) -> Iterator[boto3.Session]:
         made = user.create_access_key(UserName="operator")["AccessKey"]
         yield session_to(url, certificate, made["AccessKeyId"], made["SecretAccessKey"])
     finally:
-        process.terminate()
+        # Asked to end, it would wait for connections that are kept alive; it holds nothing that has to be saved.
+        process.kill()
         process.wait()
         log.close()
 

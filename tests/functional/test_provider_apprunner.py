@@ -13,9 +13,10 @@ import pytest
 from pulumi import automation as auto
 
 from localcloud.apprunner.admin import AppRunnerAdmin
-from tests.functional.provider_programs import IMAGE, Workspace, changes, drift, provider
+from tests.functional.provider_programs import IMAGE, WARNINGS_OF_THE_SDK, Workspace, changes, drift, provider
 
 pytest_plugins = ("tests.functional.provider_fixtures",)
+pytestmark = WARNINGS_OF_THE_SDK
 
 URN_NAME = "app-runner-service"
 
@@ -115,8 +116,8 @@ def test_changed_tags_are_put_without_an_update_of_the_service(workspace: Worksp
 def test_only_the_name_and_the_encryption_replace_a_service(workspace: Workspace, change: dict[str, str]) -> None:
     given = {"name": "replaced-service"}
     workspace.up("replace", lambda: service_program(**given))
-    announced = {str(step.op): step.keys for step in workspace.preview("replace", lambda: service_program(**given | change))}
-    assert announced["replace"] == ["serviceName" if "name" in change else "encryptionConfiguration"]
+    announced = workspace.preview("replace", lambda: service_program(**given | change))
+    assert announced["replace"].keys == ["serviceName" if "name" in change else "encryptionConfiguration"]
 
 
 def test_a_service_that_fails_to_start_is_kept_in_the_state_with_its_id(workspace: Workspace, apprunner: Any) -> None:
@@ -135,7 +136,7 @@ def test_a_service_that_fails_to_start_is_kept_in_the_state_with_its_id(workspac
 
 def test_a_refused_create_leaves_nothing_in_the_state_and_says_why_in_the_plug_ins_words(workspace: Workspace) -> None:
     with pytest.raises(auto.CommandError, match=r"operation error AppRunner: CreateService, .*InvalidRequestException"):
-        workspace.up("refused", lambda: service_program("x"))
+        workspace.up("refused", lambda: service_program("no_spaces here"))
     assert URN_NAME not in workspace.resources("refused")
 
 
@@ -145,6 +146,7 @@ def test_a_role_that_is_not_known_yet_is_tried_again(workspace: Workspace, appru
             URN_NAME,
             service_name="early-service",
             source_configuration={
+                "auto_deployments_enabled": False,
                 "image_repository": {"image_identifier": IMAGE, "image_repository_type": "ECR_PUBLIC"}
             },
             instance_configuration={"instance_role_arn": "arn:aws:iam::000000000000:role/new"},

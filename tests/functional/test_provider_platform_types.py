@@ -12,11 +12,10 @@ import pulumi_aws as aws
 import pytest
 
 from localcloud.running import RunningCloud
-from tests.functional.provider_programs import Workspace, changes, drift, provider
+from tests.functional.provider_programs import WARNINGS_OF_THE_SDK, Workspace, changes, drift, provider
 
 pytest_plugins = ("tests.functional.provider_fixtures",)
-# Parts of pulumi_aws warn of their own resources when they are imported.
-pytestmark = pytest.mark.filterwarnings("ignore:.* has been deprecated in favor of:DeprecationWarning")
+pytestmark = WARNINGS_OF_THE_SDK
 
 _HANDLER = "import json\n\ndef handler(event, context):\n    return {'said': '%s', 'greeting': GREETING}\n"
 

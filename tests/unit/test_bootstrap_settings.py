@@ -124,7 +124,7 @@ def test_a_settings_file_that_cannot_be_read_is_named(tmp_path: Path, content: b
     file = tmp_path / "platform.toml"
     if content is not None:
         file.write_bytes(content)
-    with pytest.raises(SettingsError, match="platform.toml can't be read"):
+    with pytest.raises(SettingsError, match=r"platform\.toml can't be read"):
         load(file, {}, {})
 
 

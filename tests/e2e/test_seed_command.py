@@ -1,0 +1,116 @@
+"""The seed's command keeps its words and its exit codes, over HTTP and in process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.story import LATEST
+from tools.platform_on_localcloud import Platform, clean_environment
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def fibfactory(environment: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "fibfactory.py", *arguments],
+        cwd=ROOT,
+        env=dict(environment),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+
+
+@pytest.fixture(params=["http", "process with its state in a folder", "process with its state in S3"])
+def environment(request: pytest.FixtureRequest, platform: Platform, tmp_path: Path) -> dict[str, str]:
+    """What the command is told: a platform's URL, or a backend for Pulumi."""
+    common = clean_environment(os.environ) | {"FIBFACTORY_IMAGE": LATEST, "PULUMI_HOME": str(tmp_path / "home")}
+    if request.param == "http":
+        return common | platform.environment_for("alice")
+    operator = platform.cloud.environment(platform.cloud.identity("operator"))
+    if "folder" in request.param:
+        return common | operator | {"PULUMI_BACKEND_URL": f"file://{tmp_path}"}
+    bucket = f"s3://{platform.outputs['state_bucket']}?region={platform.outputs['region']}"
+    return common | operator | {"PULUMI_BACKEND_URL": bucket}
+
+
+def test_create_list_and_destroy_say_what_the_post_says(environment: dict[str, str], platform: Platform) -> None:
+    made = fibfactory(environment, "--env-id", "seed1", "create")
+    assert made.returncode == 0, made.stderr
+    assert "Stack fibfactory-seed1 created successfully" in made.stdout
+    assert "Service URL: http://127.0.0.1:" in made.stdout
+
+    listed = fibfactory(environment, "list")
+    assert listed.stdout.splitlines()[0] == "Active environments:"
+    assert "- fibfactory-seed1" in listed.stdout.splitlines()
+
+    removed = fibfactory(environment, "--env-id", "seed1", "destroy")
+    assert removed.returncode == 0, removed.stderr
+    lines = removed.stdout.splitlines()
+    assert lines[0] == "Destroying stack fibfactory-seed1"
+    assert lines[-3].startswith("Resources destroyed: {'delete': ")
+    assert lines[-2:] == ["Stack fibfactory-seed1 destroyed successfully", "Stack fibfactory-seed1 removed completely"]
+
+    assert "- fibfactory-seed1" not in fibfactory(environment, "list").stdout
+    again = fibfactory(environment, "--env-id", "seed1", "destroy")
+    assert again.returncode == 3
+    assert "There is no stack fibfactory-seed1" in again.stderr
+
+
+def test_an_empty_backend_has_no_active_environments(platform: Platform, tmp_path: Path) -> None:
+    operator = platform.cloud.environment(platform.cloud.identity("operator"))
+    home = {"PULUMI_BACKEND_URL": f"file://{tmp_path}", "PULUMI_HOME": str(tmp_path / "home")}
+    listed = fibfactory(clean_environment(os.environ) | operator | home, "list")
+    assert (listed.returncode, listed.stdout) == (0, "No active environments found.\n")
+
+
+def test_what_it_makes_in_process_is_no_platforms(platform: Platform, tmp_path: Path) -> None:
+    operator = platform.cloud.environment(platform.cloud.identity("operator"))
+    home = {"PULUMI_BACKEND_URL": f"file://{tmp_path}", "PULUMI_HOME": str(tmp_path / "home")}
+    environment = clean_environment(os.environ) | operator | home
+    made = fibfactory(environment, "--env-id", "nobodys1", "create", "--image", LATEST)
+    assert made.returncode == 0, made.stderr
+    apprunner = platform.cloud.session("operator").client("apprunner")
+    arn = next(
+        each["ServiceArn"]
+        for each in apprunner.list_services()["ServiceSummaryList"]
+        if each["ServiceName"] == "fib-app-nobodys1-service"
+    )
+    tags = {tag["Key"]: tag["Value"] for tag in apprunner.list_tags_for_resource(ResourceArn=arn)["Tags"]}
+    assert tags["fibfactory:platform"] == "none"
+    assert fibfactory(environment, "--env-id", "nobodys1", "destroy").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (("create",), 2, "Say which environment"),
+        (("--env-id", "X", "create"), 2, "3 to 24 lower-case letters"),
+        (("--env-id", "abc", "explode"), 2, "No such command"),
+        ((), 2, "Usage"),
+    ],
+)
+def test_wrong_usage_is_one_sentence_and_exit_code_2(
+    platform: Platform, arguments: tuple[str, ...], code: int, sentence: str
+) -> None:
+    answered = fibfactory(clean_environment(os.environ) | platform.environment_for("alice"), *arguments)
+    assert answered.returncode == code
+    assert sentence in answered.stderr
+    assert "Traceback" not in answered.stderr
+
+
+def test_a_failed_create_is_exit_code_1_with_the_reason(platform: Platform) -> None:
+    environment = clean_environment(os.environ) | platform.environment_for("alice")
+    image = "public.ecr.aws/fibfactory/nobody-has-this:latest"
+    failed = fibfactory(environment, "--env-id", "failing1", "create", "--image", image)
+    assert failed.returncode == 1
+    assert "It failed: App Runner could not start the service" in failed.stderr
+    assert fibfactory(environment, "--env-id", "failing1", "destroy").returncode == 0

@@ -1,0 +1,98 @@
+"""A table, a state bucket and a key for the orchestrator's adapters, on the local cloud."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+import pytest
+
+from localcloud.running import RunningCloud
+from orchestrator.adapters.records import DynamoRecords
+from orchestrator.adapters.reports import DynamoReports
+
+
+@pytest.fixture
+def table(operator_session: boto3.Session) -> Iterator[str]:
+    """An empty table with the platform's keys and indexes."""
+    client = operator_session.client("dynamodb")
+    name = f"records-{secrets.token_hex(4)}"
+    indexes = {
+        "by_owner": ("owner", "status_created"),
+        "by_status": ("status", "created_at"),
+        "by_due": ("due_shard", "due_at"),
+    }
+    attributes = sorted({"pk", "sk", *(name for keys in indexes.values() for name in keys)})
+    client.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": attribute, "AttributeType": "S"} for attribute in attributes],
+        KeySchema=_keys("pk", "sk"),
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": index,
+                "KeySchema": _keys(*keys),
+                "Projection": {"ProjectionType": "KEYS_ONLY" if index == "by_due" else "ALL"},
+            }
+            for index, keys in indexes.items()
+        ],
+    )
+    yield name
+    client.delete_table(TableName=name)
+
+
+@pytest.fixture
+def records(operator_session: boto3.Session, table: str) -> DynamoRecords:
+    return DynamoRecords(operator_session.client("dynamodb"), table)
+
+
+@pytest.fixture
+def reports(operator_session: boto3.Session, table: str) -> DynamoReports:
+    return DynamoReports(operator_session.client("dynamodb"), table)
+
+
+@dataclass(frozen=True)
+class Backend:
+    url: str
+    secrets_provider: str
+    bucket: str
+
+
+@pytest.fixture(scope="session")
+def backend(operator_session: boto3.Session, cloud: RunningCloud) -> Backend:
+    """A bucket and a key, as the platform's foundations give them."""
+    bucket = f"state-{secrets.token_hex(4)}"
+    where = {"LocationConstraint": cloud.region}
+    operator_session.client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration=where)
+    key = operator_session.client("kms").create_key()["KeyMetadata"]["Arn"]
+    return Backend(f"s3://{bucket}?region={cloud.region}", f"awskms:///{key}?region={cloud.region}", bucket)
+
+
+@pytest.fixture
+def as_operator(cloud: RunningCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process's environment leads to the local cloud, as a worker's does."""
+    for name, value in cloud.environment(cloud.identity("operator")).items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def counted_cli(as_operator: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A `pulumi` on PATH that writes down its arguments and then is the real one; returns where it writes."""
+    import os
+    import shutil
+
+    real, log = shutil.which("pulumi"), tmp_path / "pulumi-calls"
+    log.touch()
+    wrapper = tmp_path / "bin" / "pulumi"
+    wrapper.parent.mkdir()
+    wrapper.write_text(f'#!/bin/sh\necho "$@" >> {log}\nexec {real} "$@"\n')
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{wrapper.parent}{os.pathsep}{os.environ['PATH']}")
+    return log
+
+
+def _keys(partition: str, sort: str) -> list[dict[str, str]]:
+    return [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]

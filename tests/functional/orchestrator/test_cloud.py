@@ -1,0 +1,100 @@
+"""The look at the cloud without the engine: what is ours is found, what is not is left alone (I4, I5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import boto3
+import pytest
+
+from localcloud.apprunner.admin import AppRunnerAdmin
+from localcloud.running import RunningCloud
+from orchestrator.adapters.cloud import AwsCloud
+from orchestrator.adapters.state import StateBucket
+from orchestrator.environment import Environment, Spec
+from orchestrator.errors import Transient
+from tests.functional.orchestrator.conftest import Backend
+
+IMAGE = "public.ecr.aws/fibfactory/fibservice:latest"
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+TEST1 = Environment("test1", "arn:alice", NOW, NOW, Spec(IMAGE))
+
+
+@pytest.fixture
+def admin(cloud: RunningCloud) -> Iterator[AppRunnerAdmin]:
+    yield cloud.apprunner_admin
+    cloud.apprunner_admin.reset()
+
+
+@pytest.fixture
+def seen(operator_session: boto3.Session, backend: Backend) -> AwsCloud:
+    return AwsCloud(
+        operator_session.client("apprunner"),
+        operator_session.client("resourcegroupstaggingapi"),
+        StateBucket(operator_session.client("s3"), backend.url),
+        platform="tests",
+        prefix="fib-app",
+    )
+
+
+def service(session: boto3.Session, name: str, **tags: str) -> str:
+    answer = session.client("apprunner").create_service(
+        ServiceName=name,
+        SourceConfiguration={
+            "ImageRepository": {"ImageIdentifier": IMAGE, "ImageRepositoryType": "ECR_PUBLIC"},
+            "AutoDeploymentsEnabled": False,
+        },
+        Tags=[{"Key": f"fibfactory:{key}", "Value": value} for key, value in tags.items()],
+    )
+    return str(answer["Service"]["ServiceArn"])
+
+
+def test_our_service_is_found_by_its_name_and_tags(
+    seen: AwsCloud, operator_session: boto3.Session, admin: AppRunnerAdmin
+) -> None:
+    assert seen.service(TEST1) is None
+    arn = service(operator_session, "fib-app-test1-service", platform="tests", environment="test1")
+    found = seen.service(TEST1)
+    assert found is not None and found.arn == arn
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [{}, {"platform": "tests"}, {"environment": "test1"}, {"platform": "another", "environment": "test1"}],
+)
+def test_I4_a_service_without_all_of_our_tags_is_not_ours(
+    seen: AwsCloud, operator_session: boto3.Session, admin: AppRunnerAdmin, tags: dict[str, str]
+) -> None:
+    service(operator_session, "fib-app-test1-service", **tags)
+    assert seen.service(TEST1) is None
+    assert seen.look(TEST1).found == ()
+
+
+def test_I5_a_look_finds_a_tagged_service_under_any_name(
+    seen: AwsCloud, operator_session: boto3.Session, admin: AppRunnerAdmin
+) -> None:
+    arn = service(operator_session, "somebody-renamed-it", platform="tests", environment="test1")
+    assert seen.look(TEST1).found == (arn,)
+
+
+def test_I5_a_look_finds_a_stack_that_is_still_in_the_bucket(
+    seen: AwsCloud, operator_session: boto3.Session, backend: Backend, admin: AppRunnerAdmin
+) -> None:
+    key = ".pulumi/stacks/fibfactory/fibfactory-test1.json"
+    operator_session.client("s3").put_object(Bucket=backend.bucket, Key=key, Body=b"{}")
+    assert seen.look(TEST1).found == ("the Pulumi stack fibfactory-test1",)
+    operator_session.client("s3").delete_object(Bucket=backend.bucket, Key=key)
+
+
+def test_I5_a_look_at_nothing_says_where_it_looked(seen: AwsCloud, admin: AppRunnerAdmin) -> None:
+    look = seen.look(TEST1)
+    assert look.found == ()
+    assert len(look.looked_at) == 3
+    assert look.cannot_see
+
+
+def test_an_aws_that_does_not_answer_is_no_empty_one(seen: AwsCloud, admin: AppRunnerAdmin) -> None:
+    admin.inject("internal_error", operation="ListServices", times=20)
+    with pytest.raises(Transient):
+        seen.look(TEST1)

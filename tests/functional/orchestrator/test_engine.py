@@ -1,0 +1,177 @@
+"""The engine adapter with the real CLI: processes counted, progress told, failures understood, stopped in order."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import boto3
+import psutil
+import pytest
+
+from localcloud.apprunner.admin import AppRunnerAdmin
+from localcloud.running import RunningCloud
+from orchestrator.adapters.engine import PulumiEngine, PulumiStacks, Target
+from orchestrator.adapters.state import StateBucket
+from orchestrator.environment import Environment, Spec
+from orchestrator.errors import Interrupted, Terminal, Transient
+from tests.functional.orchestrator.conftest import Backend
+
+IMAGE = "public.ecr.aws/fibfactory/fibservice:latest"
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def engine(
+    as_operator: None, backend: Backend, operator_session: boto3.Session, cloud: RunningCloud, tmp_path: Path
+) -> PulumiEngine:
+    return PulumiEngine(
+        stacks=PulumiStacks(Target(backend.url, backend.secrets_provider, str(tmp_path / "home"))),
+        state=StateBucket(operator_session.client("s3"), backend.url),
+        platform="tests",
+        prefix="fib-app",
+        region=cloud.region,
+        access_role_arn="arn:aws:iam::000000000000:role/access",
+    )
+
+
+@pytest.fixture
+def apprunner(cloud: RunningCloud) -> Iterator[AppRunnerAdmin]:
+    yield cloud.apprunner_admin
+    cloud.apprunner_admin.reset()
+
+
+def environment(environment_id: str, image: str = IMAGE) -> Environment:
+    return Environment(environment_id, "arn:alice", NOW, NOW, Spec(image))
+
+
+def go_on() -> threading.Event:
+    return threading.Event()
+
+
+def test_a_create_takes_two_cli_processes_an_update_one_and_a_destroy_one(
+    counted_cli: Path, engine: PulumiEngine, apprunner: AppRunnerAdmin
+) -> None:
+    def verbs() -> list[str]:
+        calls = [line.split() for line in counted_cli.read_text().splitlines()]
+        counted_cli.write_text("")
+        return [next(word for word in call if not word.startswith("-")) for call in calls]
+
+    first = environment("counted1")
+    engine.deploy(first, new=True, refresh=False, progress=print, stop=go_on())
+    assert verbs() == ["stack", "up"]
+    second = replace(first, spec=Spec("public.ecr.aws/fibfactory/fibservice:v2"), generation=2)
+    engine.deploy(second, new=False, refresh=False, progress=print, stop=go_on())
+    assert verbs() == ["up"]
+    engine.destroy(second, progress=print, stop=go_on())
+    assert verbs() == ["destroy"]
+
+
+def test_a_deploy_tells_its_progress_and_gives_the_url(engine: PulumiEngine, apprunner: AppRunnerAdmin) -> None:
+    lines: list[str] = []
+    deployed = engine.deploy(environment("told1"), new=True, refresh=False, progress=lines.append, stop=go_on())
+    assert deployed.url.startswith("http://127.0.0.1:")
+    assert "aws:apprunner/service:Service app-runner-service: create done" in lines
+    engine.destroy(environment("told1"), progress=lines.append, stop=go_on())
+    assert "aws:apprunner/service:Service app-runner-service: delete done" in lines
+
+
+def test_a_destroy_leaves_nothing_of_the_stack_in_the_bucket(
+    engine: PulumiEngine, backend: Backend, operator_session: boto3.Session, apprunner: AppRunnerAdmin
+) -> None:
+    engine.deploy(environment("traces1"), new=True, refresh=False, progress=print, stop=go_on())
+    assert engine.state.exists("fibfactory-traces1")
+    engine.destroy(environment("traces1"), progress=print, stop=go_on())
+    assert not engine.state.exists("fibfactory-traces1")
+    entries = operator_session.client("s3").list_objects_v2(Bucket=backend.bucket).get("Contents", [])
+    assert [entry["Key"] for entry in entries if "traces1" in entry["Key"]] == []
+
+
+def test_a_destroy_of_what_is_not_there_is_done(engine: PulumiEngine) -> None:
+    engine.destroy(environment("absent1"), progress=print, stop=go_on())
+
+
+def test_an_update_whose_stack_is_gone_makes_it_anew(engine: PulumiEngine, apprunner: AppRunnerAdmin) -> None:
+    deployed = engine.deploy(environment("anew1"), new=False, refresh=False, progress=print, stop=go_on())
+    assert deployed.url
+    engine.destroy(environment("anew1"), progress=print, stop=go_on())
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "code"),
+    [
+        ("throttling", Transient, "aws_unavailable"),
+        ("access_role", Terminal, "access_role"),
+        ("fail", Terminal, "create_failed"),
+    ],
+)
+def test_a_failure_is_understood(
+    engine: PulumiEngine, apprunner: AppRunnerAdmin, fault: str, kind: type[Exception], code: str
+) -> None:
+    # More of them than the provider itself retries.
+    apprunner.inject(fault, operation="CreateService", times=1 if fault == "fail" else 20)
+    image = "000000000000.dkr.ecr.us-west-2.amazonaws.com/fibservice:latest" if fault == "access_role" else IMAGE
+    with pytest.raises(kind) as failure:
+        engine.deploy(environment("faulty1", image), new=True, refresh=False, progress=print, stop=go_on())
+    assert failure.value.code == code  # type: ignore[attr-defined]
+    apprunner.clear_faults()
+    engine.destroy(environment("faulty1"), progress=print, stop=go_on())
+
+
+def test_the_quota_is_understood(engine: PulumiEngine, apprunner: AppRunnerAdmin) -> None:
+    apprunner.behave(quota=0)
+    with pytest.raises(Terminal) as failure:
+        engine.deploy(environment("quota1"), new=True, refresh=False, progress=print, stop=go_on())
+    assert failure.value.code == "quota"
+    engine.destroy(environment("quota1"), progress=print, stop=go_on())
+
+
+def test_a_stopped_deploy_keeps_what_it_made_in_the_state_and_leaves_no_process(
+    engine: PulumiEngine, apprunner: AppRunnerAdmin
+) -> None:
+    apprunner.behave(delays={"create": 5})
+    stop = threading.Event()
+
+    def stop_when_created(line: str) -> None:
+        if "app-runner-service: create" in line:
+            threading.Timer(0.5, stop.set).start()
+
+    with pytest.raises(Interrupted):
+        engine.deploy(environment("stopped1"), new=True, refresh=False, progress=stop_when_created, stop=stop)
+    children = [child.name() for child in psutil.Process().children(recursive=True)]
+    assert "pulumi" not in children
+    assert engine.state.exists("fibfactory-stopped1")
+    give_up = time.monotonic() + 60
+    while [each for each in apprunner.services() if each.status == "OPERATION_IN_PROGRESS"]:
+        assert time.monotonic() < give_up
+        time.sleep(0.1)
+    lines: list[str] = []
+    engine.destroy(environment("stopped1"), progress=lines.append, stop=go_on())
+    assert "aws:apprunner/service:Service app-runner-service: delete done" in lines
+    assert [each.status for each in apprunner.services()] == ["DELETED"]
+
+
+def test_a_locked_stack_is_named_and_left_alone(
+    engine: PulumiEngine, backend: Backend, operator_session: boto3.Session, apprunner: AppRunnerAdmin
+) -> None:
+    engine.deploy(environment("locked1"), new=True, refresh=False, progress=print, stop=go_on())
+    lock = ".pulumi/locks/organization/fibfactory/fibfactory-locked1/0d8d4d6c-4ea4-4d3c-9d2c-1f2e3d4c5b6a.json"
+    body = b'{"pid":1,"username":"somebody","hostname":"elsewhere","timestamp":"2026-01-01T00:00:00Z"}'
+    operator_session.client("s3").put_object(Bucket=backend.bucket, Key=lock, Body=body)
+    with pytest.raises(Terminal) as failure:
+        engine.destroy(environment("locked1"), progress=print, stop=go_on())
+    assert failure.value.code == "stack_locked"
+    assert operator_session.client("s3").head_object(Bucket=backend.bucket, Key=lock)
+    operator_session.client("s3").delete_object(Bucket=backend.bucket, Key=lock)
+    engine.destroy(environment("locked1"), progress=print, stop=go_on())
+
+
+def test_the_api_side_never_loads_pulumi() -> None:
+    code = "import sys, orchestrator.handler; sys.exit('pulumi' in sys.modules or 'pulumi_aws' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

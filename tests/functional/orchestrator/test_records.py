@@ -1,0 +1,195 @@
+"""Records on a real table: conditional writes hold, indexes page, nothing is half-written (I1, I2)."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from orchestrator import desire, lease, progress
+from orchestrator.adapters.records import DynamoRecords
+from orchestrator.adapters.reports import DynamoReports
+from orchestrator.desire import Lifetimes, Wish
+from orchestrator.environment import Environment, Failure, Observed, Operation, Receipt, Spec, Status
+from orchestrator.errors import BadRequest, LeaseLost, VersionConflict
+from orchestrator.ports import Event
+from orchestrator.service import LIVE
+
+NOW = datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
+LIMITS = Lifetimes(timedelta(hours=12), timedelta(days=7))
+SPEC = Spec("public.ecr.aws/a/b:v1", variables={"A": "1"}, revision="7")
+ASKED = Event(NOW, "asked for", "By alice.", {"generation": 1})
+
+
+def new(environment_id: str = "test1", owner: str = "arn:alice", **more: object) -> Environment:
+    return desire.create(environment_id, owner, Wish(SPEC, **more), LIMITS, NOW)  # type: ignore[arg-type]
+
+
+def everything_set() -> Environment:
+    return replace(
+        new(labels={"team": "a"}, ttl=timedelta(days=1)),
+        observed=Observed(1, "https://x", "arn:service", "image", NOW),
+        operation=Operation.UPDATE,
+        failure=Failure(Operation.UPDATE, "quota", "No room.", True, NOW),
+        retry_at=NOW,
+        lease=lease.Lease(3, "worker", NOW + timedelta(minutes=16)),
+        receipt=Receipt(NOW, ("a", "b"), ("c",), "removed", "image"),
+        idempotency="digest",
+    )
+
+
+def test_a_record_reads_back_as_it_was_written(records: DynamoRecords) -> None:
+    assert records.get("test1") is None
+    records.add(everything_set(), ASKED)
+    assert records.get("test1") == everything_set()
+
+
+def test_an_id_is_added_once(records: DynamoRecords) -> None:
+    records.add(new(), ASKED)
+    with pytest.raises(VersionConflict):
+        records.add(new(owner="arn:bob"), ASKED)
+    found = records.get("test1")
+    assert found == new()
+
+
+def test_a_write_on_what_changed_meanwhile_writes_nothing_not_even_its_event(records: DynamoRecords) -> None:
+    before = new()
+    records.add(before, ASKED)
+    changed = desire.adjust(before, LIMITS, NOW, protected=True)
+    records.replace(before, changed, Event(NOW, "adjusted", ""))
+    late = desire.remove(before, "late", NOW)
+    with pytest.raises(VersionConflict):
+        records.replace(before, late, Event(NOW, "removal", ""))
+    assert records.get("test1") == changed
+    assert [event.kind for event in records.events(changed, None, 10).items] == ["asked for", "adjusted"]
+
+
+def test_I2_of_eight_workers_at_once_one_claims_the_lease(records: DynamoRecords) -> None:
+    before = new()
+    records.add(before, ASKED)
+
+    def claim(number: int) -> bool:
+        after = lease.claim(before, f"worker-{number}", NOW, NOW + timedelta(minutes=16))
+        assert after is not None
+        try:
+            records.replace(before, after)
+        except VersionConflict:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as workers:
+        assert sum(workers.map(claim, range(8))) == 1
+
+
+def test_I2_a_progress_note_under_an_old_token_is_refused(records: DynamoRecords) -> None:
+    before = new()
+    records.add(before, ASKED)
+    first = lease.claim(before, "one", NOW, NOW)
+    assert first is not None
+    records.replace(before, first)
+    records.note(first, Event(NOW, "progress", "still mine"))
+    second = lease.claim(first, "two", NOW, NOW + timedelta(minutes=16))
+    assert second is not None
+    records.replace(first, second)
+    with pytest.raises(LeaseLost):
+        records.note(first, Event(NOW, "progress", "not mine any more"))
+    assert [event.message for event in records.events(second, None, 10).items] == ["By alice.", "still mine"]
+
+
+def test_events_are_read_in_order_and_followed_by_their_cursor(records: DynamoRecords) -> None:
+    environment = new()
+    records.add(environment, ASKED)
+    for second in range(1, 8):
+        records.note(environment, Event(NOW + timedelta(seconds=second), "progress", f"line {second}", {"n": second}))
+    first = records.events(environment, None, 5)
+    rest = records.events(environment, first.cursor, 5)
+    assert [event.message for event in (*first.items, *rest.items)] == ["By alice."] + [
+        f"line {n}" for n in range(1, 8)
+    ]
+    nothing = records.events(environment, rest.cursor, 5)
+    assert (nothing.items, nothing.cursor) == ([], rest.cursor)
+    assert first.items[1] == Event(NOW + timedelta(seconds=1), "progress", "line 1", {"n": 1})
+
+
+def test_listings_page_through_all_statuses_of_one_owner(records: DynamoRecords) -> None:
+    for number in range(7):
+        records.add(replace(new(f"mine-{number}"), created_at=NOW + timedelta(seconds=number)), ASKED)
+    for number in range(3):
+        ready = replace(new(f"done-{number}"), observed=Observed(1, "https://x"))
+        records.add(ready, ASKED)
+    records.add(new("other-1", owner="arn:bob"), ASKED)
+    found: list[str] = []
+    cursor = None
+    pages = 0
+    while True:
+        page = records.listing("arn:alice", LIVE, {}, cursor, 4)
+        found += [environment.id for environment in page.items]
+        pages += 1
+        cursor = page.cursor
+        if cursor is None:
+            break
+    assert sorted(found) == sorted([f"mine-{n}" for n in range(7)] + [f"done-{n}" for n in range(3)])
+    assert found[:7] == [f"mine-{n}" for n in range(7)]
+    assert 3 <= pages <= 4
+    everybody = records.listing(None, LIVE, {}, None, 100)
+    assert len(everybody.items) == 11
+
+
+def test_listings_filter_by_status_and_label(records: DynamoRecords) -> None:
+    records.add(new("red-1", labels={"colour": "red", "team": "a"}), ASKED)
+    records.add(new("blue-1", labels={"colour": "blue"}), ASKED)
+    assert [each.id for each in records.listing("arn:alice", LIVE, {"colour": "red"}, None, 10).items] == ["red-1"]
+    assert records.listing("arn:alice", (Status.READY,), {}, None, 10).items == []
+
+
+@pytest.mark.parametrize(
+    "cursor", ["nonsense", "WzAsIHsicGsiOiB7IlMiOiAieCJ9fV0", "WzksIG51bGxd", "e30", "====", "\u00e9"]
+)
+def test_a_cursor_that_is_none_is_refused(records: DynamoRecords, cursor: str) -> None:
+    with pytest.raises(BadRequest) as refusal:
+        records.listing("arn:alice", LIVE, {}, cursor, 10)
+    assert refusal.value.code == "bad_cursor"
+
+
+def test_what_is_due_is_found_by_its_time_and_nothing_else(records: DynamoRecords) -> None:
+    for number in range(12):
+        records.add(new(f"due-{number:02d}", ttl=timedelta(hours=number + 1)), ASKED)
+        stored = records.get(f"due-{number:02d}")
+        assert stored is not None
+        ready = replace(stored, observed=Observed(1, "https://x"), version=2)
+        records.replace(stored, ready)
+    assert sorted(records.due(NOW + timedelta(hours=5))) == [f"due-{n:02d}" for n in range(5)]
+    assert list(records.due(NOW)) == []
+
+
+def test_a_tombstone_is_kept_beside_the_next_incarnation(records: DynamoRecords) -> None:
+    environment = new()
+    records.add(environment, ASKED)
+    claimed = lease.claim(desire.remove(environment, "done", NOW), "w", NOW, NOW)
+    assert claimed is not None
+    gone = progress.made_absent(claimed, claimed.lease.token, Receipt(NOW, ("x",), (), "done", "image"))
+    records.replace(environment, gone)
+    fresh = desire.recreate(gone, "arn:bob", Wish(SPEC), LIMITS, NOW)
+    records.reuse(gone, fresh, ASKED)
+    assert records.get("test1") == fresh
+    assert records.listing("arn:alice", (Status.DESTROYED,), {}, None, 10).items == [gone]
+    assert records.listing("arn:bob", LIVE, {}, None, 10).items == [fresh]
+    assert [event.kind for event in records.events(fresh, None, 10).items] == ["asked for"]
+
+
+def test_one_sweep_runs_at_a_time_and_a_dead_ones_place_is_free_again(reports: DynamoReports) -> None:
+    assert reports.acquire("one", NOW, NOW + timedelta(minutes=15))
+    assert not reports.acquire("two", NOW, NOW + timedelta(minutes=15))
+    reports.release("two")
+    assert not reports.acquire("two", NOW, NOW + timedelta(minutes=15))
+    reports.release("one")
+    assert reports.acquire("two", NOW, NOW + timedelta(minutes=15))
+    assert reports.acquire("three", NOW + timedelta(minutes=15), NOW + timedelta(minutes=30))
+
+
+def test_a_report_reads_back_as_it_was_written(reports: DynamoReports) -> None:
+    assert reports.read("one") is None
+    reports.write("one", {"id": "one", "steps": [{"environment": "a"}]})
+    assert reports.read("one") == {"id": "one", "steps": [{"environment": "a"}]}

@@ -1,0 +1,65 @@
+"""Finding out whose engine calls: the environment and the folder of the process at the other end of a connection."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from localcloud.provider.caller import Caller, caller_at
+from localcloud.provider.clients import access_of
+from localcloud.provider.errors import ProviderError
+
+_CONNECT = "import socket, sys; s = socket.create_connection(('127.0.0.1', int(sys.argv[1]))); s.sendall(b'x'); s.recv(1)"
+
+
+@contextmanager
+def connected(folder: Path, environment: dict[str, str]) -> Iterator[Caller]:
+    """What is found out about a process of its own that has connected."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with subprocess.Popen([sys.executable, "-c", _CONNECT, str(port)], cwd=folder, env=environment) as child:
+            connection, address = server.accept()
+            with connection:
+                connection.recv(1)
+                found = caller_at(f"ipv4:127.0.0.1:{address[1]}")
+                assert found.pid == child.pid
+                yield found
+                connection.sendall(b"x")
+
+
+def test_two_processes_are_told_apart_by_their_connections(tmp_path: Path) -> None:
+    one = {"AWS_ACCESS_KEY_ID": "ONE", "AWS_SECRET_ACCESS_KEY": "s1", "AWS_REGION": "us-west-2"}
+    two = {"AWS_ACCESS_KEY_ID": "TWO", "AWS_SECRET_ACCESS_KEY": "s2", "AWS_DEFAULT_REGION": "eu-west-1"}
+    two["AWS_SESSION_TOKEN"] = "token"
+    with connected(tmp_path, one) as first, connected(tmp_path, two) as second:
+        ours, theirs = access_of(first.environment, {}), access_of(second.environment, {})
+    assert (ours.access_key, ours.secret_key, ours.token, ours.region) == ("ONE", "s1", None, "us-west-2")
+    assert (theirs.access_key, theirs.secret_key, theirs.token, theirs.region) == ("TWO", "s2", "token", "eu-west-1")
+    assert "s1" not in repr(ours) + repr(first), "secrets stay out of what may be printed"
+
+
+@pytest.mark.parametrize("name", ["Pulumi.yaml", "Pulumi.json"])
+def test_relative_paths_start_where_the_project_file_says_that_the_program_is(tmp_path: Path, name: str) -> None:
+    (tmp_path / "program").mkdir()
+    project = {"name": "inline", "runtime": "python", "main": str(tmp_path / "program")}
+    (tmp_path / name).write_text(json.dumps(project))
+    with connected(tmp_path, {}) as caller:
+        assert caller.folder == tmp_path / "program"
+
+
+def test_without_a_project_file_they_start_in_the_callers_folder(tmp_path: Path) -> None:
+    with connected(tmp_path, {}) as caller:
+        assert caller.folder == tmp_path
+
+
+@pytest.mark.parametrize("peer", ["ipv4:10.0.0.1:5000", "unix:/tmp/socket", "ipv4:127.0.0.1:1"])
+def test_a_peer_that_is_nobody_here_is_refused(peer: str) -> None:
+    with pytest.raises(ProviderError):
+        caller_at(peer)
