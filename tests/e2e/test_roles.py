@@ -61,7 +61,7 @@ def as_role(platform: Platform) -> Iterator[Call]:
 def _filled(platform: Platform, arguments: dict[str, Any]) -> dict[str, Any]:
     """The arguments, with `{output}` as the platform's output of that name."""
     outputs = {f"{{{name}}}": value for name, value in platform.outputs.items()}
-    return {name: outputs.get(value, value) for name, value in arguments.items()}
+    return {name: outputs.get(value, value) if isinstance(value, str) else value for name, value in arguments.items()}
 
 
 NOBODY = '{"environment": "nobody"}'

@@ -1,6 +1,7 @@
 import sys; sys.path.insert(0,'/work/main')
 import pytest
 from tests.functional.test_provider_cancel import *
+pytest_plugins = ("tests.functional.provider_fixtures",)
 def test_x(workspace, apprunner_admin):
     workspace.up("half", lambda: service("half-service"))
     apprunner_admin.behave(clock_speed=0)
