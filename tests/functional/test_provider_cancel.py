@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -40,10 +40,12 @@ def service(name: str, variable: str = "1") -> None:
     pulumi.export("status", made.status)
 
 
-def eventually(what: Callable[[], bool], seconds: float = 60) -> None:
-    """Returns once `what` holds."""
+def eventually(what: Callable[[], bool], update: Future[auto.UpResult] | None = None, seconds: float = 60) -> None:
+    """Returns once `what` holds; an update that ends before tells what became of it."""
     deadline = time.monotonic() + seconds
     while not what():
+        if update is not None and update.done():
+            raise AssertionError(f"the update ended: {update.result().summary}")
         assert time.monotonic() < deadline, "it never came true"
         time.sleep(0.05)
 
@@ -73,8 +75,8 @@ def test_sigint_in_the_middle_of_a_create_keeps_the_service_in_the_state_and_lea
     with ThreadPoolExecutor() as pool:
         stopped = pool.submit(lambda: workspace.up("stopped", lambda: service("stopped-service")))
         going = pool.submit(lambda: other.up("going", lambda: service("going-service")))
-        for name in ("stopped-service", "going-service"):
-            eventually(lambda name=name: status(apprunner_admin, name) == "OPERATION_IN_PROGRESS")
+        eventually(lambda: status(apprunner_admin, "stopped-service") == "OPERATION_IN_PROGRESS", stopped)
+        eventually(lambda: status(apprunner_admin, "going-service") == "OPERATION_IN_PROGRESS", going)
 
         cli_of("stopped").send_signal(signal.SIGINT)
         with pytest.raises(auto.CommandError, match="context canceled"):
@@ -105,7 +107,7 @@ def test_sigint_in_the_middle_of_an_update_ends_the_wait_too(
     apprunner_admin.behave(clock_speed=0)
     with ThreadPoolExecutor() as pool:
         stopped = pool.submit(lambda: workspace.up("half", lambda: service("half-service", variable="2")))
-        eventually(lambda: status(apprunner_admin, "half-service") == "OPERATION_IN_PROGRESS")
+        eventually(lambda: status(apprunner_admin, "half-service") == "OPERATION_IN_PROGRESS", stopped)
         cli_of("half").send_signal(signal.SIGINT)
         with pytest.raises(auto.CommandError, match="context canceled"):
             stopped.result(timeout=60)
@@ -121,7 +123,7 @@ def test_a_killed_cli_ends_the_wait_and_leaves_a_pending_create(
     apprunner_admin.behave(clock_speed=0)
     with ThreadPoolExecutor() as pool:
         killed = pool.submit(lambda: workspace.up("killed", lambda: service("killed-service")))
-        eventually(lambda: status(apprunner_admin, "killed-service") == "OPERATION_IN_PROGRESS")
+        eventually(lambda: status(apprunner_admin, "killed-service") == "OPERATION_IN_PROGRESS", killed)
         cli_of("killed").kill()
         with pytest.raises(auto.CommandError):
             killed.result(timeout=60)

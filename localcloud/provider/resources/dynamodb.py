@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from localcloud.provider import shapes, tags
@@ -93,7 +93,10 @@ class Table(Resource):
             "billingMode": (table.get("BillingModeSummary") or {}).get("BillingMode", "PROVISIONED"),
             "readCapacity": capacity.get("ReadCapacityUnits", 0),
             "writeCapacity": capacity.get("WriteCapacityUnits", 0),
-            "globalSecondaryIndexes": [_live_index(item) for item in table.get("GlobalSecondaryIndexes") or []],
+            "globalSecondaryIndexes": [
+                _live_index(item, op.inputs.get("globalSecondaryIndexes") or [])
+                for item in table.get("GlobalSecondaryIndexes") or []
+            ],
             "deletionProtectionEnabled": table.get("DeletionProtectionEnabled", False),
             "streamEnabled": stream.get("StreamEnabled", False),
             "streamArn": table.get("LatestStreamArn", ""),
@@ -246,7 +249,8 @@ def _index_core(item: Mapping[str, Any]) -> tuple[Any, ...]:
     return keys, item.get("projectionType"), tuple(sorted(item.get("nonKeyAttributes") or ()))
 
 
-def _live_index(item: Mapping[str, Any]) -> dict[str, Any]:
+def _live_index(item: Mapping[str, Any], given: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """An index as it is, its keys also as `keySchemas` where the program gave them in that form."""
     keys = {key["KeyType"]: key["AttributeName"] for key in item["KeySchema"]}
     live: dict[str, Any] = {
         "name": item["IndexName"],
@@ -257,6 +261,10 @@ def _live_index(item: Mapping[str, Any]) -> dict[str, Any]:
         live["rangeKey"] = keys["RANGE"]
     if item["Projection"].get("NonKeyAttributes"):
         live["nonKeyAttributes"] = item["Projection"]["NonKeyAttributes"]
+    if any(index["name"] == item["IndexName"] and index.get("keySchemas") for index in given):
+        live["keySchemas"] = [
+            {"attributeName": key["AttributeName"], "keyType": key["KeyType"]} for key in item["KeySchema"]
+        ]
     return live
 
 
