@@ -111,6 +111,8 @@ class Environment:
     idempotency: str | None = None
     observed: Observed = field(default_factory=Observed)
     operation: Operation | None = None
+    unsure: bool = False
+    """Whether an operation began and did not end well: the engine's state may differ from what the cloud has."""
     failure: Failure | None = None
     attempts: int = 0
     retry_at: datetime | None = None

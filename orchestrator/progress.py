@@ -17,7 +17,8 @@ _FIRST_BACKOFF = timedelta(seconds=30)
 
 
 def begun(environment: Environment, token: int, operation: Operation) -> Environment:
-    return _written(held(environment, token), operation=operation)
+    """The operation begins. Until it ends well, the engine's state can't be trusted, whatever becomes of this worker."""
+    return _written(held(environment, token), operation=operation, unsure=True)
 
 
 def made_ready(environment: Environment, token: int, observed: Observed) -> Environment:
@@ -26,6 +27,7 @@ def made_ready(environment: Environment, token: int, observed: Observed) -> Envi
         held(environment, token),
         observed=observed,
         operation=None,
+        unsure=False,
         failure=None,
         attempts=0,
         continuations=0,
@@ -42,6 +44,7 @@ def made_absent(environment: Environment, token: int, receipt: Receipt) -> Envir
         held(environment, token),
         observed=Observed(),
         operation=None,
+        unsure=False,
         failure=None,
         attempts=0,
         continuations=0,

@@ -100,8 +100,9 @@ class _Work:
 
     def perform(self, operation: Operation) -> None:
         """Do one operation and write how it ended. Only LeaseLost and errors that nobody foresaw come out."""
-        self._write(lambda environment: progress.begun(environment, self.token, operation), _BEGUN[operation])
         target = self.environment
+        if not self._replace(progress.begun(target, self.token, operation), _BEGUN[operation]):
+            return  # something changed since the decision: decide again
         try:
             with Watch(
                 self.ports.records, target, operation, self.ports.clock, self.limits.stop_at, self.ports.watch_every
@@ -126,14 +127,7 @@ class _Work:
 
     def let_go(self) -> bool:
         """Give the lease back; False when a change came in meanwhile, which is read and must be decided on first."""
-        after = lease.let_go(self.environment, self.token)
-        try:
-            self.ports.records.replace(self.environment, after)
-        except VersionConflict:
-            self._read_again()
-            return False
-        self.environment = after
-        return True
+        return self._replace(lease.let_go(self.environment, self.token))
 
     def _deploy(self, target: Environment, stop: StopSignal) -> None:
         service = self._idle_service(target, stop)
@@ -143,8 +137,8 @@ class _Work:
             service = None
         deployed = self.ports.engine.deploy(
             target,
-            new=service is None or not target.observed.generation,
-            refresh=service is not None and service.last_operation not in (None, "SUCCEEDED"),
+            new=not target.observed.generation,
+            refresh=self._state_may_differ(target, service),
             progress=self._note,
             stop=stop,
         )
@@ -170,6 +164,16 @@ class _Work:
             "ready",
             f"It answers at {deployed.url}.",
         )
+
+    def _state_may_differ(self, target: Environment, service: Service | None) -> bool:
+        """Whether the engine has to look at the cloud before it compares.
+
+        A failed update leaves the values that were wanted in Pulumi's state (its issue 21458), so the next one would find nothing
+        to do; the same goes for a rolled-back one, and for a service that somebody else removed.
+        """
+        if service is None:
+            return target.unsure or target.observed.generation > 0
+        return target.unsure or service.last_operation != "SUCCEEDED"
 
     def _destroy(self, target: Environment, stop: StopSignal) -> None:
         self._idle_service(target, stop)
@@ -230,16 +234,19 @@ class _Work:
         self.ports.records.note(self.environment, Event(self.ports.clock(), "progress", line))
 
     def _write(self, change: Callable[[Environment], Environment], kind: str, message: str = "", **data: str) -> None:
-        while True:
-            after = change(self.environment)
-            event = Event(self.ports.clock(), kind, message, {"generation": after.generation, **data})
-            try:
-                self.ports.records.replace(self.environment, after, event)
-            except VersionConflict:
-                self._read_again()
-                continue
-            self.environment = after
-            return
+        while not self._replace(change(self.environment), kind, message, **data):
+            pass
+
+    def _replace(self, after: Environment, kind: str = "", message: str = "", **data: str) -> bool:
+        """Write the record as it should be; when it changed meanwhile, read it again and return False."""
+        event = Event(self.ports.clock(), kind, message, {"generation": after.generation, **data})
+        try:
+            self.ports.records.replace(self.environment, after, *([event] if kind else []))
+        except VersionConflict:
+            self._read_again()
+            return False
+        self.environment = after
+        return True
 
     def _read_again(self) -> None:
         latest = self.ports.records.get(self.environment.id)

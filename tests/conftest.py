@@ -27,7 +27,7 @@ class OnePlatform(LoadScopeScheduling):
     """Each file's tests go to one worker together, and all of e2e's to a single one.
 
     So fixtures of a module are made once, and the platform is deployed once. A scheduler of our own rather than
-    `xdist_group` marks: with pytest 9.2 those have no effect (pytest-xdist #1386).
+    `xdist_group` marks: pytest 9.2 and pytest-xdist 3.8 together ignore those in silence.
     """
 
     def _split_scope(self, nodeid: str) -> str:

@@ -27,16 +27,18 @@ class Caller:
     folder: Path
 
 
-def caller_at(peer: str) -> Caller:
-    """The process behind a gRPC peer such as `ipv4:127.0.0.1:41234`.
+def caller_at(peer: str, server: int) -> Caller:
+    """The process behind a gRPC peer such as `ipv4:127.0.0.1:41234`; `server`: the port it is connected to.
 
-    Raises ProviderError when there is none on this machine, or it belongs to somebody else.
+    Both ends are compared: one local port may serve several connections, to different servers. Raises ProviderError
+    when there is no such process on this machine, or it belongs to somebody else.
     """
     host, _, port = peer.rpartition(":")
     if not port.isdigit() or not host.startswith(("ipv4:127.", "ipv6:[::1]", "ipv6:%5B::1%5D")):
         raise ProviderError(f"the provider serves loopback TCP connections only, not {peer}")
     for connection in psutil.net_connections(kind="tcp"):
-        if connection.pid and connection.laddr and connection.laddr.port == int(port) and connection.raddr:
+        near, far = connection.laddr, connection.raddr
+        if connection.pid and near and far and (near.port, far.port) == (int(port), server):
             return _describe(connection.pid)
     raise ProviderError(f"no process of this machine and user owns the connection {peer}")
 

@@ -52,15 +52,16 @@ class Connection:
 
 
 class Connections:
-    """All connections, by gRPC peer."""
+    """All connections to one server port, by gRPC peer."""
 
     def __init__(self) -> None:
+        self.port = 0
         self._lock = threading.Lock()
         self._open: dict[str, Connection] = {}
 
     def begin(self, peer: str) -> None:
         """A new connection from this peer; what an earlier one from the same port left is forgotten."""
-        connection = Connection(caller_at(peer))
+        connection = Connection(caller_at(peer, self.port))
         with self._lock:
             self._open = {key: one for key, one in self._open.items() if psutil.pid_exists(one.caller.pid)}
             self._open[peer] = connection

@@ -33,8 +33,10 @@ def serve(port: int = 0) -> Iterator[int]:
             ("grpc.so_reuseport", 0),
         ],
     )
-    provider_pb2_grpc.add_ResourceProviderServicer_to_server(Servicer(), server)
+    servicer = Servicer()
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, server)
     bound = server.add_insecure_port(f"127.0.0.1:{port}")
+    servicer.listens_on(bound)
     server.start()
     try:
         yield bound

@@ -38,6 +38,10 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         self._connections = Connections()
         self._handlers = handlers
 
+    def listens_on(self, port: int) -> None:
+        """The port that engines connect to; to be told before the first one does."""
+        self._connections.port = port
+
     # -- The connection ------------------------------------------------------------------------------------------------
 
     def Handshake(self, request: Any, context: Any) -> Any:

@@ -81,23 +81,27 @@ def test_up_leaves_a_platform_that_a_shell_reaches_and_down_leaves_nothing(tmp_p
     assert (again.returncode, again.stdout) == (0, "No local cloud was running.\n")
 
 
-@pytest.mark.parametrize("moment", ["Starting the local cloud", "Deploying the platform", "deploying the platform"])
+@pytest.mark.parametrize("moment", ["Starting the local cloud", "state bucket and key", "deploying the platform"])
 def test_an_up_interrupted_at_any_moment_leaves_no_process(tmp_path: Path, moment: str) -> None:
     state = LocalState(tmp_path / "local")
     port = str(three_free_ports_in_a_row())
     command = [sys.executable, "-m", "tools.up", "--folder", str(state.folder), "--port", port]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
-        assert process.stdout is not None
-        said = ""
-        while moment not in said and (letter := process.stdout.read(1)):
-            said += letter
-        # As a terminal does it: to the whole group.
-        os.killpg(process.pid, signal.SIGINT)
-        process.stdout.read()
-        assert process.wait(timeout=60) == 130
-    assert not state.cloud.exists()
-    assert not state.env.exists()
-    assert left_with(state) == []
+    try:
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+            assert process.stdout is not None
+            said = ""
+            while moment not in said and (letter := process.stdout.read(1)):
+                said += letter
+            assert moment in said
+            # As a terminal does it: to the whole group.
+            os.killpg(process.pid, signal.SIGINT)
+            process.stdout.read()
+            assert process.wait(timeout=60) == 130
+        assert not state.cloud.exists()
+        assert not state.env.exists()
+        assert left_with(state) == []
+    finally:
+        run("down", state)
 
 
 def test_a_taken_port_is_said_in_one_sentence(tmp_path: Path) -> None:

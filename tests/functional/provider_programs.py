@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -97,8 +97,7 @@ def pulumi_command() -> auto.PulumiCommand:
 
 def changes(result: auto.UpResult) -> dict[str, int]:
     """What an update did, without what stayed the same."""
-    summary: Mapping[str, int] = result.summary.resource_changes or {}
-    return {str(kind): count for kind, count in summary.items() if kind != "same"}
+    return counted(result.summary)
 
 
 def provider(**options: Any) -> pulumi.ResourceOptions:
@@ -122,5 +121,10 @@ def workspace_of(cloud: RunningCloud, folder: Path, identity: str, secrets_provi
 
 def drift(workspace: Workspace, name: str) -> dict[str, int]:
     """What a refresh finds different; the stack's state follows it."""
-    summary: Mapping[str, int] = workspace.stack(name).refresh(color="never").summary.resource_changes or {}
-    return {str(kind): count for kind, count in summary.items() if kind != "same"}
+    return counted(workspace.stack(name).refresh(color="never").summary)
+
+
+def counted(summary: auto.UpdateSummary) -> dict[str, int]:
+    """How many resources went through each kind of change."""
+    found = {auto.OpType(kind).value: count for kind, count in (summary.resource_changes or {}).items()}
+    return {kind: count for kind, count in found.items() if kind != "same"}

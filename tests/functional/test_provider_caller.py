@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -16,7 +17,14 @@ from localcloud.provider.caller import Caller, caller_at
 from localcloud.provider.clients import access_of
 from localcloud.provider.errors import ProviderError
 
-_CONNECT = "import socket, sys; s = socket.create_connection(('127.0.0.1', int(sys.argv[1]))); s.sendall(b'x'); s.recv(1)"
+_CONNECT = (
+    "import socket, sys; s = socket.create_connection(('127.0.0.1', int(sys.argv[1]))); s.sendall(b'x'); s.recv(1)"
+)
+
+_CONNECT_FROM = (
+    "import socket, sys; s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1);"
+    " s.bind(('127.0.0.1', int(sys.argv[2]))); s.connect(('127.0.0.1', int(sys.argv[1]))); s.recv(1)"
+)
 
 
 @contextmanager
@@ -28,7 +36,7 @@ def connected(folder: Path, environment: dict[str, str]) -> Iterator[Caller]:
             connection, address = server.accept()
             with connection:
                 connection.recv(1)
-                found = caller_at(f"ipv4:127.0.0.1:{address[1]}")
+                found = caller_at(f"ipv4:127.0.0.1:{address[1]}", port)
                 assert found.pid == child.pid
                 yield found
                 connection.sendall(b"x")
@@ -62,4 +70,25 @@ def test_without_a_project_file_they_start_in_the_callers_folder(tmp_path: Path)
 @pytest.mark.parametrize("peer", ["ipv4:10.0.0.1:5000", "unix:/tmp/socket", "ipv4:127.0.0.1:1"])
 def test_a_peer_that_is_nobody_here_is_refused(peer: str) -> None:
     with pytest.raises(ProviderError):
-        caller_at(peer)
+        caller_at(peer, 1)
+
+
+def test_one_local_port_with_two_connections_belongs_to_whoever_is_connected_to_the_server() -> None:
+    """Linux gives a local port again for another destination: the port alone does not name a process."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as one,
+        socket.create_server(("127.0.0.1", 0)) as two,
+        socket.socket() as ours,
+    ):
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        ours.bind(("127.0.0.1", 0))
+        ours.connect(one.getsockname())
+        local = ours.getsockname()[1]
+        two.settimeout(30)
+        with subprocess.Popen([sys.executable, "-c", _CONNECT_FROM, str(two.getsockname()[1]), str(local)]) as child:
+            theirs, address = two.accept()
+            with theirs:
+                assert address[1] == local
+                assert caller_at(f"ipv4:127.0.0.1:{local}", one.getsockname()[1]).pid == os.getpid()
+                assert caller_at(f"ipv4:127.0.0.1:{local}", two.getsockname()[1]).pid == child.pid
+                theirs.sendall(b"x")

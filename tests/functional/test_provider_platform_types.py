@@ -11,7 +11,6 @@ import pulumi
 import pulumi_aws as aws
 import pytest
 
-from localcloud.running import RunningCloud
 from tests.functional.provider_programs import WARNINGS_OF_THE_SDK, Workspace, changes, drift, provider
 
 pytest_plugins = ("tests.functional.provider_fixtures",)

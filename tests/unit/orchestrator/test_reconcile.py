@@ -109,6 +109,36 @@ def test_a_push_during_a_deploy_deploys_the_newest_only(world: World) -> None:
     assert world.cloud.calls == ["deploy new", "deploy"]
 
 
+def test_a_delete_between_the_decision_and_its_first_write_is_decided_on(world: World) -> None:
+    world.environments.put(ALICE, "test1", wish())
+    world.records.meanwhile["deploying"] = lambda: world.environments.remove(ALICE, "test1")
+    environment = world.work("test1")
+    assert environment is not None and environment.status == "destroyed"
+    assert world.cloud.calls == ["destroy"]
+
+
+def test_after_an_operation_that_did_not_end_well_the_engine_looks_at_the_cloud_first(world: World) -> None:
+    world.ready()
+    world.environments.put(ALICE, "test1", wish(V2))
+    world.cloud.errors = [Transient("Throttled.", "aws_unavailable")]
+    world.work("test1")
+    world.clock.sleep(30)
+    environment = world.work("test1")
+    assert environment is not None and environment.status == "ready"
+    world.environments.put(ALICE, "test1", wish(V3))
+    world.work("test1")
+    assert world.cloud.calls == ["deploy new", "deploy", "deploy refresh", "deploy"]
+
+
+def test_a_service_that_somebody_removed_is_made_anew(world: World) -> None:
+    world.ready()
+    world.cloud.services.clear()
+    world.environments.put(ALICE, "test1", wish(V2))
+    environment = world.work("test1")
+    assert environment is not None and environment.status == "ready"
+    assert world.cloud.calls == ["deploy new", "deploy refresh"]
+
+
 def test_a_create_while_destroying_waits_and_then_deploys(world: World) -> None:
     world.ready()
     world.environments.remove(ALICE, "test1")

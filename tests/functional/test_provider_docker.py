@@ -1,0 +1,159 @@
+"""Docker's images through the real engine, in the post's shape: the real CLI's errors, and what it is told to do."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pulumi
+import pulumi_docker as docker
+import pytest
+from pulumi import automation as auto
+
+from tests.functional.provider_programs import WARNINGS_OF_THE_SDK, Workspace, changes, drift, provider
+
+pytest_plugins = ("tests.functional.provider_fixtures",)
+pytestmark = WARNINGS_OF_THE_SDK
+
+NAME = "127.0.0.1:1/fibfactory/fibservice:app"
+
+# Stands where the docker CLI is looked for: writes down what it is told, and knows an image once it was "pushed".
+_RECORDER = """#!{python}
+import json, os, pathlib, sys
+folder = pathlib.Path({folder!r})
+with (folder / "calls").open("a") as calls:
+    calls.write(json.dumps([sys.argv[1:], os.getcwd(), sys.stdin.read()]) + "\\n")
+if "push" in sys.argv:
+    (folder / "pushed").touch()
+if "inspect" in sys.argv and (folder / "pushed").exists():
+    print("127.0.0.1:1/fibfactory/fibservice@sha256:" + "a" * 64)
+"""
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    folder = tmp_path / "context"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text("FROM scratch\nCOPY app.txt /\n")
+    (folder / "app.txt").write_text("one")
+    return folder
+
+
+@pytest.fixture
+def calls(workspace: Workspace, tmp_path: Path) -> Path:
+    """The CLI's stand-in on the engine's PATH; the file that it writes."""
+    folder = tmp_path / "recorder"
+    folder.mkdir()
+    (folder / "docker").write_text(_RECORDER.format(python=sys.executable, folder=str(folder)))
+    (folder / "docker").chmod(0o755)
+    workspace.environment["PATH"] = f"{folder}{os.pathsep}{workspace.environment['PATH']}"
+    return folder / "calls"
+
+
+def image(context: Path, name: str = NAME, *, skip_push: bool = False, login: bool = False) -> None:
+    registry = {"server": "127.0.0.1:1", "username": "me", "password": pulumi.Output.secret("pass-word")}
+    made = docker.Image(
+        "app-image",
+        build=docker.DockerBuildArgs(context=str(context), platform="Linux/amd64", args={"VERSION": "1"}),
+        image_name=name,
+        registry=registry if login else {"server": "127.0.0.1:1"},
+        skip_push=skip_push,
+        # As in the post: the AWS provider is given, and Pulumi leaves it out for another package.
+        opts=provider(),
+    )
+    for output in ("base_image_name", "image_name", "registry_server", "repo_digest"):
+        pulumi.export(output, getattr(made, output))
+
+
+def verbs(calls: Path) -> list[str]:
+    told = [json.loads(line)[0] for line in calls.read_text().splitlines()]
+    return [next(word for word in words if not word.startswith(("-", "/"))) for words in told if "inspect" not in words]
+
+
+def test_an_image_is_built_and_pushed_once_and_again_when_its_context_changes(
+    workspace: Workspace, context: Path, calls: Path
+) -> None:
+    made = workspace.up("image", lambda: image(context))
+    assert verbs(calls) == ["build", "push"]
+    built, folder, _ = json.loads(calls.read_text().splitlines()[0])
+    assert built == ["build", "--tag", NAME, "--platform", "linux/amd64", "--build-arg", "VERSION=1", str(context)]
+    assert folder == os.getcwd(), "relative paths of an inline program start in the program's folder"
+    assert {name: output.value for name, output in made.outputs.items()} == {
+        "base_image_name": NAME,
+        "image_name": NAME,
+        "registry_server": "127.0.0.1:1",
+        "repo_digest": "127.0.0.1:1/fibfactory/fibservice@sha256:" + "a" * 64,
+    }
+
+    assert changes(workspace.up("image", lambda: image(context))) == {}
+    assert drift(workspace, "image") == {}
+    assert verbs(calls) == ["build", "push"]
+
+    (context / "app.txt").write_text("two")
+    assert changes(workspace.up("image", lambda: image(context))) == {"update": 1}
+    assert verbs(calls) == ["build", "push", "build", "push"]
+    assert changes(workspace.up("image", lambda: image(context, NAME + "2"))) == {"replace": 1}
+
+
+def test_a_registry_with_a_password_is_logged_into_apart_and_the_password_is_on_no_command_line(
+    workspace: Workspace, context: Path, calls: Path
+) -> None:
+    workspace.up("login", lambda: image(context, login=True))
+    told = [json.loads(line) for line in calls.read_text().splitlines()]
+    login = next(words for words, _, _ in told if "login" in words)
+    assert login[-3:] == ["me", "--password-stdin", "127.0.0.1:1"]
+    assert not Path(login[1]).exists(), "the configuration with the login is gone"
+    assert [entered for words, _, entered in told if "login" in words] == ["pass-word"]
+    assert not any("pass-word" in word for words, _, _ in told for word in words)
+    assert "pass-word" not in workspace.checkpoint("login")
+
+
+def test_without_a_daemon_the_error_is_dockers_own(workspace: Workspace, context: Path) -> None:
+    if shutil.which("docker") is None:
+        pytest.skip("no docker CLI on PATH")
+    workspace.environment["DOCKER_HOST"] = "tcp://127.0.0.1:1"
+    with pytest.raises(auto.CommandError, match=r"docker build failed: [\s\S]*127\.0\.0\.1:1"):
+        workspace.up("daemonless", lambda: image(context))
+    assert "app-image" not in workspace.resources("daemonless")
+
+
+def test_without_the_docker_cli_that_is_said(workspace: Workspace, context: Path, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    pulumi_cli = shutil.which("pulumi", path=workspace.environment["PATH"])
+    assert pulumi_cli
+    (tmp_path / "bin" / "pulumi").symlink_to(pulumi_cli)
+    workspace.environment["PATH"] = str(tmp_path / "bin")
+    with pytest.raises(auto.CommandError, match="the docker CLI is not on the PATH"):
+        workspace.up("bare", lambda: image(context))
+
+
+def test_a_context_or_dockerfile_that_is_not_there_is_refused_before_anything_is_built(
+    workspace: Workspace, context: Path, calls: Path
+) -> None:
+    with pytest.raises(auto.CommandError, match="is not a folder"):
+        workspace.up("missing", lambda: image(context / "nowhere"))
+    (context / "Dockerfile").unlink()
+    with pytest.raises(auto.CommandError, match="there is no Dockerfile at"):
+        workspace.up("missing", lambda: image(context))
+    assert not calls.exists()
+
+
+def daemon_is_there() -> bool:
+    """Whether a Docker daemon answers."""
+    try:
+        return subprocess.run(["docker", "info"], capture_output=True, timeout=30, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def test_a_real_daemon_builds_the_image(workspace: Workspace, context: Path) -> None:
+    if not daemon_is_there():
+        pytest.skip("no Docker daemon here")
+    workspace.up("real", lambda: image(context, skip_push=True))
+    found = subprocess.run(["docker", "image", "inspect", NAME], capture_output=True, text=True, check=True)
+    assert json.loads(found.stdout)[0]["Architecture"] == "amd64"
+    subprocess.run(["docker", "image", "rm", NAME], capture_output=True, check=True)

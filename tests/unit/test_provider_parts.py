@@ -1,0 +1,178 @@
+"""The small pure parts: tags, names, the wire, shapes, waits, access."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+from pulumi.runtime import rpc
+
+from localcloud.provider import shapes, tags
+from localcloud.provider.caller import Caller
+from localcloud.provider.clients import access_of, service_id
+from localcloud.provider.connection import Connection
+from localcloud.provider.errors import Cancelled, ProviderError, TimedOut, UnexpectedState
+from localcloud.provider.naming import AutoName, name_for
+from localcloud.provider.operation import Operation
+from localcloud.provider.wire import UNKNOWN, decode, encode, has_unknown
+
+ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_REGION": "us-west-2"}
+
+
+def operation(**given: Any) -> Operation:
+    caller = Caller(pid=os.getpid(), environment=ENVIRONMENT, folder=Path("/"))
+    return Operation(Connection(caller, given.pop("config", {})), given.pop("inputs", {}), **given)
+
+
+# -- Tags --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_resources_own_tags_lie_over_the_defaults() -> None:
+    assert tags.merged({"a": "1", "b": "1"}, {"b": "2"}) == {"a": "1", "b": "2"}
+    assert tags.merged({"a": "1"}, None) == {"a": "1"}
+    assert tags.merged({"a": "1"}, UNKNOWN) is UNKNOWN
+    assert operation(config={"defaultTags": {"tags": {"a": "1"}}}, inputs={"tags": {"b": "2"}}).all_tags == {
+        "a": "1",
+        "b": "2",
+    }
+
+
+def test_a_tag_change_puts_what_differs_and_removes_what_is_too_much() -> None:
+    change = tags.change({"same": "1", "old": "1", "new": "1"}, {"same": "1", "new": "2", "added": "1"})
+    assert change == tags.TagChange(put={"new": "2", "added": "1"}, remove=["old"])
+    assert not tags.change({"a": "1"}, {"a": "1"})
+
+
+def test_untouched_default_tags_are_not_the_resources_own() -> None:
+    live = {"team": "a", "kept": "b", "foreign": "c", "changed": "x"}
+    assert tags.own_of(live, {"team": "a", "kept": "b", "changed": "y"}, {"kept": "b"}) == {
+        "kept": "b",
+        "foreign": "c",
+        "changed": "x",
+    }
+
+
+def test_tags_of_aws_itself_are_nobodys_to_manage() -> None:
+    assert tags.as_map([{"Key": "aws:x", "Value": "1"}, {"Key": "a", "Value": "2"}]) == {"a": "2"}
+    assert tags.as_list({"a": "1"}, "TagKey", "TagValue") == [{"TagKey": "a", "TagValue": "1"}]
+
+
+# -- Names -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_name_is_the_same_for_the_same_seed_and_another_for_another() -> None:
+    one, again, other = (name_for(AutoName(), "table", seed) for seed in (b"1", b"1", b"2"))
+    assert one == again != other
+    assert one.startswith("table-")
+    assert len(one) == len("table-") + 7
+    assert name_for(AutoName(), "table", b"") != name_for(AutoName(), "table", b"")
+
+
+def test_a_name_keeps_the_services_limits() -> None:
+    assert len(name_for(AutoName(longest=20), "a" * 50, b"1")) == 20
+    assert name_for(AutoName(lower=True, prefix="alias/"), "MyKey", b"1").startswith("alias/mykey-")
+
+
+# -- The wire ----------------------------------------------------------------------------------------------------------
+
+
+def test_values_come_back_as_they_went() -> None:
+    properties = {"text": "a", "whole": 3, "part": 1.5, "flag": True, "list": [1, {"x": UNKNOWN}], "nested": {"a": {}}}
+    back = decode(encode(properties))
+    assert back == properties
+    assert type(back["whole"]) is int
+    assert has_unknown(back)
+
+
+def test_an_unknown_value_is_pulumis_own() -> None:
+    assert decode(encode({"a": rpc.UNKNOWN}))["a"] is UNKNOWN
+
+
+def test_nulls_are_absent_and_secrets_bare() -> None:
+    secret = {rpc._special_sig_key: rpc._special_secret_sig, "value": "s3cret"}
+    output = {rpc._special_sig_key: rpc._special_output_value_sig, "secret": False}
+    assert decode(encode({"a": secret, "b": output})) == {"a": "s3cret", "b": UNKNOWN}
+    assert encode({"a": None, "b": {"c": None}}) == encode({"b": {}})
+
+
+# -- Shapes ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def client() -> Any:
+    session = botocore.session.Session()
+    return session.create_client(
+        "apprunner", "us-west-2", endpoint_url="http://127.0.0.1:1", aws_access_key_id="k", aws_secret_access_key="s"
+    )
+
+
+def test_properties_take_the_services_names_and_keys_of_maps_stay(client: Any) -> None:
+    image = {
+        "imageIdentifier": "i",
+        "imageConfiguration": {"port": 80, "runtimeEnvironmentVariables": {"camelCase": "1"}},
+    }
+    given = {"serviceName": "s", "sourceConfiguration": {"imageRepository": image}, "tags": {}, "unheard": 1}
+    request = shapes.request(client, "CreateService", given, skip={"tags"})
+    config = {"Port": "80", "RuntimeEnvironmentVariables": {"camelCase": "1"}}
+    repository = {"ImageIdentifier": "i", "ImageConfiguration": config}
+    assert request == {"ServiceName": "s", "SourceConfiguration": {"ImageRepository": repository}}
+    answer = {"Service": {"ServiceName": "s", "SourceConfiguration": {"ImageRepository": repository}}}
+    live = shapes.response(client, "DescribeService", answer, "Service")
+    image["imageConfiguration"]["port"] = "80"  # type: ignore[index]
+    assert live == {"serviceName": "s", "sourceConfiguration": {"imageRepository": image}}
+
+
+# -- Waits -------------------------------------------------------------------------------------------------------------
+
+
+def wait(op: Operation, statuses: list[str | None], limit: float = 60) -> None:
+    op.wait(lambda: statuses.pop(0), pending=("BUSY",), target=("DONE", None), limit=limit, what="waiting")
+
+
+def test_a_wait_ends_with_the_wanted_status_or_with_what_stands_in_its_way() -> None:
+    wait(operation(), ["BUSY", "DONE"])
+    wait(operation(), [None])
+    with pytest.raises(UnexpectedState, match="waiting: unexpected state 'BROKEN', wanted target 'DONE'"):
+        wait(operation(), ["BUSY", "BROKEN"])
+    with pytest.raises(TimedOut, match=r"state to become 'DONE' \(last state: 'BUSY'\)"):
+        wait(operation(timeout=0.01), ["BUSY"] * 9, limit=9999)
+
+
+def test_a_wait_ends_when_the_engine_cancels_or_has_gone_away() -> None:
+    cancelled = operation()
+    threading.Timer(0.05, cancelled.connection.cancelled.set).start()
+    with pytest.raises(Cancelled):
+        cancelled.pause(600)
+    with pytest.raises(Cancelled):
+        wait(operation(alive=lambda: False), ["BUSY"] * 9)
+
+
+# -- Access ------------------------------------------------------------------------------------------------------------
+
+
+def test_explicit_configuration_wins_over_the_callers_environment() -> None:
+    environment = {**ENVIRONMENT, "AWS_SESSION_TOKEN": "t", "AWS_ENDPOINT_URL": "http://a"}
+    config = {"accessKey": "x", "secretKey": "y", "region": "eu-west-1", "endpoints": [{"sqs": "http://b"}]}
+    access = access_of(environment, config)
+    assert (access.access_key, access.secret_key, access.region) == ("x", "y", "eu-west-1")
+    assert access.token is None, "the environment's session token belongs to the environment's keys"
+    assert (access.endpoint("sqs"), access.endpoint("s3")) == ("http://b", "http://a")
+
+
+def test_a_services_own_variable_is_found_by_aws_name_of_the_service() -> None:
+    variables = {"AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": "http://logs", "AWS_ENDPOINT_URL_APPRUNNER": "http://runner"}
+    access = access_of(ENVIRONMENT | variables, {})
+    assert (access.endpoint("logs"), access.endpoint("apprunner")) == ("http://logs", "http://runner")
+    assert service_id("apprunner") == "AppRunner"
+    with pytest.raises(ProviderError, match="never talks to AWS itself"):
+        access.endpoint("s3")
+
+
+@pytest.mark.parametrize("missing", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"])
+def test_without_keys_or_region_nothing_starts(missing: str) -> None:
+    with pytest.raises(ProviderError):
+        access_of({name: value for name, value in ENVIRONMENT.items() if name != missing}, {})
