@@ -64,7 +64,7 @@ class InProcess:
             )
         inputs = EnvironmentInputs(
             app_name=names.app_name("fib-app", env_id),
-            region=boto3.Session().region_name or DEFAULT_REGION,
+            region=os.environ.get("AWS_REGION") or boto3.Session().region_name or DEFAULT_REGION,
             tags=names.tags(names.NO_PLATFORM, getpass.getuser(), env_id, 1),
             image=image or "",
             access_role_arn=self.access_role_arn,

@@ -35,7 +35,7 @@ def api_policy(names: Names) -> Policy:
 def worker_policy(names: Names, foundations: Foundations, prefix: str) -> Policy:
     """What makes environments true: records, the state of Pulumi's stacks, and App Runner services of the platform's prefix."""
     return _policy(
-        _records(names, "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
+        _records(names),
         # A long operation goes on in a next invocation, and a sweep sends what was not picked up.
         _call_the_worker(names),
         _write_logs(names, names.worker_function),
@@ -65,16 +65,10 @@ def access_policy(names: Names) -> Policy:
     )
 
 
-def _records(names: Names, *more: str) -> Statement:
+def _records(names: Names) -> Statement:
     # A transaction is allowed by the actions of its parts. An index can only be read; the table's ARN does not cover it.
-    actions = (
-        "dynamodb:GetItem",
-        "dynamodb:BatchGetItem",
-        "dynamodb:Query",
-        "dynamodb:PutItem",
-        "dynamodb:ConditionCheckItem",
-    )
-    return _allow("Records", [names.table_arn, f"{names.table_arn}/index/*"], *actions, *more)
+    actions = ("dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:ConditionCheckItem")
+    return _allow("Records", [names.table_arn, f"{names.table_arn}/index/*"], *actions)
 
 
 def _call_the_worker(names: Names) -> Statement:

@@ -6,6 +6,7 @@ The rule: it knows the API's contract and nothing of what is behind it.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -128,7 +129,7 @@ class Client:
             raise ApiError(0, "no_credentials", f"There are no usable AWS credentials: {error}") from error
         if credentials is None:
             raise ApiError(0, "no_credentials", "There are no AWS credentials. Set AWS_PROFILE or AWS_ACCESS_KEY_ID.")
-        region = self._session.region_name
+        region = os.environ.get("AWS_REGION") or self._session.region_name  # boto3 itself reads AWS_DEFAULT_REGION only
         if not region:
             raise ApiError(0, "no_region", "There is no AWS region. Set AWS_REGION.")
         SigV4Auth(credentials.get_frozen_credentials(), "execute-api", region).add_auth(request)

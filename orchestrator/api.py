@@ -56,7 +56,16 @@ _STATUS_OF: tuple[tuple[type[FibfactoryError], HTTPStatus], ...] = (
 
 _PROBLEMS: Any = {
     status.value: {"description": status.phrase, "content": {"application/problem+json": {"model": Problem}}}
-    for status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
+    for status in (
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.CONFLICT,
+        HTTPStatus.PRECONDITION_FAILED,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    )
 }
 
 EnvironmentId = Annotated[str, Path(pattern=ENVIRONMENT_ID)]
@@ -100,7 +109,7 @@ def build(environments: Environments, sweeps: Sweeps, settings: Settings, logger
         who = caller()
         digest = idempotency_key and _digest(who.owner, idempotency_key, spec.model_dump_json())
         accepted = environments.create(who, spec.id, wish(spec), idempotency=digest)
-        return _environment(accepted.environment, 202)
+        return _environment(accepted.environment, 202 if accepted.working else 200)
 
     @app.get("/environments", responses={**_ok(200, PageOut), **_PROBLEMS})
     def list_environments(
@@ -112,6 +121,8 @@ def build(environments: Environments, sweeps: Sweeps, settings: Settings, logger
         limit: Limit = 50,
     ) -> Response[PageOut]:
         """The caller's environments, page by page; operators see everybody's."""
+        if Status.DESTROYED in (status or ()):
+            raise BadRequest("Tombstones are listed with destroyed=true.", "bad_request")
         page = environments.list(
             caller(),
             statuses=(Status.DESTROYED,) if destroyed else tuple(status or ()),
@@ -190,7 +201,8 @@ def build(environments: Environments, sweeps: Sweeps, settings: Settings, logger
 
 def too_long(event: dict[str, Any], settings: Settings) -> bool:
     """Whether an HTTP event's body is longer than the platform takes; asked before anything parses it."""
-    return len(event.get("body") or "") > settings.max_body_bytes * (4 / 3 if event.get("isBase64Encoded") else 1)
+    length = len((event.get("body") or "").encode())
+    return length > settings.max_body_bytes * (4 / 3 if event.get("isBase64Encoded") else 1)
 
 
 def problem(status: int, code: str, detail: str, found: list[dict[str, str]] | None = None) -> Response[Any]:
@@ -271,9 +283,7 @@ def _sentence(item: Any) -> str:
 def _allowed(body: SpecIn, settings: Settings) -> SpecIn:
     for name, reference in body.secrets.items():
         if settings.secrets_prefix is None:
-            raise BadRequest(
-                "This platform takes no references to secrets; its `secrets_prefix` setting allows them.", "no_secrets"
-            )
+            raise BadRequest("This platform takes no references to secrets.", "no_secrets")
         if not reference.startswith(settings.secrets_prefix):
             raise BadRequest(f"{name} refers to a secret outside {settings.secrets_prefix}.", "secret_outside_prefix")
     return body

@@ -81,6 +81,14 @@ def apply(environment: Environment, wish: Wish, limits: Lifetimes, now: datetime
     good (asking again is asking to try again).
     """
     ttl = environment.ttl if isinstance(wish.ttl, Unset) else wish.ttl
+    if not environment.present:
+        # It was on its way out: what is wanted now is a new one, whose time starts now.
+        environment = replace(environment, created_at=now, expires_at=None)
+    elif limits.longest is not None and environment.created_at + limits.longest <= now:
+        raise Conflict(
+            f"{environment.id} has lived as long as this platform allows. Remove it, then ask for it anew.",
+            "lifetime_over",
+        )
     expiry = _expiry(environment.created_at, ttl, now, limits)
     if expiry and environment.expires_at:
         expiry = max(expiry, environment.expires_at)

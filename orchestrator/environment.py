@@ -166,7 +166,7 @@ class Environment:
         moments = []
         if self.present and not self.protected:
             moments.append(self.expires_at)
-        if self.lease.holder:
+        if self.outstanding and self.lease.holder:
             moments.append(self.lease.until)
         elif self.outstanding:
             moments.append(self.retry_at or (self.dispatched_at or self.updated_at) + REDISPATCH_AFTER)

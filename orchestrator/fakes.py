@@ -161,6 +161,10 @@ class FakeWorld:
     forgets: bool = False
     """The engine destroys the stack and leaves the service."""
     undeletable: bool = False
+    stuck_image: str | None = None
+    """The service goes on running this image, whatever is deployed."""
+    nothing_to_do: bool = False
+    """The engine finds no difference, so App Runner has no new operation."""
 
     def deploy(
         self, environment: Environment, *, new: bool, refresh: bool, progress: Progress, stop: StopSignal
@@ -168,12 +172,18 @@ class FakeWorld:
         self.calls.append("deploy new" if new else "deploy refresh" if refresh else "deploy")
         self.stacks.add(names.stack_name(environment.id))
         self._go_on(stop)
-        self.services[environment.id] = Service(f"arn:{environment.id}", "RUNNING", self.last_operation)
+        if self.nothing_to_do:
+            return Deployed(f"https://{environment.id}.example")
+        image = self.stuck_image or environment.spec.image
+        operation = f"operation-{len(self.calls)}"
+        self.services[environment.id] = Service(
+            f"arn:{environment.id}", "RUNNING", image, self.last_operation, operation
+        )
         progress("the service is made")
         return Deployed(f"https://{environment.id}.example")
 
-    def destroy(self, environment: Environment, *, progress: Progress, stop: StopSignal) -> None:
-        self.calls.append("destroy")
+    def destroy(self, environment: Environment, *, refresh: bool, progress: Progress, stop: StopSignal) -> None:
+        self.calls.append("destroy refresh" if refresh else "destroy")
         self._go_on(stop)
         self.stacks.discard(names.stack_name(environment.id))
         if not self.forgets:

@@ -49,7 +49,7 @@ class Records(Protocol):
         """The same, and keep the tombstone beside the new incarnation."""
 
     def note(self, environment: Environment, event: Event) -> None:
-        """Add an event under this record's lease. Raises LeaseLost when another token holds it by now."""
+        """Add an event under this record's lease. Raises LeaseLost when another token holds it by now, Transient when busy."""
 
     def events(self, environment: Environment, cursor: str | None, limit: int) -> Page[Event]:
         """This incarnation's events, oldest first. The cursor follows: it is set whenever there was anything to read."""
@@ -81,7 +81,8 @@ class Dispatcher(Protocol):
 
     def work(self, environment_id: str) -> None: ...
 
-    def sweep(self, sweep_id: str) -> None: ...
+    def sweep(self, sweep_id: str) -> None:
+        """Ask for a sweep. Nobody asks again for it, so a refusal is raised as Transient."""
 
 
 class StopSignal(Protocol):
@@ -115,17 +116,22 @@ class Engine(Protocol):
         Raises Interrupted, Transient or Terminal.
         """
 
-    def destroy(self, environment: Environment, *, progress: Progress, stop: StopSignal) -> None:
-        """Remove all resources and the stack; nothing to do is no error. Raises Interrupted, Transient or Terminal."""
+    def destroy(self, environment: Environment, *, refresh: bool, progress: Progress, stop: StopSignal) -> None:
+        """Remove all resources and the stack; nothing to do is no error. `refresh`: look at the cloud first.
+
+        Raises Interrupted, Transient or Terminal.
+        """
 
 
 @dataclass(frozen=True)
 class Service:
-    """An environment's service as the cloud tells it. `last_operation` is the newest operation's status."""
+    """An environment's service as the cloud tells it, with its newest operation's status and id once nothing is in progress."""
 
     arn: str
     status: str
-    last_operation: str | None
+    image: str
+    last_operation: str | None = None
+    operation_id: str | None = None
 
     @property
     def busy(self) -> bool:

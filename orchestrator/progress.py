@@ -54,10 +54,15 @@ def made_absent(environment: Environment, token: int, receipt: Receipt) -> Envir
 
 
 def failed(
-    environment: Environment, token: int, operation: Operation, error: OperationFailed, now: datetime
+    environment: Environment, token: int, generation: int, operation: Operation, error: OperationFailed, now: datetime
 ) -> Environment:
-    """The operation failed: a transient failure is tried again with backoff, up to five times; any other is final."""
-    attempts = held(environment, token).attempts + 1
+    """The operation on this generation failed: a transient failure is tried again, five attempts in all; any other is final.
+
+    It says nothing about what was asked for meanwhile: that stays outstanding and is tried.
+    """
+    if held(environment, token).generation != generation:
+        return _written(environment, operation=None)
+    attempts = environment.attempts + 1
     again = isinstance(error, Transient) and attempts < MAX_ATTEMPTS
     return _written(
         environment,

@@ -7,13 +7,22 @@ out through the ports, under the environment's lease.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from orchestrator import lease, progress
 from orchestrator.environment import Environment, Observed, Operation, Receipt
-from orchestrator.errors import Interrupted, LeaseLost, OperationFailed, Terminal, Transient, VersionConflict
-from orchestrator.ports import Cloud, Dispatcher, Engine, Event, Health, Records, Service, StopSignal
+from orchestrator.errors import (
+    FibfactoryError,
+    Interrupted,
+    LeaseLost,
+    OperationFailed,
+    Terminal,
+    Transient,
+    VersionConflict,
+)
+from orchestrator.ports import Cloud, Dispatcher, Engine, Event, Health, Look, Records, Service, StopSignal
 from orchestrator.watch import Watch
 
 MAX_CONTINUATIONS = 8
@@ -51,6 +60,8 @@ class Reconciler:
     clock: Callable[[], datetime]
     watch_every: float = 1.0
     """Seconds between two looks at whether something newer is wanted."""
+    look_again_after: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0, 8.0)
+    """Seconds after each look for what a destroy left."""
 
     def run(self, environment_id: str, holder: str, limits: Limits) -> Environment | None:
         """Work on one environment until it is as desired, has failed, or the time is up.
@@ -62,13 +73,13 @@ class Reconciler:
         if claimed is None:
             return None
         work = _Work(self, claimed, limits)
-        while True:
-            operation = decide(work.environment, self.clock())
-            if operation is None or work.out_of_time:
-                if work.let_go():
-                    break
-            else:
-                work.perform(operation)
+        try:
+            work.go_on()
+        except LeaseLost:
+            raise
+        except Exception:
+            work.give_back()
+            raise
         if work.out_of_time and work.environment.outstanding and work.environment.continuations <= MAX_CONTINUATIONS:
             self.dispatcher.work(environment_id)
         return work.environment
@@ -96,7 +107,20 @@ class _Work:
         self.environment = claimed
         self.token = claimed.lease.token
         self.limits = limits
-        self.out_of_time = False
+
+    @property
+    def out_of_time(self) -> bool:
+        return self.ports.clock() >= self.limits.stop_at
+
+    def go_on(self) -> None:
+        """Do the next thing until there is none or the time is up, and let go of the lease."""
+        while True:
+            operation = decide(self.environment, self.ports.clock())
+            if operation is None or self.out_of_time:
+                if self.let_go():
+                    return
+            else:
+                self.perform(operation)
 
     def perform(self, operation: Operation) -> None:
         """Do one operation and write how it ended. Only LeaseLost and errors that nobody foresaw come out."""
@@ -112,45 +136,53 @@ class _Work:
                 else:
                     self._deploy(target, stop)
         except Interrupted as stopped:
-            self.out_of_time = self.ports.clock() >= self.limits.stop_at
             self._write(
-                lambda now_: progress.interrupted(now_, self.token, self.ports.clock()), "interrupted", stopped.message
+                lambda latest: progress.interrupted(latest, self.token, self.ports.clock()),
+                "interrupted",
+                stopped.message,
             )
         except LeaseLost:
             raise
         except OperationFailed as error:
-            self._fail(operation, error)
+            self._fail(target, operation, error)
         except Exception as error:
-            self._fail(operation, Transient(f"Something failed that should not have: {error!r}", "internal"))
-            self.let_go()
+            self._fail(target, operation, Transient(f"Something failed that should not have: {error!r}", "internal"))
             raise
+
+    def give_back(self) -> None:
+        """Let go of the lease after an error, if that can be done; else it ends by itself."""
+        with suppress(FibfactoryError):
+            while not self.let_go():
+                pass
 
     def let_go(self) -> bool:
         """Give the lease back; False when a change came in meanwhile, which is read and must be decided on first."""
         return self._replace(lease.let_go(self.environment, self.token))
 
     def _deploy(self, target: Environment, stop: StopSignal) -> None:
-        service = self._idle_service(target, stop)
-        if service and service.never_ran:
-            self._note(f"The service is {service.status}: it is removed before the next try.")
-            self.ports.engine.destroy(target, progress=self._note, stop=stop)
-            service = None
+        before = self._idle_service(target, stop)
+        if before and before.never_ran:
+            self._note(f"The service is {before.status}: it is removed before the next try.")
+            self.ports.engine.destroy(target, refresh=True, progress=self._note, stop=stop)
+            before = None
         deployed = self.ports.engine.deploy(
             target,
             new=not target.observed.generation,
-            refresh=self._state_may_differ(target, service),
+            refresh=self._state_may_differ(target, before),
             progress=self._note,
             stop=stop,
         )
         service = self._idle_service(target, stop)
         if service is None:
             raise Transient("The stack is up, but App Runner lists no such service yet.", "service_missing")
-        if service.last_operation != "SUCCEEDED":
+        if service.last_operation != "SUCCEEDED" and not (before and before.operation_id == service.operation_id):
             raise Terminal(
                 f"App Runner's last operation ended {service.last_operation}: the service runs its former version. "
                 "Look at the application's log for why the new one did not start.",
                 "rolled_back",
             )
+        if service.image != target.spec.image:
+            raise Transient(f"The stack is up, but App Runner still runs {service.image}.", "not_deployed")
         self._wait_until_healthy(deployed.url, target.spec.health_path, stop)
         observed = Observed(
             generation=target.generation,
@@ -176,16 +208,15 @@ class _Work:
         return target.unsure or service.last_operation != "SUCCEEDED"
 
     def _destroy(self, target: Environment, stop: StopSignal) -> None:
-        self._idle_service(target, stop)
-        self.ports.engine.destroy(target, progress=self._note, stop=stop)
+        service = self._idle_service(target, stop)
+        refresh = self._state_may_differ(target, service)
+        self.ports.engine.destroy(target, refresh=refresh, progress=self._note, stop=stop)
         leftover = self._idle_service(target, stop)
         if leftover:
             self._note(f"The engine left {leftover.arn}; it is removed by name and tags.")
             self.ports.cloud.remove_leftover(target, leftover)
             self._idle_service(target, stop)
-        look = self.ports.cloud.look(target)
-        if look.found:
-            raise Transient(f"After the destroy this was still there: {', '.join(look.found)}.", "leftovers")
+        look = self._look_until_gone(target, stop)
         receipt = Receipt(
             at=self.ports.clock(),
             looked_at=look.looked_at,
@@ -198,6 +229,16 @@ class _Work:
             "destroyed",
             "Nothing of it is left.",
         )
+
+    def _look_until_gone(self, target: Environment, stop: StopSignal) -> Look:
+        """A look that finds nothing any more. The tagging API goes on showing for a while what was deleted."""
+        for pause in self.ports.look_again_after:
+            look = self.ports.cloud.look(target)
+            if not look.found:
+                return look
+            if stop.wait(pause):
+                raise Interrupted("Stopped while looking for what is left.")
+        raise Transient(f"After the destroy this was still there: {', '.join(look.found)}.", "leftovers")
 
     def _idle_service(self, target: Environment, stop: StopSignal) -> Service | None:
         """The service once nothing is in progress on it: App Runner refuses changes and deletes of a busy one."""
@@ -222,16 +263,19 @@ class _Work:
                 raise Interrupted("Stopped while waiting for the service to answer.")
             waited = min(waited * 2, 5.0)
 
-    def _fail(self, operation: Operation, error: OperationFailed) -> None:
+    def _fail(self, target: Environment, operation: Operation, error: OperationFailed) -> None:
+        generation, now = target.generation, self.ports.clock()
         self._write(
-            lambda environment: progress.failed(environment, self.token, operation, error, self.ports.clock()),
+            lambda latest: progress.failed(latest, self.token, generation, operation, error, now),
             "failed",
             error.message,
             code=error.code,
         )
 
     def _note(self, line: str) -> None:
-        self.ports.records.note(self.environment, Event(self.ports.clock(), "progress", line))
+        """Tell a line of progress. It is not worth failing for, and a lost lease is noticed at the next write."""
+        with suppress(FibfactoryError):
+            self.ports.records.note(self.environment, Event(self.ports.clock(), "progress", line))
 
     def _write(self, change: Callable[[Environment], Environment], kind: str, message: str = "", **data: str) -> None:
         while not self._replace(change(self.environment), kind, message, **data):

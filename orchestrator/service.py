@@ -56,12 +56,12 @@ class Environments:
         while True:
             now = self.clock()
             before = self.records.get(environment_id)
+            if before and not before.gone and not caller.may_see(before):
+                raise _taken(environment_id)
             _check_match(before, if_match)
             try:
                 if before is None or before.gone:
                     return self._start(caller, environment_id, before, wish, now)
-                if not caller.may_see(before):
-                    raise _taken(environment_id)
                 after = desire.apply(before, wish, self.limits, now)
                 return self._write(caller, before, after, event)
             except VersionConflict:
@@ -73,18 +73,20 @@ class Environments:
         `idempotency` is a digest of the caller's key and body.
         """
         check_id(environment_id)
-        now = self.clock()
-        before = self.records.get(environment_id)
-        if before is None or before.gone:
+        while True:
+            before = self.records.get(environment_id)
+            if before and idempotency and before.idempotency == idempotency and caller.may_see(before):
+                return Accepted(before, before.outstanding)
+            if before and not before.gone and not caller.may_see(before):
+                raise _taken(environment_id)
+            if before and not before.gone:
+                raise Conflict(
+                    f"{environment_id} exists already. PUT /environments/{environment_id} updates it.", "exists"
+                )
             try:
-                return self._start(caller, environment_id, before, wish, now, idempotency)
+                return self._start(caller, environment_id, before, wish, self.clock(), idempotency)
             except VersionConflict:
-                before = self.records.get(environment_id)
-        if before is None or not caller.may_see(before):
-            raise _taken(environment_id)
-        if idempotency and before.idempotency == idempotency:
-            return Accepted(before, before.outstanding)
-        raise Conflict(f"{environment_id} exists already. PUT /environments/{environment_id} updates it.", "exists")
+                continue
 
     def get(
         self, caller: Caller, environment_id: str, *, unless_version: int | None = None, wait: float = 0

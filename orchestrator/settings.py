@@ -30,8 +30,7 @@ class Settings(BaseSettings):
 
     @property
     def lifetimes(self) -> Lifetimes:
-        longest = None if self.max_lifetime == "never" else parse_ttl(self.max_lifetime, allow_never=True)
-        return Lifetimes(default=self.ttl(self.default_ttl), longest=longest)
+        return Lifetimes(default=self.ttl(self.default_ttl), longest=parse_ttl(self.max_lifetime, allow_never=True))
 
     def ttl(self, text: str) -> timedelta | None:
         return parse_ttl(text, allow_never=self.allow_never)

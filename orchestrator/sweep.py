@@ -68,6 +68,9 @@ class Sweep:
             return self._report(sweep_id, started, dry_run, (), status="skipped: another sweep is running")
         try:
             steps = tuple(self._steps(self.records.due(started), dry_run=dry_run))
+        except FibfactoryError as error:
+            self._report(sweep_id, started, dry_run, (), status=f"failed: {error.message}")
+            raise
         finally:
             if not dry_run:
                 self.reports.release(sweep_id)

@@ -12,7 +12,7 @@ from datetime import datetime
 from types import TracebackType
 
 from orchestrator.environment import Environment, Operation
-from orchestrator.errors import Transient
+from orchestrator.errors import FibfactoryError
 from orchestrator.ports import Records
 
 
@@ -57,8 +57,8 @@ class Watch:
     def _overtaken(self) -> bool:
         try:
             latest = self._records.get(self._environment.id)
-        except Transient:
-            return False  # asked again in a moment; the lease's end holds in any case
+        except FibfactoryError:
+            return False  # asked again in a moment; the deadline holds in any case
         if latest is None or latest.lease.token != self._environment.lease.token:
             return True
         return self._operation is not Operation.DESTROY and not latest.present

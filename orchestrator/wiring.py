@@ -5,11 +5,9 @@ The rule: nobody else builds a client or reads the environment, and the API's si
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -104,13 +102,7 @@ def build() -> Parts:
 
 
 def pulumi_home() -> str:
-    """Where the CLI keeps its logs and credentials: under the temporary folder, the only writable one in Lambda.
-
-    Also makes HOME usable, as the CLI and git libraries look for it.
-    """
+    """Where the CLI keeps its logs: under the temporary folder, the only writable one in Lambda."""
     home = Path(tempfile.gettempdir()) / "pulumi-home"
     home.mkdir(parents=True, exist_ok=True)
-    environment: Mapping[str, str] = {"HOME": str(home), "USER": "fibfactory"}
-    for name, value in environment.items():
-        os.environ.setdefault(name, value)
     return str(home)

@@ -32,6 +32,15 @@ _RETRYABLE = frozenset(
 )
 
 
+_BUSY_TABLE = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded", "TransactionConflict"})
+"""Why DynamoDB cancels a transaction that can be tried again (its API reference, TransactWriteItems)."""
+
+
+def cancelled_by(error: ClientError) -> set[str]:
+    """The reasons for which a transaction was cancelled; empty for any other error."""
+    return {reason.get("Code", "None") for reason in error.response.get("CancellationReasons", [])} - {"None"}
+
+
 def error_code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", "Unknown"))
 
@@ -43,7 +52,7 @@ def translated(error: Exception, doing: str) -> OperationFailed:
         message = (
             f"While {doing}, AWS answered {error_code(error)}: {error.response.get('Error', {}).get('Message', '')}"
         )
-        if error_code(error) in _RETRYABLE or status >= 500:
+        if error_code(error) in _RETRYABLE or status >= 500 or cancelled_by(error) & _BUSY_TABLE:
             return Transient(message, "aws_unavailable")
         return Terminal(message, "aws_refused")
     if isinstance(error, (ConnectionError, HTTPClientError)):

@@ -5,6 +5,7 @@ The rule: what carries not all of our tags is not ours, whatever its name; it is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ from orchestrator.adapters.aws_errors import error_code, translating
 from orchestrator.adapters.state import StateBucket
 from orchestrator.environment import Environment
 from orchestrator.ports import Look, Service
+
+_SERVICE_ARN = re.compile(r"arn:[^:]+:apprunner:[^:]*:[^:]*:service/")
 
 _CANNOT_SEE = (
     "log groups /aws/apprunner/*, which App Runner keeps on purpose",
@@ -56,7 +59,7 @@ class AwsCloud:
                 TagFilters=[{"Key": key, "Values": [value]} for key, value in tags.items()]
             )
             tagged = [resource["ResourceARN"] for page in pages for resource in page["ResourceTagMappingList"]]
-        found += [arn for arn in tagged if not arn.startswith("arn:aws:apprunner:") or self._lives(arn)]
+        found += [arn for arn in tagged if not _SERVICE_ARN.match(arn) or self._lives(arn)]
         if self._state.exists(stack):
             found.append(f"the Pulumi stack {stack}")
         looked_at = (
@@ -85,7 +88,8 @@ class AwsCloud:
 
     def _describe(self, environment: Environment, arn: str) -> Service | None:
         try:
-            status = self._apprunner.describe_service(ServiceArn=arn)["Service"]["Status"]
+            described = self._apprunner.describe_service(ServiceArn=arn)["Service"]
+            status = described["Status"]
             if status == "DELETED":
                 return None
             tags = {tag["Key"]: tag["Value"] for tag in self._apprunner.list_tags_for_resource(ResourceArn=arn)["Tags"]}
@@ -97,16 +101,20 @@ class AwsCloud:
             if error_code(error) == "ResourceNotFoundException":
                 return None
             raise
-        return Service(arn, status, operations[0]["Status"] if operations else None)
+        image = described["SourceConfiguration"].get("ImageRepository", {}).get("ImageIdentifier", "")
+        if not operations:
+            return Service(arn, status, image)
+        return Service(arn, status, image, operations[0]["Status"], operations[0]["Id"])
 
     def _lives(self, arn: str) -> bool:
-        """The tagging API shows what was deleted for a while; describing it tells."""
-        try:
-            status: str = self._apprunner.describe_service(ServiceArn=arn)["Service"]["Status"]
-        except ClientError as error:
-            if error_code(error) == "ResourceNotFoundException":
-                return False
-            raise
+        """The tagging API shows a service for a while after its delete; describing it tells."""
+        with translating("looking at App Runner"):
+            try:
+                status: str = self._apprunner.describe_service(ServiceArn=arn)["Service"]["Status"]
+            except ClientError as error:
+                if error_code(error) == "ResourceNotFoundException":
+                    return False
+                raise
         return status != "DELETED"
 
     def _tags(self, environment: Environment) -> Mapping[str, str]:

@@ -9,13 +9,15 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from orchestrator.adapters.aws_errors import translating
+
 _log = logging.getLogger(__name__)
 
 
 class LambdaDispatcher:
     """The Dispatcher port on the worker function.
 
-    A refused invocation is logged and no more: the request is stored already, and the light sweep sends it again.
+    A refused request for work is logged and no more: the record is stored already, and the light sweep sends it again.
     """
 
     def __init__(self, client: Any, function: str, correlation_id: Callable[[], str | None]) -> None:
@@ -24,17 +26,15 @@ class LambdaDispatcher:
         self._correlation_id = correlation_id
 
     def work(self, environment_id: str) -> None:
-        self._invoke(environment=environment_id)
+        try:
+            self._invoke(environment=environment_id)
+        except (ClientError, BotoCoreError) as error:
+            _log.warning("No worker could be asked for; the light sweep asks again.", extra={"error": str(error)})
 
     def sweep(self, sweep_id: str) -> None:
-        self._invoke(sweep=sweep_id)
+        with translating("asking for a sweep"):
+            self._invoke(sweep=sweep_id)
 
-    def _invoke(self, **event: str | None) -> None:
+    def _invoke(self, **event: str) -> None:
         payload = json.dumps({**event, "correlation_id": self._correlation_id()}).encode()
-        try:
-            self._client.invoke(FunctionName=self._function, InvocationType="Event", Payload=payload)
-        except (ClientError, BotoCoreError) as error:
-            _log.warning(
-                "A worker could not be asked for; the light sweep asks again.",
-                extra={"event": event, "error": str(error)},
-            )
+        self._client.invoke(FunctionName=self._function, InvocationType="Event", Payload=payload)

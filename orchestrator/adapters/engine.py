@@ -56,6 +56,7 @@ class Target:
     backend_url: str | None = None
     secrets_provider: str | None = None
     pulumi_home: str | None = None
+    """Where the CLI may write, where the machine's own HOME is not writable."""
 
 
 class PulumiStacks:
@@ -74,21 +75,22 @@ class PulumiStacks:
             try:
                 stack = self._stack(name, folder, stop, report, program=partial(pulumi_program, inputs), new=new)
                 stack.up(refresh=refresh or None, color="never", on_event=_listener(report, progress))
-            except auto.StackNotFoundError:
-                if new:
-                    raise
-                return self.up(name, inputs, new=True, refresh=False, progress=progress, stop=stop)
             except auto.CommandError as error:
+                if isinstance(error, auto.StackNotFoundError) and not new:
+                    return self.up(name, inputs, new=True, refresh=False, progress=progress, stop=stop)
                 raise failure_of(error, report.errors, stopped=stop.is_set()) from error
         return report
 
-    def destroy(self, name: str, *, progress: Progress, stop: StopSignal) -> Report:
-        """Remove the stack's resources and the stack. A stack that is not there is removed already."""
+    def destroy(self, name: str, *, refresh: bool = False, progress: Progress, stop: StopSignal) -> Report:
+        """Remove the stack's resources and the stack. A stack that is not there is removed already.
+
+        Raises Interrupted, Transient or Terminal.
+        """
         report = Report()
         with tempfile.TemporaryDirectory(prefix="fibfactory-") as folder:
             try:
                 stack = self._stack(name, folder, stop, report)
-                stack.destroy(color="never", on_event=_listener(report, progress))
+                stack.destroy(refresh=refresh or None, color="never", on_event=_listener(report, progress))
             except auto.StackNotFoundError:
                 report.found = False
                 progress("There is no such stack: nothing to destroy.")
@@ -116,12 +118,13 @@ class PulumiStacks:
         return _Stack(name, workspace, mode, report)
 
     def _workspace(self, folder: str, stop: StopSignal, program: auto.PulumiFn | None = None) -> _Workspace:
+        home = self._target.pulumi_home
         backend = auto.ProjectBackend(url=self._target.backend_url) if self._target.backend_url else None
         return _Workspace(
             work_dir=folder,
-            pulumi_home=self._target.pulumi_home,
+            pulumi_home=home,
             program=program,
-            env_vars=_SETTINGS,
+            env_vars={**_SETTINGS, **({"HOME": home, "USER": names.PROJECT} if home else {})},
             secrets_provider=self._target.secrets_provider,
             project_settings=auto.ProjectSettings(name=names.PROJECT, runtime="python", main=folder, backend=backend),
             pulumi_command=self._command(stop),
@@ -149,9 +152,9 @@ class PulumiEngine:
         )
         return Deployed(service_url(report))
 
-    def destroy(self, environment: Environment, *, progress: Progress, stop: StopSignal) -> None:
+    def destroy(self, environment: Environment, *, refresh: bool, progress: Progress, stop: StopSignal) -> None:
         stack = names.stack_name(environment.id)
-        self.stacks.destroy(stack, progress=progress, stop=stop)
+        self.stacks.destroy(stack, refresh=refresh, progress=progress, stop=stop)
         self.state.tidy(stack)
 
     def _inputs(self, environment: Environment) -> EnvironmentInputs:

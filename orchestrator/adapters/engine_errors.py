@@ -38,6 +38,12 @@ _TABLE: tuple[tuple[str, type[OperationFailed], str, str], ...] = (
         "App Runner could not start the service: the image is missing, or the application did not pass its health check.",
     ),
     (r"DELETE_FAILED", Transient, "delete_failed", "App Runner could not delete the service."),
+    (
+        r"current state: DELETED",
+        Transient,
+        "service_gone",
+        "Somebody else removed the service; the next try looks first.",
+    ),
     (r"OPERATION_IN_PROGRESS|InvalidStateException", Transient, "busy", "App Runner was busy with the service."),
     (
         r"Throttling|TooManyRequests|Rate exceeded|InternalServiceError|ServiceUnavailable|RequestTimeout",

@@ -6,6 +6,7 @@ its plug-ins are not all, is ended when it has exited. The SDK's own command obj
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
@@ -25,8 +26,8 @@ from orchestrator.ports import StopSignal
 PULUMI_VERSION = VersionInfo.parse("3.250.0")
 """The version that the SDK's pin goes with; set-up and the image bring just this one, so no process is spent on asking."""
 
-_GRACE = 60.0
-"""Seconds from the first signal to the second, and from that to SIGKILL."""
+_GRACE = 25.0
+"""Seconds from the first signal to the second, and from that to SIGKILL: all before the function's hard limit, 90 s away."""
 
 OnLine = Callable[[str], Any]
 
@@ -86,7 +87,7 @@ class PulumiProcess(PulumiCommand):
         return result
 
     def _wait(self, process: subprocess.Popen[str]) -> None:
-        signals = iter((signal.SIGINT, signal.SIGTERM, signal.SIGKILL))
+        signals = itertools.chain((signal.SIGINT, signal.SIGTERM), itertools.repeat(signal.SIGKILL))
         try:
             while process.poll() is None:
                 if self._stop.wait(0.0):

@@ -7,17 +7,20 @@ and a record and its events are written together or not at all.
 from __future__ import annotations
 
 import base64
-import binascii
+import heapq
 import itertools
 import json
+import random
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
+from pydantic import TypeAdapter
 
-from orchestrator.adapters.aws_errors import error_code, translating
+from orchestrator.adapters.aws_errors import cancelled_by, error_code, translating
 from orchestrator.adapters.table import (
     DUE_SHARDS,
     Item,
@@ -31,6 +34,13 @@ from orchestrator.adapters.table import (
 from orchestrator.environment import Environment, Status
 from orchestrator.errors import BadRequest, LeaseLost, VersionConflict
 from orchestrator.ports import Event, Page
+
+_QUERIES_PER_PAGE = 20
+"""A filter that lets nearly nothing through ends a page early: its cursor goes on, and no request reads the whole table."""
+
+_BUSY_TRIES = 4
+
+_CURSOR = TypeAdapter(tuple[int, dict[str, dict[str, str]] | None])
 
 
 class DynamoRecords:
@@ -96,33 +106,35 @@ class DynamoRecords:
         self, owner: str | None, statuses: Sequence[Status], labels: Mapping[str, str], cursor: str | None, limit: int
     ) -> Page[Environment]:
         position, start = _read_cursor(cursor, len(statuses))
-        found: list[Environment] = []
-        while position < len(statuses):
+        found: dict[tuple[str, int], Environment] = {}
+        for _ in range(_QUERIES_PER_PAGE):
             answer = self._listing(owner, statuses[position], start, limit - len(found))
-            found += [
-                environment
-                for environment in map(record_of, answer["Items"])
-                if labels.items() <= environment.labels.items()
-            ]
+            for environment in map(record_of, answer["Items"]):
+                # One that changes its status while we read may come twice.
+                if labels.items() <= environment.labels.items():
+                    found[environment.id, environment.incarnation] = environment
             start = answer.get("LastEvaluatedKey")
-            if start is None:
-                position += 1
-            if len(found) == limit:
+            position += start is None
+            if len(found) == limit or position == len(statuses):
                 break
-        return Page(found, _write_cursor(position, start) if position < len(statuses) else None)
+        return Page(list(found.values()), _write_cursor(position, start) if position < len(statuses) else None)
 
     def due(self, now: datetime) -> Iterable[str]:
-        for shard in range(DUE_SHARDS):
-            pages = self._client.get_paginator("query").paginate(
-                TableName=self._table,
-                IndexName="by_due",
-                KeyConditionExpression="due_shard = :shard AND due_at <= :now",
-                ExpressionAttributeValues=item({":shard": str(shard), ":now": timestamp(now)}),
-            )
-            with translating("reading what is due"):
-                for page in pages:
-                    for raw in page["Items"]:
-                        yield plain(raw)["pk"].removeprefix("ENV#")
+        shards = heapq.merge(*(self._due_in(shard, now) for shard in range(DUE_SHARDS)))
+        with translating("reading what is due"):
+            for _, key in shards:
+                yield key.removeprefix("ENV#")
+
+    def _due_in(self, shard: int, now: datetime) -> Iterator[tuple[str, str]]:
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            IndexName="by_due",
+            KeyConditionExpression="due_shard = :shard AND due_at <= :now",
+            ExpressionAttributeValues=item({":shard": str(shard), ":now": timestamp(now)}),
+        )
+        for page in pages:
+            for row in map(plain, page["Items"]):
+                yield row["due_at"], row["pk"]
 
     def _listing(self, owner: str | None, status: Status, start: Item | None, limit: int) -> Any:
         by_owner = {
@@ -143,8 +155,8 @@ class DynamoRecords:
                 return self._client.query(
                     TableName=self._table, Limit=limit, **query, **({"ExclusiveStartKey": start} if start else {})
                 )
-            except ClientError as error:
-                if start and error_code(error) == "ValidationException":
+            except (ClientError, ParamValidationError) as error:
+                if start and (isinstance(error, ParamValidationError) or error_code(error) == "ValidationException"):
                     raise _bad_cursor() from error
                 raise
 
@@ -171,17 +183,19 @@ class DynamoRecords:
         return {"Put": {"TableName": self._table, "Item": item(row)}}
 
     def _transact(self, writes: list[Item]) -> None:
-        with translating("writing a record"):
-            try:
-                self._client.transact_write_items(TransactItems=writes)
-            except ClientError as error:
-                reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
-                if error_code(error) == "TransactionCanceledException" and reasons & {
-                    "ConditionalCheckFailed",
-                    "TransactionConflict",
-                }:
-                    raise VersionConflict("The record changed between reading and writing it.") from error
-                raise
+        """Write all or nothing. Raises VersionConflict when a condition does not hold, Transient when the table is busy."""
+        for attempt in range(_BUSY_TRIES):
+            with translating("writing a record"):
+                try:
+                    self._client.transact_write_items(TransactItems=writes)
+                    return
+                except ClientError as error:
+                    if "ConditionalCheckFailed" in cancelled_by(error):
+                        raise VersionConflict("The record changed between reading and writing it.") from error
+                    # Another transaction is at the item right now, which the SDK does not try again by itself.
+                    if "TransactionConflict" not in cancelled_by(error) or attempt == _BUSY_TRIES - 1:
+                        raise
+            time.sleep(random.uniform(0, 0.05 * 2**attempt))
 
 
 def _events_key(environment: Environment) -> str:
@@ -196,10 +210,11 @@ def _read_cursor(cursor: str | None, positions: int) -> tuple[int, Item | None]:
     if cursor is None:
         return 0, None
     try:
-        position, start = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (ValueError, binascii.Error) as error:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        position, start = _CURSOR.validate_json(text)
+    except ValueError as error:  # base64's and pydantic's errors are ValueErrors, too
         raise _bad_cursor() from error
-    if not (isinstance(position, int) and 0 <= position < positions and (start is None or isinstance(start, dict))):
+    if not 0 <= position < positions:
         raise _bad_cursor()
     return position, start
 

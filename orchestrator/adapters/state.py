@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from botocore.exceptions import ClientError
 
 from orchestrator.adapters.aws_errors import error_code, translating
+from orchestrator.errors import Transient
 from orchestrator.names import PROJECT
 
 
@@ -38,7 +39,7 @@ class StateBucket:
         The bucket is versioned: a deleted object is kept as long as its lifecycle rules say.
         """
         with translating("tidying the state bucket"):
-            leftovers = [f"{_stack_key(stack)}.json.bak", f"{_stack_key(stack)}.json.attrs"]
+            leftovers = [f"{_stack_key(stack)}.json.bak", f"{_stack_key(stack)}.pulumi-tags"]
             for folder in ("backups", "history"):
                 pages = self._client.get_paginator("list_objects_v2").paginate(
                     Bucket=self._bucket, Prefix=f".pulumi/{folder}/{PROJECT}/{stack}/"
@@ -46,7 +47,9 @@ class StateBucket:
                 leftovers += [entry["Key"] for page in pages for entry in page.get("Contents", [])]
             for start in range(0, len(leftovers), 1000):
                 batch = [{"Key": key} for key in leftovers[start : start + 1000]]
-                self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": batch, "Quiet": True})
+                answer = self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": batch, "Quiet": True})
+                if answer.get("Errors"):
+                    raise Transient(f"The state bucket would not delete {answer['Errors'][0]['Key']}.", "state_untidy")
 
 
 def _stack_key(stack: str) -> str:

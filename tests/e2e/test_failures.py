@@ -35,7 +35,8 @@ def test_a_rolled_back_update_is_a_failure_and_the_old_version_answers(alice: Cl
     assert record["error"]["code"] == "rolled_back"
     assert record["observed_generation"] == 1
     assert visit(f"{before['url']}/fib/10") == b'{"fib":55,"n":10}\n'
-    assert ready(alice, "rollback1", V2)["observed_generation"] == 3
+    assert ready(alice, "rollback1", LATEST)["observed_generation"] == 3
+    assert ready(alice, "rollback1", V2)["observed_generation"] == 4
     destroyed(alice, "rollback1")
 
 

@@ -89,7 +89,6 @@ def test_schedules_of_other_accounts_cannot_use_the_schedule_role(planned: Plan)
 def test_the_api_can_write_records_and_ask_for_a_worker_and_nothing_else(planned: Plan) -> None:
     assert actions(planned, "fibfactory-api") == {
         "dynamodb:GetItem",
-        "dynamodb:BatchGetItem",
         "dynamodb:Query",
         "dynamodb:PutItem",
         "dynamodb:ConditionCheckItem",

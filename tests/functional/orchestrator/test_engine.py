@@ -69,7 +69,7 @@ def test_a_create_takes_two_cli_processes_an_update_one_and_a_destroy_one(
     second = replace(first, spec=Spec("public.ecr.aws/fibfactory/fibservice:v2"), generation=2)
     engine.deploy(second, new=False, refresh=False, progress=print, stop=go_on())
     assert verbs() == ["up"]
-    engine.destroy(second, progress=print, stop=go_on())
+    engine.destroy(second, refresh=False, progress=print, stop=go_on())
     assert verbs() == ["destroy"]
 
 
@@ -78,7 +78,7 @@ def test_a_deploy_tells_its_progress_and_gives_the_url(engine: PulumiEngine, app
     deployed = engine.deploy(environment("told1"), new=True, refresh=False, progress=lines.append, stop=go_on())
     assert deployed.url.startswith("http://127.0.0.1:")
     assert "aws:apprunner/service:Service app-runner-service: create done" in lines
-    engine.destroy(environment("told1"), progress=lines.append, stop=go_on())
+    engine.destroy(environment("told1"), refresh=False, progress=lines.append, stop=go_on())
     assert "aws:apprunner/service:Service app-runner-service: delete done" in lines
 
 
@@ -87,20 +87,20 @@ def test_a_destroy_leaves_nothing_of_the_stack_in_the_bucket(
 ) -> None:
     engine.deploy(environment("traces1"), new=True, refresh=False, progress=print, stop=go_on())
     assert engine.state.exists("fibfactory-traces1")
-    engine.destroy(environment("traces1"), progress=print, stop=go_on())
+    engine.destroy(environment("traces1"), refresh=False, progress=print, stop=go_on())
     assert not engine.state.exists("fibfactory-traces1")
     entries = operator_session.client("s3").list_objects_v2(Bucket=backend.bucket).get("Contents", [])
     assert [entry["Key"] for entry in entries if "traces1" in entry["Key"]] == []
 
 
 def test_a_destroy_of_what_is_not_there_is_done(engine: PulumiEngine) -> None:
-    engine.destroy(environment("absent1"), progress=print, stop=go_on())
+    engine.destroy(environment("absent1"), refresh=False, progress=print, stop=go_on())
 
 
 def test_an_update_whose_stack_is_gone_makes_it_anew(engine: PulumiEngine, apprunner: AppRunnerAdmin) -> None:
     deployed = engine.deploy(environment("anew1"), new=False, refresh=False, progress=print, stop=go_on())
     assert deployed.url
-    engine.destroy(environment("anew1"), progress=print, stop=go_on())
+    engine.destroy(environment("anew1"), refresh=False, progress=print, stop=go_on())
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_a_failure_is_understood(
         engine.deploy(environment("faulty1", image), new=True, refresh=False, progress=print, stop=go_on())
     assert failure.value.code == code  # type: ignore[attr-defined]
     apprunner.clear_faults()
-    engine.destroy(environment("faulty1"), progress=print, stop=go_on())
+    engine.destroy(environment("faulty1"), refresh=False, progress=print, stop=go_on())
 
 
 def test_the_quota_is_understood(engine: PulumiEngine, apprunner: AppRunnerAdmin) -> None:
@@ -129,7 +129,7 @@ def test_the_quota_is_understood(engine: PulumiEngine, apprunner: AppRunnerAdmin
     with pytest.raises(Terminal) as failure:
         engine.deploy(environment("quota1"), new=True, refresh=False, progress=print, stop=go_on())
     assert failure.value.code == "quota"
-    engine.destroy(environment("quota1"), progress=print, stop=go_on())
+    engine.destroy(environment("quota1"), refresh=False, progress=print, stop=go_on())
 
 
 def test_a_stopped_deploy_keeps_what_it_made_in_the_state_and_leaves_no_process(
@@ -152,9 +152,49 @@ def test_a_stopped_deploy_keeps_what_it_made_in_the_state_and_leaves_no_process(
         assert time.monotonic() < give_up
         time.sleep(0.1)
     lines: list[str] = []
-    engine.destroy(environment("stopped1"), progress=lines.append, stop=go_on())
+    engine.destroy(environment("stopped1"), refresh=False, progress=lines.append, stop=go_on())
     assert "aws:apprunner/service:Service app-runner-service: delete done" in lines
     assert [each.status for each in apprunner.services()] == ["DELETED"]
+
+
+def test_a_service_that_somebody_else_removed_is_destroyed_and_made_anew(
+    engine: PulumiEngine, apprunner: AppRunnerAdmin, operator_session: boto3.Session
+) -> None:
+    first = environment("removed1")
+    engine.deploy(first, new=True, refresh=False, progress=print, stop=go_on())
+    client = operator_session.client("apprunner")
+
+    def remove_it() -> None:
+        client.delete_service(ServiceArn=client.list_services()["ServiceSummaryList"][0]["ServiceArn"])
+        give_up = time.monotonic() + 60
+        while client.list_services()["ServiceSummaryList"]:
+            assert time.monotonic() < give_up
+            time.sleep(0.1)
+
+    remove_it()
+    assert engine.deploy(first, new=False, refresh=True, progress=print, stop=go_on()).url
+    assert len(client.list_services()["ServiceSummaryList"]) == 1
+    remove_it()
+    engine.destroy(first, refresh=True, progress=print, stop=go_on())
+    assert not engine.state.exists("fibfactory-removed1")
+
+
+def test_an_update_that_aws_refused_is_sent_by_the_next_try_that_looks_first(
+    engine: PulumiEngine, apprunner: AppRunnerAdmin, operator_session: boto3.Session
+) -> None:
+    first = environment("refused1")
+    engine.deploy(first, new=True, refresh=False, progress=print, stop=go_on())
+    second = replace(first, spec=Spec("public.ecr.aws/fibfactory/fibservice:v2"), generation=2)
+    apprunner.inject("internal_error", operation="UpdateService", times=20)
+    with pytest.raises(Transient):
+        engine.deploy(second, new=False, refresh=False, progress=print, stop=go_on())
+    apprunner.clear_faults()
+    engine.deploy(second, new=False, refresh=True, progress=print, stop=go_on())
+    client = operator_session.client("apprunner")
+    arn = client.list_services()["ServiceSummaryList"][0]["ServiceArn"]
+    source = client.describe_service(ServiceArn=arn)["Service"]["SourceConfiguration"]
+    assert source["ImageRepository"]["ImageIdentifier"].endswith(":v2")
+    engine.destroy(second, refresh=False, progress=print, stop=go_on())
 
 
 def test_a_locked_stack_is_named_and_left_alone(
@@ -165,11 +205,11 @@ def test_a_locked_stack_is_named_and_left_alone(
     body = b'{"pid":1,"username":"somebody","hostname":"elsewhere","timestamp":"2026-01-01T00:00:00Z"}'
     operator_session.client("s3").put_object(Bucket=backend.bucket, Key=lock, Body=body)
     with pytest.raises(Terminal) as failure:
-        engine.destroy(environment("locked1"), progress=print, stop=go_on())
+        engine.destroy(environment("locked1"), refresh=False, progress=print, stop=go_on())
     assert failure.value.code == "stack_locked"
     assert operator_session.client("s3").head_object(Bucket=backend.bucket, Key=lock)
     operator_session.client("s3").delete_object(Bucket=backend.bucket, Key=lock)
-    engine.destroy(environment("locked1"), progress=print, stop=go_on())
+    engine.destroy(environment("locked1"), refresh=False, progress=print, stop=go_on())
 
 
 def test_the_api_side_never_loads_pulumi() -> None:

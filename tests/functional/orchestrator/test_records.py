@@ -145,7 +145,19 @@ def test_listings_filter_by_status_and_label(records: DynamoRecords) -> None:
 
 
 @pytest.mark.parametrize(
-    "cursor", ["nonsense", "WzAsIHsicGsiOiB7IlMiOiAieCJ9fV0", "WzksIG51bGxd", "e30", "====", "\u00e9"]
+    "cursor",
+    [
+        "nonsense",
+        "WzAsIHsicGsiOiB7IlMiOiAieCJ9fV0",
+        "WzksIG51bGxd",
+        "e30",
+        "====",
+        "\u00e9",
+        "NQ",
+        "bnVsbA",
+        "WzAseyJhIjoxfV0",
+        "W" * 4000,
+    ],
 )
 def test_a_cursor_that_is_none_is_refused(records: DynamoRecords, cursor: str) -> None:
     with pytest.raises(BadRequest) as refusal:

@@ -64,3 +64,10 @@ def test_a_failed_try_is_due_at_its_next_one() -> None:
 def test_a_tombstone_and_a_final_failure_are_never_due() -> None:
     assert replace(NEW, present=False, receipt=RECEIPT).due_at is None
     assert replace(NEW, failure=FAILED).due_at is None
+
+
+def test_a_dead_workers_lease_on_a_settled_environment_is_nothing_to_do() -> None:
+    dead = Lease(1, "worker", NOW)
+    assert replace(READY, lease=dead).due_at is None
+    assert replace(NEW, present=False, receipt=RECEIPT, lease=dead).due_at is None
+    assert replace(READY, lease=dead, expires_at=NOW + timedelta(hours=1)).due_at == NOW + timedelta(hours=1)

@@ -83,7 +83,7 @@ def test_a_delete_during_a_create_stops_it_and_destroys(world: World) -> None:
     world.cloud.during = lambda: world.environments.remove(ALICE, "test1")
     environment = world.work("test1")
     assert environment is not None and environment.status == "destroyed"
-    assert world.cloud.calls == ["deploy new", "destroy"]
+    assert world.cloud.calls == ["deploy new", "destroy refresh"]
     assert world.records.kinds("test1")[-2:] == ["destroying", "destroyed"]
 
 
@@ -183,10 +183,10 @@ def test_a_failed_environment_is_deployed_when_asked_for_again(world: World) -> 
 
 def test_a_service_that_never_ran_is_removed_before_the_next_deploy(world: World) -> None:
     world.environments.put(ALICE, "test1", wish())
-    world.cloud.services["test1"] = Service("arn:test1", "CREATE_FAILED", "FAILED")
+    world.cloud.services["test1"] = Service("arn:test1", "CREATE_FAILED", "image", "FAILED", "1")
     environment = world.work("test1")
     assert environment is not None and environment.status == "ready"
-    assert world.cloud.calls == ["destroy", "deploy new"]
+    assert world.cloud.calls == ["destroy refresh", "deploy new"]
 
 
 def test_a_rolled_back_update_is_a_failure_although_the_service_runs(world: World) -> None:
@@ -201,6 +201,78 @@ def test_a_rolled_back_update_is_a_failure_although_the_service_runs(world: Worl
     world.environments.put(ALICE, "test1", wish("public.ecr.aws/a/b:bad"))
     world.work("test1")
     assert world.cloud.calls[-1] == "deploy refresh"
+
+
+def test_I1_what_was_asked_for_while_the_former_failed_for_good_is_tried(world: World) -> None:
+    world.environments.put(ALICE, "test1", wish("public.ecr.aws/a/b:bad"))
+    world.cloud.errors = [Terminal("Bad image.", "create_failed")]
+    world.records.meanwhile["failed"] = lambda: world.environments.put(ALICE, "test1", wish(V2))
+    environment = world.work("test1")
+    assert environment is not None and environment.status == "ready"
+    assert environment.observed.image == V2
+
+
+def test_I1_a_removal_asked_for_while_the_deploy_failed_for_good_is_done(world: World) -> None:
+    world.environments.put(ALICE, "test1", wish())
+    world.cloud.errors = [Terminal("No room.", "quota")]
+    world.records.meanwhile["failed"] = lambda: world.environments.remove(ALICE, "test1")
+    environment = world.work("test1")
+    assert environment is not None and environment.status == "destroyed"
+
+
+def test_after_a_rollback_the_former_spec_is_ready_without_a_new_operation(world: World) -> None:
+    world.ready()
+    rolled_back = Service("arn:test1", "RUNNING", wish().spec.image, "ROLLBACK_SUCCEEDED", "operation-9")
+    world.environments.put(ALICE, "test1", wish(V2))
+    world.cloud.errors = [Terminal("Rolled back.", "rolled_back")]
+    world.work("test1")
+    world.cloud.services["test1"] = rolled_back
+    world.cloud.nothing_to_do = True
+    world.environments.put(ALICE, "test1", wish())
+    environment = world.work("test1")
+    assert environment is not None and environment.status == "ready"
+
+
+def test_an_up_that_left_the_old_image_running_is_not_ready(world: World) -> None:
+    world.ready()
+    world.cloud.stuck_image = wish().spec.image
+    world.environments.put(ALICE, "test1", wish(V2))
+    environment = world.work("test1")
+    assert environment is not None and environment.failure is not None
+    assert environment.status == "updating" and environment.failure.code == "not_deployed"
+    world.cloud.stuck_image = None
+    world.clock.sleep(30)
+    assert world.work("test1") is not None
+    assert world.record().status == "ready"
+    assert world.cloud.calls[-1] == "deploy refresh"
+
+
+def test_no_new_operation_begins_when_the_time_is_up(world: World) -> None:
+    world.environments.put(ALICE, "test1", wish())
+
+    def asked_for_more_at_the_last_moment() -> None:
+        world.environments.put(ALICE, "test1", wish(V2))
+        world.clock.sleep(14 * 60)
+
+    world.records.meanwhile["ready"] = asked_for_more_at_the_last_moment
+    environment = world.work("test1")
+    assert environment is not None and environment.status == "updating" and environment.lease.holder is None
+    assert world.cloud.calls == ["deploy new"]
+    assert world.dispatcher.asked[-1] == "test1"
+
+
+def test_an_error_nobody_foresaw_gives_the_lease_back_also_when_something_changed(world: World) -> None:
+    world.environments.put(ALICE, "test1", wish())
+    world.records.meanwhile["let go"] = lambda: world.environments.adjust(ALICE, "test1", protected=True)
+
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    world.cloud.during = broken
+    with pytest.raises(ZeroDivisionError):
+        world.work("test1")
+    assert world.record().lease.holder is None
+    assert world.record().protected
 
 
 def test_readiness_is_never_inferred_from_the_deploy_having_ended(world: World) -> None:

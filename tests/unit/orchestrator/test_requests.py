@@ -169,6 +169,40 @@ def test_an_id_used_again_goes_on_counting_and_the_old_receipt_stays_with_its_ow
     assert world.records.tombstones == [gone]
 
 
+def test_I7_no_version_of_anothers_environment_can_be_guessed(world: World) -> None:
+    version = world.ready().version
+    for guess in (version, version + 1):
+        with pytest.raises(Conflict) as refusal:
+            world.environments.put(BOB, "test1", wish(), if_match=guess)
+        assert refusal.value.code == "id_taken"
+
+
+def test_a_post_that_arrives_again_after_the_destroy_makes_nothing_new(world: World) -> None:
+    world.environments.create(ALICE, "test1", wish(), idempotency="key")
+    world.work("test1")
+    world.environments.remove(ALICE, "test1")
+    gone = world.work("test1")
+    again = world.environments.create(ALICE, "test1", wish(), idempotency="key")
+    assert again.environment == gone and not again.working
+    assert world.environments.create(ALICE, "test1", wish(), idempotency="new key").environment.incarnation == 2
+
+
+def test_an_environment_on_its_way_out_that_is_wanted_again_starts_its_time_anew(world: World) -> None:
+    world.ready()
+    world.clock.sleep(7 * 86400)
+    world.environments.remove(ALICE, "test1")
+    again = world.environments.put(ALICE, "test1", wish()).environment
+    assert again.expires_at == world.clock() + timedelta(hours=12)
+
+
+def test_an_environment_at_its_hard_end_is_not_updated_any_more(world: World) -> None:
+    world.ready()
+    world.clock.sleep(7 * 86400)
+    with pytest.raises(Conflict) as refusal:
+        world.environments.put(ALICE, "test1", wish("public.ecr.aws/a/b:v2"))
+    assert refusal.value.code == "lifetime_over"
+
+
 def test_a_long_poll_answers_when_the_version_is_another(world: World) -> None:
     environment = world.ready()
     before = world.clock()

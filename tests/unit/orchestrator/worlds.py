@@ -36,7 +36,14 @@ class World:
         self.environments = Environments(self.records, self.dispatcher, limits, self.clock, self.clock.sleep)
         self.sweeps = Sweeps(self.reports, self.dispatcher, self.clock, lambda: "sweep-1")
         self.reconciler = Reconciler(
-            self.records, self.cloud, self.cloud, self.cloud, self.dispatcher, self.clock, watch_every=0.01
+            self.records,
+            self.cloud,
+            self.cloud,
+            self.cloud,
+            self.dispatcher,
+            self.clock,
+            watch_every=0.01,
+            look_again_after=(0.0, 0.0),
         )
 
     def work(self, environment_id: str, holder: str = "worker-1") -> Environment | None:
