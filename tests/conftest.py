@@ -21,10 +21,11 @@ from tools.platform_on_localcloud import Platform, running_platform
 
 _HIDDEN_PREFIXES = ("AWS_", "PULUMI_", "FIBFACTORY_")
 _E2E = "tests/e2e/"
+_WITH_THEIR_OWN_CLOUD = {f"{_E2E}test_demo.py", f"{_E2E}test_up_and_down.py"}
 
 
 class OnePlatform(LoadScopeScheduling):
-    """Each file's tests go to one worker together, and all of e2e's to a single one.
+    """Each file's tests go to one worker together, and all that share the platform to a single one.
 
     So fixtures of a module are made once, and the platform is deployed once. A scheduler of our own rather than
     `xdist_group` marks: pytest 9.2 and pytest-xdist 3.8 together ignore those in silence.
@@ -32,7 +33,7 @@ class OnePlatform(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return _E2E if file.startswith(_E2E) else file
+        return _E2E if file.startswith(_E2E) and file not in _WITH_THEIR_OWN_CLOUD else file
 
 
 @pytest.hookimpl(optionalhook=True)
