@@ -16,7 +16,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import boto3
 import click
@@ -24,6 +24,9 @@ import click
 from fibfactory_cli.client import BUSY, ApiError, Client
 from orchestrator import names
 from orchestrator.errors import BadRequest, FibfactoryError
+
+if TYPE_CHECKING:
+    from orchestrator.adapters.engine import PulumiStacks
 
 DEFAULT_REGION = "us-west-2"
 """The post's."""
@@ -86,7 +89,7 @@ class InProcess:
             raise Missing(stack)
         return {str(getattr(kind, "value", kind)): count for kind, count in report.changes.items()}
 
-    def _stacks(self):  # type: ignore[no-untyped-def]
+    def _stacks(self) -> PulumiStacks:
         from orchestrator.adapters.engine import PulumiStacks, Target
 
         return PulumiStacks(Target())
@@ -127,7 +130,7 @@ class OverHttp:
         done = [event["message"] for event in self.client.events(env_id)[0] if event["kind"] == "progress"]
         return dict(Counter("delete" for line in done if line.endswith("delete done")))
 
-    def _finished(self, env_id: str):  # type: ignore[no-untyped-def]
+    def _finished(self, env_id: str) -> Any:
         cursor = self.client.events(env_id)[1]
         while True:
             events, cursor = self.client.events(env_id, cursor)

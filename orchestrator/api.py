@@ -1,26 +1,22 @@
-"""The HTTP API: routes, what they take and answer, and which status each of our errors is.
+"""The HTTP API: its routes, what they take and what they answer.
 
-The rule: a route checks its input with a model, calls one use case and answers; only here are status codes known.
+The rule: a route checks its input with a model, calls one use case and answers. What becomes of errors is in `problems`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-from aws_lambda_powertools.event_handler.exceptions import NotFoundError
-from aws_lambda_powertools.event_handler.openapi.exceptions import RequestUnsupportedContentType, RequestValidationError
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
 from pydantic import BaseModel
 
-from orchestrator import errors
 from orchestrator.desire import UNSET, Unset, Wish
 from orchestrator.environment import Environment, Status
-from orchestrator.errors import BadRequest, FibfactoryError
+from orchestrator.errors import BadRequest
 from orchestrator.identity import caller_of
 from orchestrator.models import (
     ENVIRONMENT_ID,
@@ -31,11 +27,11 @@ from orchestrator.models import (
     EventsOut,
     HealthOut,
     PageOut,
-    Problem,
     SpecIn,
     SweepIn,
     SweepOut,
 )
+from orchestrator.problems import PROBLEMS, handle_errors
 from orchestrator.service import Caller, Environments, Sweeps
 from orchestrator.settings import Settings
 
@@ -43,30 +39,6 @@ _DESCRIPTION = (
     "Ephemeral environments as a service in your own AWS account. Sign requests with AWS credentials (SigV4, service "
     "execute-api); unsigned ones are answered 403 by API Gateway itself. Pause and resume come in a later version."
 )
-
-_STATUS_OF: tuple[tuple[type[FibfactoryError], HTTPStatus], ...] = (
-    (errors.BadRequest, HTTPStatus.BAD_REQUEST),
-    (errors.Unauthenticated, HTTPStatus.UNAUTHORIZED),
-    (errors.Forbidden, HTTPStatus.FORBIDDEN),
-    (errors.NotFound, HTTPStatus.NOT_FOUND),
-    (errors.Conflict, HTTPStatus.CONFLICT),
-    (errors.PreconditionFailed, HTTPStatus.PRECONDITION_FAILED),
-    (errors.Transient, HTTPStatus.SERVICE_UNAVAILABLE),
-)
-
-_PROBLEMS: Any = {
-    status.value: {"description": status.phrase, "content": {"application/problem+json": {"model": Problem}}}
-    for status in (
-        HTTPStatus.BAD_REQUEST,
-        HTTPStatus.UNAUTHORIZED,
-        HTTPStatus.FORBIDDEN,
-        HTTPStatus.NOT_FOUND,
-        HTTPStatus.CONFLICT,
-        HTTPStatus.PRECONDITION_FAILED,
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-    )
-}
 
 EnvironmentId = Annotated[str, Path(pattern=ENVIRONMENT_ID)]
 IfMatch = Annotated[str | None, Header(alias="if-match", description="A version as ETag gave it; 412 when it differs.")]
@@ -92,7 +64,7 @@ def build(environments: Environments, sweeps: Sweeps, settings: Settings, logger
 
     @app.put(
         "/environments/<environment_id>",
-        responses={**_ok(202, EnvironmentOut), **_ok(200, EnvironmentOut), **_PROBLEMS},
+        responses={**_ok(202, EnvironmentOut), **_ok(200, EnvironmentOut), **PROBLEMS},
     )
     def put_environment(
         environment_id: EnvironmentId, spec: SpecIn, if_match: IfMatch = None
@@ -101,7 +73,7 @@ def build(environments: Environments, sweeps: Sweeps, settings: Settings, logger
         accepted = environments.put(caller(), environment_id, wish(spec), if_match=_version(if_match))
         return _environment(accepted.environment, 202 if accepted.working else 200)
 
-    @app.post("/environments", responses={**_ok(202, EnvironmentOut), **_PROBLEMS})
+    @app.post("/environments", responses={**_ok(202, EnvironmentOut), **PROBLEMS})
     def create_environment(
         spec: CreateIn, idempotency_key: Annotated[str | None, Header(alias="idempotency-key", max_length=256)] = None
     ) -> Response[EnvironmentOut]:
@@ -111,7 +83,7 @@ def build(environments: Environments, sweeps: Sweeps, settings: Settings, logger
         accepted = environments.create(who, spec.id, wish(spec), idempotency=digest)
         return _environment(accepted.environment, 202 if accepted.working else 200)
 
-    @app.get("/environments", responses={**_ok(200, PageOut), **_PROBLEMS})
+    @app.get("/environments", responses={**_ok(200, PageOut), **PROBLEMS})
     def list_environments(
         status: Annotated[list[Status] | None, Query()] = None,
         owner: Annotated[str | None, Query(max_length=2048)] = None,
@@ -133,7 +105,7 @@ def build(environments: Environments, sweeps: Sweeps, settings: Settings, logger
         )
         return _json(PageOut(environments=[EnvironmentOut.of(found) for found in page.items], cursor=page.cursor))
 
-    @app.get("/environments/<environment_id>", responses={**_ok(200, EnvironmentOut), **_PROBLEMS})
+    @app.get("/environments/<environment_id>", responses={**_ok(200, EnvironmentOut), **PROBLEMS})
     def get_environment(
         environment_id: EnvironmentId,
         wait: Annotated[int, Query(ge=0, le=20, description="seconds")] = 0,
@@ -142,7 +114,7 @@ def build(environments: Environments, sweeps: Sweeps, settings: Settings, logger
         """One record; with `wait` and `version`, once it has changed."""
         return _environment(environments.get(caller(), environment_id, unless_version=version, wait=wait))
 
-    @app.patch("/environments/<environment_id>", responses={**_ok(200, EnvironmentOut), **_PROBLEMS})
+    @app.patch("/environments/<environment_id>", responses={**_ok(200, EnvironmentOut), **PROBLEMS})
     def adjust_environment(
         environment_id: EnvironmentId, change: AdjustIn, if_match: IfMatch = None
     ) -> Response[EnvironmentOut]:
@@ -159,7 +131,7 @@ def build(environments: Environments, sweeps: Sweeps, settings: Settings, logger
 
     @app.delete(
         "/environments/<environment_id>",
-        responses={**_ok(202, EnvironmentOut), **_ok(200, EnvironmentOut), **_PROBLEMS},
+        responses={**_ok(202, EnvironmentOut), **_ok(200, EnvironmentOut), **PROBLEMS},
     )
     def remove_environment(
         environment_id: EnvironmentId, force: Annotated[bool, Query()] = False, if_match: IfMatch = None
@@ -168,19 +140,19 @@ def build(environments: Environments, sweeps: Sweeps, settings: Settings, logger
         accepted = environments.remove(caller(), environment_id, if_match=_version(if_match), force=force)
         return _environment(accepted.environment, 200 if accepted.environment.gone else 202)
 
-    @app.get("/environments/<environment_id>/events", responses={**_ok(200, EventsOut), **_PROBLEMS})
+    @app.get("/environments/<environment_id>/events", responses={**_ok(200, EventsOut), **PROBLEMS})
     def list_events(environment_id: EnvironmentId, cursor: Cursor = None, limit: Limit = 50) -> Response[EventsOut]:
         """What happened, oldest first. Ask again with the cursor to follow."""
         page = environments.events(caller(), environment_id, cursor, limit)
         events = [EventOut.model_validate(event, from_attributes=True) for event in page.items]
         return _json(EventsOut(events=events, cursor=page.cursor))
 
-    @app.post("/sweeps", responses={**_ok(202, SweepOut), **_PROBLEMS})
+    @app.post("/sweeps", responses={**_ok(202, SweepOut), **PROBLEMS})
     def start_sweep(sweep: SweepIn) -> Response[SweepOut]:
         """Operators: sweep now. The plan or report is under /sweeps/{id}."""
         return _json(SweepOut.model_validate(sweeps.start(caller(), dry_run=sweep.dry_run)), 202)
 
-    @app.get("/sweeps/<sweep_id>", responses={**_ok(200, SweepOut), **_PROBLEMS})
+    @app.get("/sweeps/<sweep_id>", responses={**_ok(200, SweepOut), **PROBLEMS})
     def get_sweep(sweep_id: Annotated[str, Path(pattern=r"^[A-Za-z0-9-]{1,64}$")]) -> Response[SweepOut]:
         """Operators: a sweep's plan or report."""
         return _json(SweepOut.model_validate(sweeps.get(caller(), sweep_id)))
@@ -195,7 +167,7 @@ def build(environments: Environments, sweeps: Sweeps, settings: Settings, logger
         schema = app.get_openapi_json_schema(title="fibfactory", version="0.1.0", description=_DESCRIPTION)
         return Response(200, content_type="application/json", body=schema)
 
-    _handle_errors(app, logger)
+    handle_errors(app, logger)
     return app
 
 
@@ -203,81 +175,6 @@ def too_long(event: dict[str, Any], settings: Settings) -> bool:
     """Whether an HTTP event's body is longer than the platform takes; asked before anything parses it."""
     length = len((event.get("body") or "").encode())
     return length > settings.max_body_bytes * (4 / 3 if event.get("isBase64Encoded") else 1)
-
-
-def problem(status: int, code: str, detail: str, found: list[dict[str, str]] | None = None) -> Response[Any]:
-    """An RFC 9457 answer."""
-    body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, code=code, errors=found)
-    return Response(status, content_type="application/problem+json", body=body.model_dump_json(exclude_none=True))
-
-
-def _handle_errors(app: APIGatewayHttpResolver, logger: Logger) -> None:
-    @app.exception_handler(FibfactoryError)
-    def ours(error: FibfactoryError) -> Response[Any]:
-        status = next(
-            (status for kind, status in _STATUS_OF if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR
-        )
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            logger.error("The request failed.", extra={"code": error.code, "error": error.message})
-            return problem(status, error.code, "Something behind the API did not work. Try again in a moment.")
-        return problem(status, error.code, error.message)
-
-    @app.exception_handler([RequestValidationError, RequestUnsupportedContentType])
-    def invalid(error: RequestValidationError) -> Response[Any]:
-        found = [{"field": _field(item), "message": _sentence(item)} for item in error.errors()]
-        code = _code_of(error.errors())
-        first = found[0] if found else {"field": "body", "message": "it can't be read"}
-        return problem(400, code, f"{first['field']}: {first['message']}. See /openapi.json for what is taken.", found)
-
-    @app.not_found
-    def no_route(error: NotFoundError) -> Response[Any]:
-        method, path = app.current_event.http_method, app.current_event.path
-        allowed = _methods_of(app, path)
-        if allowed:
-            answer = problem(405, "method_not_allowed", f"{path} takes {', '.join(allowed)}, not {method}.")
-            answer.headers["Allow"] = ", ".join(allowed)
-            return answer
-        return problem(404, "no_such_path", f"There is no {path}. See /openapi.json for what is there.")
-
-    @app.exception_handler(Exception)
-    def unforeseen(error: Exception) -> Response[Any]:
-        logger.exception("The request failed in a way that nobody foresaw.")
-        return problem(500, "internal", "Something went wrong that should not have; the log says what.")
-
-
-def _methods_of(app: APIGatewayHttpResolver, path: str) -> list[str]:
-    for template, item in (app.get_openapi_schema().paths or {}).items():
-        if re.fullmatch(re.sub(r"\{[^}]+\}|<[^>]+>", "[^/]+", template), path):
-            return sorted(
-                method.upper() for method in ("get", "put", "post", "patch", "delete") if getattr(item, method)
-            )
-    return ["GET"] if path == "/openapi.json" else []
-
-
-def _field(item: Any) -> str:
-    loc = () if item.get("type") == "json_invalid" else item["loc"]
-    return ".".join(str(part) for part in loc if part != "body") or "body"
-
-
-def _code_of(found: Any) -> str:
-    kinds = {(item.get("type"), tuple(item.get("loc", ()))) for item in found}
-    if any(kind == "json_invalid" for kind, _ in kinds):
-        return "bad_json"
-    if any("environment_id" in loc or loc[-1:] == ("id",) for _, loc in kinds):
-        return "bad_id"
-    if any(kind == "extra_forbidden" for kind, _ in kinds):
-        return "unknown_field"
-    return "bad_request"
-
-
-def _sentence(item: Any) -> str:
-    if item.get("type") == "json_invalid":
-        return "it is not JSON"
-    if "environment_id" in item["loc"]:
-        return "an id has 3 to 24 lower-case letters, digits and hyphens, a letter first and no hyphen last"
-    if item.get("type") == "extra_forbidden":
-        return "there is no such field"
-    return str(item["msg"]).removeprefix("Value error, ")
 
 
 def _allowed(body: SpecIn, settings: Settings) -> SpecIn:

@@ -15,7 +15,7 @@
         ├── Terminal
         └── Interrupted     stopped in order, its progress kept
 
-The rule: adapters raise these and nothing of their vendor's; only `api` knows status codes.
+The rule: adapters raise these and nothing of their vendor's; only `problems` knows status codes.
 """
 
 from __future__ import annotations

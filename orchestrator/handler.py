@@ -13,8 +13,9 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orchestrator import wiring
-from orchestrator.api import problem, too_long
+from orchestrator.api import too_long
 from orchestrator.errors import LeaseLost
+from orchestrator.problems import problem
 from orchestrator.worker import ScheduleEvent, SweepEvent, WorkEvent
 
 Event = dict[str, Any]

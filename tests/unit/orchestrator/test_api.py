@@ -1,0 +1,122 @@
+"""The API on fakes: what needs no cloud to be shown, and what a gateway would keep from it."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aws_lambda_powertools import Logger
+
+from orchestrator import api
+from orchestrator.errors import Terminal, Transient
+from orchestrator.settings import Settings
+from tests.unit.orchestrator.worlds import ALICE, IMAGE, World
+
+CONTEXT: Any = SimpleNamespace(
+    aws_request_id="1", function_name="api", invoked_function_arn="arn", memory_limit_in_mb=1
+)
+ROUTES = [
+    ("PUT", "/environments/test1", {"image": IMAGE}),
+    ("POST", "/environments", {"id": "test1", "image": IMAGE}),
+    ("GET", "/environments", None),
+    ("GET", "/environments/test1", None),
+    ("PATCH", "/environments/test1", {"protected": True}),
+    ("DELETE", "/environments/test1", None),
+    ("GET", "/environments/test1/events", None),
+    ("POST", "/sweeps", {}),
+    ("GET", "/sweeps/abc", None),
+]
+
+
+class Api:
+    """The resolver on fakes, called as API Gateway calls it."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        self.settings = Settings(platform="tests", table="t", worker_function="w", operators=frozenset())
+        self.logger = Logger(service="tests", stream=None)
+        self.resolver = api.build(self.world.environments, self.world.sweeps, self.settings, self.logger)
+
+    def call(
+        self, method: str, path: str, body: Any = None, *, caller: str | None = ALICE.owner, **headers: str
+    ) -> tuple[int, dict[str, str], Any]:
+        authorizer = {"authorizer": {"iam": {"userArn": caller}}} if caller else {}
+        event = {
+            "version": "2.0",
+            "rawPath": path,
+            "headers": {name.replace("_", "-"): value for name, value in headers.items()},
+            "body": None if body is None else json.dumps(body),
+            "isBase64Encoded": False,
+            "requestContext": {"stage": "$default", "http": {"method": method, "path": path}, **authorizer},
+        }
+        answer = self.resolver.resolve(event, CONTEXT)
+        return answer["statusCode"], answer["headers"], json.loads(answer["body"])
+
+
+@pytest.fixture
+def http() -> Api:
+    return Api()
+
+
+@pytest.mark.parametrize(("method", "path", "body"), ROUTES)
+def test_I7_nobody_is_answered_401_on_every_route_and_nothing_is_written(
+    http: Api, method: str, path: str, body: Any
+) -> None:
+    status, headers, problem = http.call(method, path, body, caller=None)
+    assert (status, problem["code"]) == (401, "unauthenticated")
+    assert headers["Content-Type"] == "application/problem+json"
+    assert http.world.records.records == {} and http.world.reports.reports == {} and http.world.dispatcher.asked == []
+
+
+def test_health_and_the_contract_are_for_everybody_the_gateway_lets_in(http: Api) -> None:
+    assert http.call("GET", "/health", caller=None)[0] == 200
+    assert http.call("GET", "/openapi.json", caller=None)[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(Transient("AWS is down: secret"), 503), (Terminal("denied: secret"), 500)]
+)
+def test_what_is_our_own_fault_is_a_problem_that_gives_nothing_away(http: Api, error: Exception, status: int) -> None:
+    def broken() -> None:
+        raise error
+
+    http.world.records.meanwhile["asked for"] = broken
+    answered, headers, problem = http.call("PUT", "/environments/test1", {"image": IMAGE})
+    assert answered == status
+    assert headers["Content-Type"] == "application/problem+json"
+    assert "secret" not in json.dumps(problem)
+
+
+def test_an_error_nobody_foresaw_is_a_problem_too(http: Api) -> None:
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    http.world.records.meanwhile["asked for"] = broken
+    status, _, problem = http.call("PUT", "/environments/test1", {"image": IMAGE})
+    assert (status, problem["code"]) == (500, "internal")
+
+
+def test_a_record_is_answered_with_its_version_as_etag(http: Api) -> None:
+    status, headers, record = http.call("PUT", "/environments/test1", {"image": IMAGE})
+    assert (status, headers["ETag"], headers["Location"]) == (202, '"1"', "/environments/test1")
+    assert record["schema"] == 1 and record["status"] == "pending"
+    assert http.call("PATCH", "/environments/test1", {"protected": True}, if_match='"1"')[0] == 200
+    assert http.call("PATCH", "/environments/test1", {"protected": False}, if_match='"1"')[0] == 412
+    assert (
+        http.call("PATCH", "/environments/test1", {"protected": False}, if_match="first")[2]["code"] == "bad_if_match"
+    )
+
+
+def test_a_body_is_too_long_by_its_bytes(http: Api) -> None:
+    assert not api.too_long({"body": "a" * 65_536}, http.settings)
+    assert api.too_long({"body": "é" * 40_000}, http.settings)
+    assert not api.too_long({"body": None}, http.settings)
+    assert not api.too_long({"body": "a" * 80_000, "isBase64Encoded": True}, http.settings)
+
+
+def test_a_method_that_a_path_does_not_take_is_named_with_those_it_does(http: Api) -> None:
+    status, headers, problem = http.call("PUT", "/environments")
+    assert (status, headers["Allow"]) == (405, "GET, POST")
+    assert "GET, POST" in problem["detail"]
