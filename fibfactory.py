@@ -76,7 +76,7 @@ class InProcess:
         stack = names.stack_name(env_id)
         click.echo(f"Deploying the stack {stack} ...")
         return service_url(
-            self._stacks().up(stack, inputs, new=True, refresh=False, progress=_progress, stop=threading.Event())
+            self._stacks().up(stack, inputs, new=True, refresh=True, progress=_progress, stop=threading.Event())
         )
 
     def list(self) -> list[str]:

@@ -99,9 +99,15 @@ class PulumiStacks:
         return report
 
     def names(self, stop: StopSignal) -> list[str]:
-        """All stacks of the project. Reads every checkpoint: for people, never on a request's path."""
+        """All stacks of the project. Reads every checkpoint: for people, never on a request's path.
+
+        Raises Interrupted, Transient or Terminal.
+        """
         with tempfile.TemporaryDirectory(prefix="fibfactory-") as folder:
-            return [stack.name for stack in self._workspace(folder, stop).list_stacks()]
+            try:
+                return [stack.name for stack in self._workspace(folder, stop).list_stacks()]
+            except auto.CommandError as error:
+                raise failure_of(error, [], stopped=stop.is_set()) from error
 
     def _stack(
         self,

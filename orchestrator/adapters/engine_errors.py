@@ -13,6 +13,18 @@ from orchestrator.errors import Interrupted, OperationFailed, Terminal, Transien
 
 _TABLE: tuple[tuple[str, type[OperationFailed], str, str], ...] = (
     (
+        r"PULUMI_ACCESS_TOKEN must be set",
+        Terminal,
+        "no_backend",
+        "Pulumi was told no backend: set PULUMI_BACKEND_URL (file://…, s3://…) or PULUMI_ACCESS_TOKEN (Pulumi Cloud).",
+    ),
+    (
+        r"passphrase must be set|incorrect passphrase",
+        Terminal,
+        "passphrase",
+        "The stack's secrets are locked with a passphrase: set PULUMI_CONFIG_PASSPHRASE to it.",
+    ),
+    (
         r"ServiceQuotaExceeded",
         Terminal,
         "quota",
@@ -82,7 +94,7 @@ def failure_of(error: CommandError, diagnostics: list[str], *, stopped: bool) ->
         return Terminal(
             "The stack is not there, although it was made a moment ago. Look into the state bucket.", "stack_missing"
         )
-    said = " ".join(line for line in diagnostics if not _NOISE.search(line)) or str(error).strip()
+    said = " ".join(line for line in diagnostics if not _NOISE.search(line)) or str(error).rpartition("stderr:")[2]
     said = re.sub(r"\s+", " ", said)[:_LONGEST]
     for pattern, kind, code, meaning in _TABLE:
         if re.search(pattern, said):

@@ -114,3 +114,22 @@ def test_a_failed_create_is_exit_code_1_with_the_reason(platform: Platform) -> N
     assert failed.returncode == 1
     assert "It failed: App Runner could not start the service" in failed.stderr
     assert fibfactory(environment, "--env-id", "failing1", "destroy").returncode == 0
+
+
+@pytest.mark.parametrize("arguments", [("list",), ("--env-id", "abc", "create"), ("--env-id", "abc", "destroy")])
+def test_without_a_backend_it_says_what_to_set(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    nowhere = {"FIBFACTORY_IMAGE": LATEST, "HOME": str(tmp_path), "AWS_REGION": "us-west-2"}
+    told = fibfactory(clean_environment(os.environ) | nowhere, *arguments)
+    assert told.returncode == 1
+    assert "set PULUMI_BACKEND_URL" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_without_the_passphrase_it_says_what_to_set(platform: Platform, tmp_path: Path) -> None:
+    operator = platform.cloud.environment(platform.cloud.identity("operator"))
+    del operator["PULUMI_CONFIG_PASSPHRASE"]
+    home = {"PULUMI_BACKEND_URL": f"file://{tmp_path}", "PULUMI_HOME": str(tmp_path / "home")}
+    environment = clean_environment(os.environ) | operator | home
+    told = fibfactory(environment, "--env-id", "abc", "create", "--image", LATEST)
+    assert told.returncode == 1
+    assert "set PULUMI_CONFIG_PASSPHRASE" in told.stderr

@@ -1,0 +1,67 @@
+"""What the engine's diagnostics mean, and whether trying again can help."""
+
+from __future__ import annotations
+
+import pytest
+from pulumi.automation import CommandResult
+from pulumi.automation.errors import create_command_error
+
+from orchestrator.adapters.engine_errors import failure_of
+from orchestrator.errors import Interrupted, Terminal, Transient
+
+CREATE = "creating App Runner Service (fib-app-test1-service): operation error AppRunner: CreateService, "
+
+
+def meaning(*diagnostics: str, stderr: str = "", stopped: bool = False) -> Exception:
+    error = create_command_error(CommandResult(stdout="", stderr=stderr, code=255))
+    return failure_of(error, list(diagnostics), stopped=stopped)
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "code"),
+    [
+        (CREATE + "ServiceQuotaExceededException: Max services", Terminal, "quota"),
+        (
+            CREATE + "InvalidRequestException: Error in assuming access role ARN arn:aws:iam::1:role/x",
+            Terminal,
+            "access_role",
+        ),
+        (CREATE + "InvalidRequestException: Error in assuming instance role ARN x", Transient, "instance_role"),
+        (CREATE + "InvalidRequestException: Service with the provided name already exists: x", Terminal, "name_taken"),
+        ("unexpected state 'CREATE_FAILED', wanted target 'RUNNING'", Terminal, "create_failed"),
+        ("unexpected state 'DELETE_FAILED', wanted target 'DELETED'", Transient, "delete_failed"),
+        ("InvalidStateException: cannot be updated in the current state: OPERATION_IN_PROGRESS", Transient, "busy"),
+        ("InvalidStateException: cannot be updated in the current state: DELETED", Transient, "service_gone"),
+        (CREATE + "ThrottlingException: Rate exceeded", Transient, "aws_unavailable"),
+        (CREATE + "https response error StatusCode: 0, dial tcp: lookup x: no such host", Transient, "aws_unreachable"),
+        (CREATE + "ExpiredTokenException: The security token is expired", Transient, "credentials_expired"),
+        (
+            CREATE + "AccessDeniedException: User is not authorized to perform: apprunner:CreateService",
+            Terminal,
+            "access_denied",
+        ),
+        (CREATE + "InvalidRequestException: something else", Terminal, "refused"),
+        ("python inline source runtime error: KeyError", Terminal, "engine_failed"),
+    ],
+)
+def test_a_diagnostic_has_a_meaning(said: str, kind: type[Exception], code: str) -> None:
+    failure = meaning("update failed", said)
+    assert type(failure) is kind
+    assert failure.code == code  # type: ignore[attr-defined]
+    assert "update failed" not in str(failure)
+
+
+def test_a_stopped_operation_is_interrupted_whatever_it_said() -> None:
+    assert isinstance(meaning("ServiceQuotaExceededException", stopped=True), Interrupted)
+
+
+def test_a_lock_that_somebody_holds_is_named() -> None:
+    failure = meaning(stderr="error: the stack is currently locked by 1 lock(s)")
+    assert isinstance(failure, Terminal) and failure.code == "stack_locked"
+
+
+def test_without_diagnostics_what_the_cli_printed_counts_and_is_not_endless() -> None:
+    failure = meaning(stderr="error: " + "x" * 10_000)
+    assert isinstance(failure, Terminal) and failure.code == "engine_failed"
+    assert len(str(failure)) < 2000
+    assert "code:" not in str(failure)
