@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from pulumi import automation as auto
@@ -132,7 +133,9 @@ class PulumiStacks:
             program=program,
             env_vars={**_SETTINGS, **({"HOME": home, "USER": names.PROJECT} if home else {})},
             secrets_provider=self._target.secrets_provider,
-            project_settings=auto.ProjectSettings(name=names.PROJECT, runtime="python", main=folder, backend=backend),
+            project_settings=auto.ProjectSettings(
+                name=names.PROJECT, runtime="python", main=str(Path.cwd()), backend=backend
+            ),
             pulumi_command=self._command(stop),
         )
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import psutil
 import pytest
 
-from tests.e2e.story import LATEST
+from localcloud.apprunner.admin import AppRunnerAdmin
+from tests.e2e.story import LATEST, eventually
 from tools.platform_on_localcloud import Platform, clean_environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -133,3 +136,43 @@ def test_without_the_passphrase_it_says_what_to_set(platform: Platform, tmp_path
     told = fibfactory(environment, "--env-id", "abc", "create", "--image", LATEST)
     assert told.returncode == 1
     assert "set PULUMI_CONFIG_PASSPHRASE" in told.stderr
+
+
+def test_an_interrupted_create_stops_in_order_and_can_be_destroyed(
+    platform: Platform, apprunner: AppRunnerAdmin, tmp_path: Path
+) -> None:
+    operator = platform.cloud.environment(platform.cloud.identity("operator"))
+    home = {"PULUMI_BACKEND_URL": f"file://{tmp_path}", "PULUMI_HOME": str(tmp_path / "home"), "PYTHONUNBUFFERED": "1"}
+    environment = clean_environment(os.environ) | operator | home | {"TMPDIR": str(tmp_path)}
+    apprunner.behave(delays={"create": 5})
+    command = [sys.executable, "fibfactory.py", "--env-id", "stopped1", "create", "--image", LATEST]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as create:
+        assert create.stdout is not None
+        for line in create.stdout:
+            if "app-runner-service: create" in line:
+                break
+        eventually(
+            lambda: [each for each in apprunner.services() if each.name == "fib-app-stopped1-service"], "the service"
+        )
+        family = psutil.Process(create.pid).children(recursive=True)
+        create.send_signal(signal.SIGINT)
+        _, said = create.communicate(timeout=60)
+    assert create.returncode == 130
+    assert "Interrupted" in said and "Traceback" not in said
+    assert [process for process in family if process.is_running() and process.status() != psutil.STATUS_ZOMBIE] == []
+    assert list(tmp_path.glob("fibfactory-*")) == []
+
+    busy = fibfactory(environment, "--env-id", "stopped1", "destroy")
+    assert busy.returncode in (0, 1)
+    eventually(
+        lambda: not [each for each in apprunner.services() if each.status == "OPERATION_IN_PROGRESS"],
+        "App Runner to be idle",
+    )
+    if busy.returncode:
+        assert "App Runner was busy" in busy.stderr
+        assert fibfactory(environment, "--env-id", "stopped1", "destroy").returncode == 0
+    assert [
+        each for each in apprunner.services() if each.name == "fib-app-stopped1-service" and each.status != "DELETED"
+    ] == []
