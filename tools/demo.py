@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 import psutil
@@ -81,7 +80,10 @@ def by_schedule(client: Client, platform: Platform) -> None:
         record = _followed(client, "stale1", "ready")
     console.print(f"  its time was up at {record['expires_at']}")
     with _timed("swept"):
-        _bring_forward(platform)
+        platform.bring_forward(platform.outputs["nightly_schedule"])
+        console.print(
+            "  the nightly schedule's event is brought forward to now; EventBridge Scheduler fires it within 10 s"
+        )
         record = _changed(client, record)
         record = _followed(client, "stale1", "destroyed")
     console.print(f"  reason: {record['reason']}")
@@ -95,21 +97,6 @@ def nothing_runs(platform: Platform) -> None:
     if services:
         raise DemoFailed(f"App Runner still lists {[service['ServiceName'] for service in services]}.")
     _step("App Runner lists no service; the local cloud stops")
-
-
-def _bring_forward(platform: Platform) -> None:
-    scheduler = platform.cloud.session("operator").client("scheduler")
-    nightly = scheduler.get_schedule(Name=platform.outputs["nightly_schedule"])
-    scheduler.create_schedule(
-        Name=f"{nightly['Name']}-now",
-        ScheduleExpression=f"at({datetime.now(UTC):%Y-%m-%dT%H:%M:%S})",
-        FlexibleTimeWindow={"Mode": "OFF"},
-        Target=nightly["Target"],
-        ActionAfterCompletion="DELETE",
-    )
-    console.print(
-        "  the nightly schedule's event is brought forward to now; EventBridge Scheduler fires it within 10 s"
-    )
 
 
 def _call(client: Client, method: str, path: str, body: Any = None) -> Answer:

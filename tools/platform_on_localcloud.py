@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from localcloud.cloud import CloudSettings, LocalCloud
 from localcloud.running import RunningCloud
@@ -62,6 +63,18 @@ class Platform:
             "FIBFACTORY_API_URL": self.outputs["api_url"],
             "PULUMI_BACKEND_URL": f"s3://{self.outputs['state_bucket']}?region={self.outputs['region']}",
         }
+
+    def bring_forward(self, schedule: str) -> None:
+        """Let a schedule's event happen now (within Scheduler's next ten seconds): a copy of it that runs once and goes."""
+        scheduler = self.cloud.session("operator").client("scheduler")
+        found = scheduler.get_schedule(Name=schedule)
+        scheduler.create_schedule(
+            Name=f"{found['Name']}-now",
+            ScheduleExpression=f"at({datetime.now(UTC):%Y-%m-%dT%H:%M:%S})",
+            FlexibleTimeWindow={"Mode": "OFF"},
+            Target=found["Target"],
+            ActionAfterCompletion="DELETE",
+        )
 
 
 @contextmanager

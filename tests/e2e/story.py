@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import urllib3
 
 from fibfactory_cli.client import Client
+from tools.platform_on_localcloud import Platform
 
 LATEST = "public.ecr.aws/fibfactory/fibservice:latest"
 V2 = "public.ecr.aws/fibfactory/fibservice:v2"
@@ -53,3 +54,10 @@ def eventually(look: Callable[[], T | None], what: str) -> T:
             return found
         time.sleep(0.2)
     raise AssertionError(f"Waited two minutes for {what}.")
+
+
+def service_arn(platform: Platform, environment_id: str) -> str:
+    """The ARN of the environment's service, as App Runner lists it."""
+    services = platform.cloud.session("operator").client("apprunner").list_services()["ServiceSummaryList"]
+    (arn,) = [each["ServiceArn"] for each in services if each["ServiceName"] == f"fib-app-{environment_id}-service"]
+    return str(arn)

@@ -6,7 +6,7 @@ import pytest
 
 from fibfactory_cli.client import Client
 from localcloud.apprunner.admin import AppRunnerAdmin
-from tests.e2e.story import LATEST, V2, ask, destroyed, eventually, follow, ready, visit
+from tests.e2e.story import LATEST, V2, ask, destroyed, eventually, follow, ready, service_arn, visit
 from tools.platform_on_localcloud import Platform
 
 
@@ -43,11 +43,7 @@ def test_an_environment_is_made_used_listed_and_destroyed(alice: Client, platfor
 def test_the_resources_carry_the_tags_by_which_they_are_known(alice: Client, platform: Platform) -> None:
     record = ready(alice, "tagged1")
     apprunner = platform.cloud.session("operator").client("apprunner")
-    arn = next(
-        each["ServiceArn"]
-        for each in apprunner.list_services()["ServiceSummaryList"]
-        if each["ServiceName"] == "fib-app-tagged1-service"
-    )
+    arn = service_arn(platform, "tagged1")
     tags = {tag["Key"]: tag["Value"] for tag in apprunner.list_tags_for_resource(ResourceArn=arn)["Tags"]}
     assert tags == {
         "fibfactory:platform": "fibfactory",
@@ -85,11 +81,7 @@ def test_an_update_runs_the_new_image_under_the_same_url(alice: Client, platform
     assert after["url"] == before["url"]
     assert after["generation"] == after["observed_generation"] == 2
     apprunner = platform.cloud.session("operator").client("apprunner")
-    arn = next(
-        each["ServiceArn"]
-        for each in apprunner.list_services()["ServiceSummaryList"]
-        if each["ServiceName"] == "fib-app-update1-service"
-    )
+    arn = service_arn(platform, "update1")
     repository = apprunner.describe_service(ServiceArn=arn)["Service"]["SourceConfiguration"]["ImageRepository"]
     assert repository["ImageIdentifier"] == V2
     assert repository["ImageConfiguration"]["RuntimeEnvironmentVariables"] == {"COLOUR": "blue"}

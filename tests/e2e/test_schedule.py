@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -54,15 +53,7 @@ def test_a_protected_environment_stays(alice: Client, operator: Client) -> None:
 def test_the_schedules_event_destroys_what_is_stale(alice: Client, platform: Platform, which: str) -> None:
     environment_id = f"old-{which[:5]}"
     ready(alice, environment_id, ttl="1s")
-    scheduler = platform.cloud.session("operator").client("scheduler")
-    schedule = scheduler.get_schedule(Name=platform.outputs[which])
-    scheduler.create_schedule(
-        Name=f"{schedule['Name']}-now",
-        ScheduleExpression=f"at({datetime.now(UTC):%Y-%m-%dT%H:%M:%S})",
-        FlexibleTimeWindow={"Mode": "OFF"},
-        Target=schedule["Target"],
-        ActionAfterCompletion="DELETE",
-    )
+    platform.bring_forward(platform.outputs[which])
     eventually(
         lambda: alice.call("GET", f"/environments/{environment_id}").body["status"] == "destroyed",
         "the schedule's sweep",

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from localcloud.apprunner.admin import AppRunnerAdmin
-from tests.e2e.story import LATEST, eventually
+from tests.e2e.story import LATEST, eventually, service_arn
 from tools.platform_on_localcloud import Platform, clean_environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,11 +82,7 @@ def test_what_it_makes_in_process_is_no_platforms(platform: Platform, tmp_path: 
     made = fibfactory(environment, "--env-id", "nobodys1", "create", "--image", LATEST)
     assert made.returncode == 0, made.stderr
     apprunner = platform.cloud.session("operator").client("apprunner")
-    arn = next(
-        each["ServiceArn"]
-        for each in apprunner.list_services()["ServiceSummaryList"]
-        if each["ServiceName"] == "fib-app-nobodys1-service"
-    )
+    arn = service_arn(platform, "nobodys1")
     tags = {tag["Key"]: tag["Value"] for tag in apprunner.list_tags_for_resource(ResourceArn=arn)["Tags"]}
     assert tags["fibfactory:platform"] == "none"
     assert fibfactory(environment, "--env-id", "nobodys1", "destroy").returncode == 0
