@@ -1,4 +1,4 @@
-"""The seed's command: python fibfactory.py --env-id test1 create | list | destroy
+"""Environments from a terminal: python fibfactory.py --env-id test1 create | list | destroy
 
 With FIBFACTORY_API_URL it asks the platform over HTTP, signed with your AWS credentials. Without, it runs the same engine right
 here, as the post did, against whatever backend Pulumi is told (S3, file:// or Pulumi Cloud): no lease, no TTL and no sweep then,
@@ -65,6 +65,10 @@ class InProcess:
                 "Say what to run: --image public.ecr.aws/ALIAS/NAME:TAG, or --repository public.ecr.aws/ALIAS/NAME to build "
                 "Dockerfile.fib here and push it there (that needs Docker)."
             )
+        if image and not names.IMAGE.fullmatch(image):
+            raise click.UsageError(f"The {names.IMAGE_HELP}.")
+        if not (image or self.repository or "").startswith("public.ecr.aws/") and self.access_role_arn is None:
+            raise click.UsageError("An image in a private repository needs an access role: give --access-role-arn.")
         inputs = EnvironmentInputs(
             app_name=names.app_name("fib-app", env_id),
             region=os.environ.get("AWS_REGION") or boto3.Session().region_name or DEFAULT_REGION,
@@ -112,7 +116,10 @@ class OverHttp:
         return str(record["url"])
 
     def list(self) -> list[str]:
-        return [names.stack_name(record["id"]) for record in self.client.environments()]
+        return [
+            names.stack_name(record["id"]) + ("" if record["status"] == "ready" else f" ({record['status']})")
+            for record in self.client.environments()
+        ]
 
     def destroy(self, env_id: str) -> dict[str, int]:
         path = f"/environments/{env_id}"
@@ -207,7 +214,9 @@ def run() -> int:
     try:
         main(standalone_mode=False)
     except click.Abort:
-        click.echo("Interrupted. What was made until then is in the state; run the command again.", err=True)
+        over_http = "The platform goes on with what it was asked; `list` shows it, `destroy` removes it."
+        in_process = "What was made until then is in the state; run the command again, or `destroy`."
+        click.echo(f"Interrupted. {over_http if os.environ.get('FIBFACTORY_API_URL') else in_process}", err=True)
         return 130
     except click.ClickException as error:
         error.show()
@@ -215,6 +224,9 @@ def run() -> int:
     except Missing as error:
         click.echo(f"There is no stack {error}. `list` shows what there is.", err=True)
         return 3
+    except ModuleNotFoundError as error:
+        click.echo(f"This Python has no {error.name}: use .venv/bin/python, which `make setup` makes.", err=True)
+        return 1
     except (ApiError, FibfactoryError) as error:
         click.echo(f"It failed: {error}", err=True)
         return 1

@@ -43,9 +43,10 @@ class Identity:
 
 def root_client(endpoint_url: str) -> Any:
     """An IAM client for the account's root, untouched by whatever AWS settings the person has."""
-    botocore_session = botocore.session.Session()
-    for name, value in {"profile": None, "config_file": os.devnull, "credentials_file": os.devnull}.items():
-        botocore_session.set_config_variable(name, value)
+    # Without a variable's name in the environment: AWS_PROFILE would win over a profile that is set to None.
+    botocore_session = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
+    for name in ("config_file", "credentials_file"):
+        botocore_session.set_config_variable(name, os.devnull)
     return boto3.Session(botocore_session=botocore_session).client(
         "iam",
         endpoint_url=endpoint_url,

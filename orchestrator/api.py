@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
+from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Path, Query
 from pydantic import BaseModel
 
 from orchestrator.desire import UNSET, Unset, Wish
@@ -148,9 +148,9 @@ def build(environments: Environments, sweeps: Sweeps, settings: Settings, logger
         return _json(EventsOut(events=events, cursor=page.cursor))
 
     @app.post("/sweeps", responses={**_ok(202, SweepOut), **PROBLEMS})
-    def start_sweep(sweep: SweepIn) -> Response[SweepOut]:
+    def start_sweep(sweep: Annotated[SweepIn | None, Body()] = None) -> Response[SweepOut]:
         """Operators: sweep now. The plan or report is under /sweeps/{id}."""
-        return _json(SweepOut.model_validate(sweeps.start(caller(), dry_run=sweep.dry_run)), 202)
+        return _json(SweepOut.model_validate(sweeps.start(caller(), dry_run=(sweep or SweepIn()).dry_run)), 202)
 
     @app.get("/sweeps/<sweep_id>", responses={**_ok(200, SweepOut), **PROBLEMS})
     def get_sweep(sweep_id: Annotated[str, Path(pattern=r"^[A-Za-z0-9-]{1,64}$")]) -> Response[SweepOut]:

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from orchestrator.environment import Environment, Spec, Status
+from orchestrator.names import IMAGE, IMAGE_HELP
 from orchestrator.ttl import format_ttl
 
 ENVIRONMENT_ID = r"^[a-z][a-z0-9-]{1,22}[a-z0-9]$"
-
-_IMAGE = re.compile(
-    r"(?:[0-9]{12}\.dkr\.ecr\.[a-z-]+-[0-9]\.amazonaws\.com/|public\.ecr\.aws/[a-z0-9][a-z0-9._-]*/)"
-    r"[a-z0-9]+(?:[._/-][a-z0-9]+)*(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127}|@sha256:[0-9a-f]{64})?"
-)
-"""Private ECR or public ECR: the two that App Runner takes (its API model's ImageIdentifier)."""
 
 _MEMORY_OF_CPU = {
     256: (512, 1024),
@@ -53,11 +47,8 @@ class SpecIn(_Model):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        if not _IMAGE.fullmatch(self.image):
-            raise ValueError(
-                "image must be in private ECR (ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME:TAG) or public ECR "
-                "(public.ecr.aws/ALIAS/NAME:TAG): App Runner takes no others"
-            )
+        if not IMAGE.fullmatch(self.image):
+            raise ValueError(IMAGE_HELP)
         if self.memory not in _MEMORY_OF_CPU.get(self.cpu, ()):
             sizes = "; ".join(f"{cpu} with {' or '.join(map(str, memory))}" for cpu, memory in _MEMORY_OF_CPU.items())
             raise ValueError(f"cpu and memory must be one of App Runner's sizes: {sizes}")

@@ -17,6 +17,17 @@ PROJECT = "fibfactory"
 
 _ID = re.compile(r"[a-z][a-z0-9-]{1,22}[a-z0-9]")
 
+IMAGE = re.compile(
+    r"(?:[0-9]{12}\.dkr\.ecr\.[a-z-]+-[0-9]\.amazonaws\.com/|public\.ecr\.aws/[a-z0-9][a-z0-9._-]*/)"
+    r"[a-z0-9]+(?:[._/-][a-z0-9]+)*(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127}|@sha256:[0-9a-f]{64})?"
+)
+"""Private ECR or public ECR: the two that App Runner takes (its API model's ImageIdentifier)."""
+
+IMAGE_HELP = (
+    "image must be in private ECR (ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME:TAG) or public ECR "
+    "(public.ecr.aws/ALIAS/NAME:TAG): App Runner takes no others"
+)
+
 TAG_PLATFORM = "fibfactory:platform"
 TAG_OWNER = "fibfactory:owner"
 TAG_ENVIRONMENT = "fibfactory:environment"

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from fibfactory_cli.client import Answer, ApiError, Client
 from localcloud.errors import CloudError
-from tools.platform_on_localcloud import DeployFailed, Platform, running_platform
+from tools.platform_on_localcloud import DeployFailed, Platform, forget_other_clouds, running_platform
 
 IMAGE = "public.ecr.aws/fibfactory/fibservice:latest"
 console = Console(highlight=False, soft_wrap=True)
@@ -32,6 +32,7 @@ class DemoFailed(Exception):
 def main() -> int:
     """Run the demo; returns the exit code."""
     started = time.monotonic()
+    forget_other_clouds()
     try:
         with running_platform(progress=_quiet) as platform:
             _step(f"The platform is deployed after {time.monotonic() - started:.1f} s")

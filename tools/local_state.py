@@ -66,6 +66,8 @@ def state_option(command: Callable[..., None]) -> Callable[..., None]:
 def as_shell(environment: Mapping[str, str], path_folders: list[str]) -> str:
     """`export` lines for a POSIX shell. PATH is put before the shell's own instead of replacing it."""
     lines = ["# Written by `make up`; source it: . .local/env", f"unset {' '.join(_IN_THE_WAY)}"]
+    # A service's own endpoint would win over the cloud's.
+    lines.append("unset $(env | sed -n 's/^\\(AWS_ENDPOINT_URL[A-Z0-9_]*\\)=.*/\\1/p') AWS_ENDPOINT_URL")
     lines += [f"export {name}={shlex.quote(value)}" for name, value in sorted(environment.items()) if name != "PATH"]
     lines.append(f'export PATH={shlex.quote(os.pathsep.join(path_folders))}:"$PATH"')
     return "\n".join(lines) + "\n"

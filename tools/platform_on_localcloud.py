@@ -127,6 +127,16 @@ def deploy(cloud: RunningCloud, progress: Progress) -> Platform:
     return Platform(cloud, json.loads(outputs))
 
 
+def forget_other_clouds() -> None:
+    """Take out of this process's environment what could lead it to another AWS, Pulumi or platform, or by a proxy to ours.
+
+    For programs that call the local cloud themselves: botocore lets variables win over everything else.
+    """
+    for name in [each for each in os.environ if each.startswith(_FOREIGN_PREFIXES)]:
+        del os.environ[name]
+    os.environ |= {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
+
+
 def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """An environment without anything that could point at another AWS, Pulumi or platform.
 

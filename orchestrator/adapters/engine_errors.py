@@ -19,6 +19,12 @@ _TABLE: tuple[tuple[str, type[OperationFailed], str, str], ...] = (
         "Pulumi was told no backend: set PULUMI_BACKEND_URL (file://…, s3://…) or PULUMI_ACCESS_TOKEN (Pulumi Cloud).",
     ),
     (
+        r"unable to open bucket file:",
+        Terminal,
+        "no_folder",
+        "The folder that PULUMI_BACKEND_URL names is not there: make it first.",
+    ),
+    (
         r"passphrase must be set|incorrect passphrase",
         Terminal,
         "passphrase",

@@ -18,7 +18,7 @@ from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import ClientError, ParamValidationError
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.adapters.aws_errors import cancelled_by, error_code, translating
 from orchestrator.adapters.table import (
@@ -39,6 +39,9 @@ _QUERIES_PER_PAGE = 20
 """A filter that lets nearly nothing through ends a page early: its cursor goes on, and no request reads the whole table."""
 
 _BUSY_TRIES = 4
+
+_LONGEST_CURSOR = 1000
+"""Of characters. A sort key has at most 1,024 bytes (DynamoDB's quota)."""
 
 _CURSOR = TypeAdapter(tuple[int, dict[str, dict[str, str]] | None])
 
@@ -85,7 +88,7 @@ class DynamoRecords:
 
     def events(self, environment: Environment, cursor: str | None, limit: int) -> Page[Event]:
         names = {"#pk": "pk", "#sk": "sk"}
-        values = item({":pk": _events_key(environment), ":after": cursor or "0"})
+        values = item({":pk": _events_key(environment), ":after": _decoded(cursor) if cursor else "0"})
         with translating("reading events"):
             answer = self._client.query(
                 TableName=self._table,
@@ -100,7 +103,7 @@ class DynamoRecords:
             Event(datetime.fromisoformat(row["at"]), row["kind"], row["message"], json.loads(row["data"]))
             for row in rows
         ]
-        return Page(events, rows[-1]["sk"] if rows else cursor)
+        return Page(events, _encoded(rows[-1]["sk"]) if rows else cursor)
 
     def listing(
         self, owner: str | None, statuses: Sequence[Status], labels: Mapping[str, str], cursor: str | None, limit: int
@@ -203,20 +206,34 @@ def _events_key(environment: Environment) -> str:
 
 
 def _write_cursor(position: int, start: Item | None) -> str:
-    return base64.urlsafe_b64encode(json.dumps([position, start]).encode()).decode().rstrip("=")
+    return _encoded(json.dumps([position, start]))
 
 
 def _read_cursor(cursor: str | None, positions: int) -> tuple[int, Item | None]:
     if cursor is None:
         return 0, None
     try:
-        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        position, start = _CURSOR.validate_json(text)
-    except ValueError as error:  # base64's and pydantic's errors are ValueErrors, too
+        position, start = _CURSOR.validate_json(_decoded(cursor))
+    except ValidationError as error:
         raise _bad_cursor() from error
     if not 0 <= position < positions:
         raise _bad_cursor()
     return position, start
+
+
+def _encoded(text: str) -> str:
+    """A cursor that can stand in a query as it is."""
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _decoded(cursor: str) -> str:
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+    except ValueError as error:
+        raise _bad_cursor() from error
+    if not text or len(text) > _LONGEST_CURSOR:
+        raise _bad_cursor()
+    return text
 
 
 def _bad_cursor() -> BadRequest:

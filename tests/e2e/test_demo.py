@@ -14,8 +14,24 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_the_demo_shows_each_step_and_ends_with_nothing_running(tmp_path: Path) -> None:
-    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+# What a person may have set for another AWS, and a proxy that loopback must not go through.
+SOMEBODYS_SETTINGS = {
+    "AWS_PROFILE": "nobody-has-this",
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+    "AWS_ENDPOINT_URL_SCHEDULER": "http://127.0.0.1:9",
+    "AWS_ACCESS_KEY_ID": "AKIAXXXXXXXXXXXXXXXX",
+    "AWS_SECRET_ACCESS_KEY": "x",
+    "PULUMI_BACKEND_URL": "file:///nowhere",
+    "FIBFACTORY_API_URL": "http://127.0.0.1:9",
+    "HTTP_PROXY": "http://127.0.0.1:9",
+    "http_proxy": "http://127.0.0.1:9",
+    "NO_PROXY": "",
+    "no_proxy": "",
+}
+
+
+def test_the_demo_shows_each_step_whatever_is_set_and_ends_with_nothing_running(tmp_path: Path) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path), **SOMEBODYS_SETTINGS}
     shown = subprocess.run(
         [sys.executable, "-m", "tools.demo"],
         cwd=ROOT,

@@ -79,6 +79,11 @@ def test_a_scheduled_rules_event_is_understood_too(platform: Platform) -> None:
     assert report["status"] == "done" and report["id"].startswith("deep-")
 
 
+def test_a_sweep_that_says_nothing_is_a_plan(operator: Client) -> None:
+    asked = operator.call("POST", "/sweeps")
+    assert (asked.status, asked.body["dry_run"]) == (202, True)
+
+
 def test_only_operators_sweep(alice: Client) -> None:
     refused = alice.call("POST", "/sweeps", {})
     assert (refused.status, refused.body["code"]) == (403, "operators_only")

@@ -124,6 +124,28 @@ def test_without_a_backend_it_says_what_to_set(tmp_path: Path, arguments: tuple[
     assert "Traceback" not in told.stderr
 
 
+@pytest.mark.parametrize(
+    ("image", "sentence"),
+    [
+        ("nginx", "App Runner takes no others"),
+        ("000000000000.dkr.ecr.us-west-2.amazonaws.com/fibservice:v1", "give --access-role-arn"),
+    ],
+)
+def test_an_image_that_cannot_run_is_refused_before_anything_is_made(tmp_path: Path, image: str, sentence: str) -> None:
+    environment = clean_environment(os.environ) | {"PULUMI_BACKEND_URL": f"file://{tmp_path}"}
+    told = fibfactory(environment, "--env-id", "abc", "create", "--image", image)
+    assert told.returncode == 2
+    assert sentence in " ".join(told.stderr.split())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_for_the_state_that_is_not_there_is_named(tmp_path: Path) -> None:
+    nowhere = {"PULUMI_BACKEND_URL": f"file://{tmp_path}/absent", "PULUMI_HOME": str(tmp_path / "home")}
+    told = fibfactory(clean_environment(os.environ) | nowhere, "list")
+    assert told.returncode == 1
+    assert "make it first" in told.stderr
+
+
 def test_without_the_passphrase_it_says_what_to_set(platform: Platform, tmp_path: Path) -> None:
     operator = platform.cloud.environment(platform.cloud.identity("operator"))
     del operator["PULUMI_CONFIG_PASSPHRASE"]

@@ -113,6 +113,13 @@ def test_events_are_read_in_order_and_followed_by_their_cursor(records: DynamoRe
     assert first.items[1] == Event(NOW + timedelta(seconds=1), "progress", "line 1", {"n": 1})
 
 
+@pytest.mark.parametrize("cursor", ["*", "\u00e9", "gA", "W" * 4000])
+def test_an_events_cursor_that_is_none_is_refused(records: DynamoRecords, cursor: str) -> None:
+    with pytest.raises(BadRequest) as refusal:
+        records.events(new(), cursor, 10)
+    assert refusal.value.code == "bad_cursor"
+
+
 def test_listings_page_through_all_statuses_of_one_owner(records: DynamoRecords) -> None:
     for number in range(7):
         records.add(replace(new(f"mine-{number}"), created_at=NOW + timedelta(seconds=number)), ASKED)
