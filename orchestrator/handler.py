@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.parser import parse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orchestrator import wiring
@@ -30,11 +31,11 @@ def handler(event: Event, context: LambdaContext) -> Any:
             return _http(parts, event, context)
         parts.logger.set_correlation_id(event.get("correlation_id") or context.aws_request_id)
         if "environment" in event:
-            return _work(parts, WorkEvent.model_validate(event), context)
+            return _work(parts, parse(event=event, model=WorkEvent), context)
         if "sweep" in event:
-            return _asked_sweep(parts, SweepEvent.model_validate(event), context)
+            return _asked_sweep(parts, parse(event=event, model=SweepEvent), context)
         if event.get("detail-type") == "Scheduled Event":
-            return _scheduled(parts, ScheduleEvent.model_validate(event), context)
+            return _scheduled(parts, parse(event=event, model=ScheduleEvent), context)
         raise ValueError(f"An event of no kind that is understood here, with {sorted(event)}.")
     except Exception:
         parts.logger.exception("The invocation failed.")
