@@ -5,6 +5,7 @@ The rule kept: it ends cleanly on SIGTERM and SIGINT (exit 0), and says in one s
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -26,6 +27,8 @@ def main() -> int:
     except OSError as error:
         return _refuse(f"Can't listen on {settings.host} port {settings.port}: {error.strerror}; set HOST or PORT.")
     signal.signal(signal.SIGTERM, _stop)
+    # waitress warns of every request that waits a moment for a thread; a burst is nothing to report.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     print(f"fibservice listens on http://{host}:{server.effective_port}", flush=True)
     server.run()

@@ -57,9 +57,11 @@ def test_it_answers_on_the_port_it_prints() -> None:
         assert get(f"{address}/fib/20") == '{"fib":6765,"n":20}\n'
 
 
-def test_it_answers_many_at_once() -> None:
-    with serving() as (_, address), ThreadPoolExecutor(16) as pool:
+def test_it_answers_many_at_once_and_says_nothing_about_it() -> None:
+    with serving() as (server, address), ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(get, [f"{address}/fib/{n}" for n in range(100)]))
+        server.send_signal(signal.SIGTERM)
+        assert ended(server) == (0, "")
     assert answers[20] == '{"fib":6765,"n":20}\n'
     assert len(set(answers)) == 100
 
