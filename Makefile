@@ -21,7 +21,7 @@ demo: setup ## the whole story on this machine: local cloud, platform, environme
 	python -m tools.demo
 
 test: check ## every check and every test
-	python -m pytest -n 2 --dist loadgroup $(ARGS)
+	python -m pytest -n 3 $(ARGS)
 
 check: setup ## formatter, linter, types, import rules
 	ruff format --check --quiet $(LINES) || { echo "format: run ruff format on these"; ruff format --check $(LINES); exit 1; }

@@ -21,18 +21,21 @@ from tools.platform_on_localcloud import Platform, running_platform
 
 _HIDDEN_PREFIXES = ("AWS_", "PULUMI_", "FIBFACTORY_")
 _E2E = "tests/e2e/"
+_OF_PROGRAMS = {f"{_E2E}test_seed_command.py", f"{_E2E}test_any_automation_program.py"}
 _WITH_THEIR_OWN_CLOUD = {f"{_E2E}test_demo.py", f"{_E2E}test_up_and_down.py"}
 
 
 class OnePlatform(LoadScopeScheduling):
-    """Each file's tests go to one worker together, and all that share the platform to a single one.
+    """Each file's tests go to one worker together, and all that share a platform to a single one.
 
-    So fixtures of a module are made once, and the platform is deployed once. A scheduler of our own rather than
-    `xdist_group` marks: pytest 9.2 and pytest-xdist 3.8 together ignore those in silence.
+    So fixtures of a module are made once, and the platform is deployed twice: for the API's tests, and for the programs'.
+    A scheduler of our own rather than `xdist_group` marks: pytest 9.2 and pytest-xdist 3.8 together ignore those in silence.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
+        if file in _OF_PROGRAMS:
+            return "programs"
         return _E2E if file.startswith(_E2E) and file not in _WITH_THEIR_OWN_CLOUD else file
 
 

@@ -98,7 +98,8 @@ class AwsCloud:
             busy = status == "OPERATION_IN_PROGRESS"
             operations = [] if busy else self._apprunner.list_operations(ServiceArn=arn)["OperationSummaryList"]
         except ClientError as error:
-            if error_code(error) == "ResourceNotFoundException":
+            # A service that goes while we look can be described, but no longer asked for its tags or operations.
+            if error_code(error) in ("ResourceNotFoundException", "InvalidStateException") and not self._lives(arn):
                 return None
             raise
         image = described["SourceConfiguration"].get("ImageRepository", {}).get("ImageIdentifier", "")

@@ -92,7 +92,13 @@ class Service(Resource):
         if answer["Service"]["Status"] == "DELETED":
             return None
         live = shapes.response(client, "DescribeService", answer, "Service")
-        tagged = client.list_tags_for_resource(ResourceArn=op.id).get("Tags")
+        try:
+            tagged = client.list_tags_for_resource(ResourceArn=op.id).get("Tags")
+        except client.exceptions.InvalidStateException:
+            # It went between the two calls: a deleted service can be described, but not asked for its tags.
+            if client.describe_service(ServiceArn=op.id)["Service"]["Status"] == "DELETED":
+                return None
+            raise
         same = (
             "encryptionConfiguration",
             "healthCheckConfiguration",

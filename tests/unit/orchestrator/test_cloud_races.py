@@ -1,0 +1,70 @@
+"""A service that goes while it is looked at is gone, not an error (botocore's own stubs, as no emulator can be that quick)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from orchestrator.adapters.cloud import AwsCloud
+from orchestrator.adapters.state import StateBucket
+from orchestrator.environment import Environment, Observed, Spec
+from orchestrator.errors import Terminal
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ARN = f"arn:aws:apprunner:us-west-2:000000000000:service/fib-app-test1-service/{'0' * 32}"
+TEST1 = Environment("test1", "arn:alice", NOW, NOW, Spec("image"), observed=Observed(1, "https://x", ARN))
+
+
+def described(status: str) -> dict[str, Any]:
+    return {
+        "Service": {
+            "ServiceName": "fib-app-test1-service",
+            "ServiceId": "0" * 32,
+            "ServiceArn": ARN,
+            "CreatedAt": NOW,
+            "UpdatedAt": NOW,
+            "Status": status,
+            "SourceConfiguration": {},
+            "InstanceConfiguration": {},
+            "AutoScalingConfigurationSummary": {},
+            "NetworkConfiguration": {},
+        }
+    }
+
+
+def seen(*answers: tuple[str, dict[str, Any] | str]) -> tuple[AwsCloud, Stubber]:
+    """A cloud whose App Runner gives just these answers: a shape, or an error's code."""
+    client = boto3.client("apprunner", region_name="us-west-2", aws_access_key_id="x", aws_secret_access_key="x")
+    stub = Stubber(client)
+    for operation, answer in answers:
+        if isinstance(answer, str):
+            stub.add_client_error(operation, answer, "Service cannot be updated in the current state: DELETED")
+        else:
+            stub.add_response(operation, answer)
+    stub.activate()
+    return AwsCloud(client, None, StateBucket(None, "s3://b"), "tests", "fib-app"), stub
+
+
+def test_a_service_deleted_between_two_calls_is_gone() -> None:
+    cloud, stub = seen(
+        ("describe_service", described("OPERATION_IN_PROGRESS")),
+        ("list_tags_for_resource", "InvalidStateException"),
+        ("describe_service", described("DELETED")),
+        ("list_services", {"ServiceSummaryList": []}),
+    )
+    assert cloud.service(TEST1) is None
+    stub.assert_no_pending_responses()
+
+
+def test_a_refusal_for_another_reason_is_no_absence() -> None:
+    cloud, _ = seen(
+        ("describe_service", described("RUNNING")),
+        ("list_tags_for_resource", "InvalidStateException"),
+        ("describe_service", described("RUNNING")),
+    )
+    with pytest.raises(Terminal):
+        cloud.service(TEST1)
