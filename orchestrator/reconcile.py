@@ -61,7 +61,7 @@ class Reconciler:
     watch_every: float = 1.0
     """Seconds between two looks at whether something newer is wanted."""
     look_again_after: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0, 8.0)
-    """Seconds after each look for what a destroy left."""
+    """Seconds between two looks for what a destroy left."""
 
     def run(self, environment_id: str, holder: str, limits: Limits) -> Environment | None:
         """Work on one environment until it is as desired, has failed, or the time is up.
@@ -232,13 +232,16 @@ class _Work:
 
     def _look_until_gone(self, target: Environment, stop: StopSignal) -> Look:
         """A look that finds nothing any more. The tagging API goes on showing for a while what was deleted."""
+        look = self.ports.cloud.look(target)
         for pause in self.ports.look_again_after:
-            look = self.ports.cloud.look(target)
             if not look.found:
-                return look
+                break
             if stop.wait(pause):
                 raise Interrupted("Stopped while looking for what is left.")
-        raise Transient(f"After the destroy this was still there: {', '.join(look.found)}.", "leftovers")
+            look = self.ports.cloud.look(target)
+        if look.found:
+            raise Transient(f"After the destroy this was still there: {', '.join(look.found)}.", "leftovers")
+        return look
 
     def _idle_service(self, target: Environment, stop: StopSignal) -> Service | None:
         """The service once nothing is in progress on it: App Runner refuses changes and deletes of a busy one."""

@@ -48,22 +48,19 @@ class Environments:
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]
 
-    def put(
-        self, caller: Caller, environment_id: str, wish: Wish, *, if_match: int | None = None, event: str = "asked for"
-    ) -> Accepted:
+    def put(self, caller: Caller, environment_id: str, wish: Wish, *, if_match: int | None = None) -> Accepted:
         """Create the environment or update it to this wish. Raises Conflict `id_taken` when another owner's runs under it."""
         check_id(environment_id)
         while True:
             now = self.clock()
             before = self.records.get(environment_id)
-            if before and not before.gone and not caller.may_see(before):
-                raise _taken(environment_id)
+            _check_free_for(caller, before)
             _check_match(before, if_match)
             try:
                 if before is None or before.gone:
                     return self._start(caller, environment_id, before, wish, now)
                 after = desire.apply(before, wish, self.limits, now)
-                return self._write(caller, before, after, event)
+                return self._write(caller, before, after, "asked for")
             except VersionConflict:
                 continue
 
@@ -77,8 +74,7 @@ class Environments:
             before = self.records.get(environment_id)
             if before and idempotency and before.idempotency == idempotency and caller.may_see(before):
                 return Accepted(before, before.outstanding)
-            if before and not before.gone and not caller.may_see(before):
-                raise _taken(environment_id)
+            _check_free_for(caller, before)
             if before and not before.gone:
                 raise Conflict(
                     f"{environment_id} exists already. PUT /environments/{environment_id} updates it.", "exists"
@@ -230,8 +226,10 @@ def _operators_only(caller: Caller) -> None:
         raise Forbidden("Sweeps are for operators. The platform's `operators` setting says who they are.")
 
 
-def _taken(environment_id: str) -> Conflict:
-    return Conflict(f"The id {environment_id} is taken. Choose another.", "id_taken")
+def _check_free_for(caller: Caller, environment: Environment | None) -> None:
+    """Raises Conflict `id_taken`, and says nothing more, when somebody else's environment lives under the id."""
+    if environment and not environment.gone and not caller.may_see(environment):
+        raise Conflict(f"The id {environment.id} is taken. Choose another.", "id_taken")
 
 
 def _check_match(environment: Environment | None, if_match: int | None) -> None:

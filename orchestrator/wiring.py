@@ -23,8 +23,10 @@ from orchestrator import api
 from orchestrator.adapters.dispatcher import LambdaDispatcher
 from orchestrator.adapters.records import DynamoRecords
 from orchestrator.adapters.reports import DynamoReports
+from orchestrator.reconcile import Reconciler
 from orchestrator.service import Environments, Sweeps
 from orchestrator.settings import Settings, WorkerSettings
+from orchestrator.sweep import Sweep
 from orchestrator.worker import Worker
 
 _PATIENCE = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4})
@@ -57,8 +59,6 @@ class Parts:
         from orchestrator.adapters.engine import PulumiEngine, PulumiStacks, Target
         from orchestrator.adapters.health import HttpHealth
         from orchestrator.adapters.state import StateBucket
-        from orchestrator.reconcile import Reconciler
-        from orchestrator.sweep import Sweep
 
         settings = WorkerSettings()  # type: ignore[call-arg]  # from the environment
         state = StateBucket(self._client("s3"), settings.backend_url)

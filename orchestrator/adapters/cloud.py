@@ -119,5 +119,5 @@ class AwsCloud:
         return status != "DELETED"
 
     def _tags(self, environment: Environment) -> Mapping[str, str]:
-        ours = names.tags(self._platform, environment.owner, environment.id, environment.generation)
-        return {key: value for key, value in ours.items() if key in (names.TAG_PLATFORM, names.TAG_ENVIRONMENT)}
+        """The tags by which what is this environment's is known, whatever its owner and generation."""
+        return {names.TAG_PLATFORM: self._platform, names.TAG_ENVIRONMENT: environment.id}
