@@ -12,7 +12,6 @@ from __future__ import annotations
 import getpass
 import os
 import sys
-import threading
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -24,12 +23,16 @@ import click
 from fibfactory_cli.client import BUSY, ApiError, Client
 from orchestrator import names
 from orchestrator.errors import BadRequest, FibfactoryError
+from orchestrator.watch import Stop
 
 if TYPE_CHECKING:
     from orchestrator.adapters.engine import PulumiStacks
 
 DEFAULT_REGION = "us-west-2"
 """The post's."""
+
+_GRACE = 25.0
+"""Seconds that an interrupted engine has to end in order."""
 
 
 class Missing(Exception):
@@ -80,15 +83,15 @@ class InProcess:
         stack = names.stack_name(env_id)
         click.echo(f"Deploying the stack {stack} ...")
         return service_url(
-            self._stacks().up(stack, inputs, new=True, refresh=True, progress=_progress, stop=threading.Event())
+            self._stacks().up(stack, inputs, new=True, refresh=True, progress=_progress, stop=Stop(_GRACE))
         )
 
     def list(self) -> list[str]:
-        return [name for name in self._stacks().names(threading.Event()) if name.startswith(f"{names.PROJECT}-")]
+        return [name for name in self._stacks().names(Stop(_GRACE)) if name.startswith(f"{names.PROJECT}-")]
 
     def destroy(self, env_id: str) -> dict[str, int]:
         stack = names.stack_name(env_id)
-        report = self._stacks().destroy(stack, progress=_progress, stop=threading.Event())
+        report = self._stacks().destroy(stack, progress=_progress, stop=Stop(_GRACE))
         if not report.found:
             raise Missing(stack)
         return {str(getattr(kind, "value", kind)): count for kind, count in report.changes.items()}

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from orchestrator.environment import Environment, Spec
+from orchestrator.environment import Environment, Lease, Spec
 from orchestrator.errors import Conflict
 
 
@@ -20,6 +20,9 @@ class Unset:
 
 
 UNSET = Unset()
+
+UNKNOWN_IMAGE = "unknown"
+"""Of an orphan that never had a record."""
 
 
 @dataclass(frozen=True)
@@ -70,15 +73,15 @@ def recreate(
         incarnation=tombstone.incarnation + 1,
         generation=tombstone.generation + 1,
         version=tombstone.version + 1,
-        lease=replace(tombstone.lease, holder=None, until=None),
+        lease=Lease(token=tombstone.lease.token),
     )
 
 
 def apply(environment: Environment, wish: Wish, limits: Lifetimes, now: datetime) -> Environment:
     """The record with this wish. The expiry never moves closer: max(current, now + ttl), at most the hard end.
 
-    The generation grows when the spec differs, when the environment was to be removed, or when its last operation failed for
-    good (asking again is asking to try again).
+    Who asks for an environment wants it to run: a paused one is resumed. The generation grows when the spec differs, when the
+    environment was paused or to be removed, or when its last operation failed for good (asking again is asking to try again).
     """
     ttl = environment.ttl if isinstance(wish.ttl, Unset) else wish.ttl
     if not environment.present:
@@ -99,9 +102,9 @@ def apply(environment: Environment, wish: Wish, limits: Lifetimes, now: datetime
         labels=environment.labels if isinstance(wish.labels, Unset) else wish.labels,
         protected=environment.protected if isinstance(wish.protected, Unset) else wish.protected,
     )
-    if environment.present and environment.spec == wish.spec and not environment.given_up:
+    if environment.present and environment.spec == wish.spec and not environment.paused and not environment.given_up:
         return _touched(environment, changed, now)
-    return _new_generation(replace(changed, spec=wish.spec, present=True, reason="asked for"), now)
+    return _new_generation(replace(changed, spec=wish.spec, present=True, paused=False, reason="asked for"), now)
 
 
 def adjust(
@@ -136,12 +139,80 @@ def remove(environment: Environment, reason: str, now: datetime, *, force: bool 
             f"{environment.id} is protected. Take its protection away first (PATCH protected=false) or say ?force=true.",
             "protected",
         )
-    return _new_generation(replace(environment, present=False, reason=reason), now)
+    return _new_generation(replace(environment, present=False, paused=False, reason=reason), now)
+
+
+def pause(environment: Environment, now: datetime) -> Environment:
+    """The record with its service wanted paused: it keeps its URL, and nothing is paid for CPU. Its time runs on."""
+    return _wanting(environment, paused=True, now=now)
+
+
+def resume(environment: Environment, now: datetime) -> Environment:
+    """The record with its service wanted running again."""
+    return _wanting(environment, paused=False, now=now)
+
+
+def revive(tombstone: Environment, limits: Lifetimes, now: datetime, *, ttl: timedelta | None | Unset) -> Environment:
+    """The next incarnation as the last one was: its owner, spec, labels, protection, and its TTL unless another is given.
+
+    Where the registry had told which image the tag meant, that very image comes back, whatever the tag means by now. Raises
+    Conflict `unknown_spec` for an orphan's.
+    """
+    receipt, spec = tombstone.receipt, tombstone.spec
+    if spec.image == UNKNOWN_IMAGE:
+        raise Conflict(
+            f"{tombstone.id} was an orphan, of which nothing is known but that it is gone. "
+            f"PUT /environments/{tombstone.id} makes a new one.",
+            "unknown_spec",
+        )
+    if receipt and receipt.digest and "@" not in spec.image:
+        repository = spec.image.rsplit(":", 1)[0] if ":" in spec.image.rsplit("/", 1)[-1] else spec.image
+        spec = replace(spec, image=f"{repository}@{receipt.digest}")
+    wish = Wish(
+        spec=spec,
+        ttl=tombstone.ttl if isinstance(ttl, Unset) else ttl,
+        labels=tombstone.labels,
+        protected=tombstone.protected,
+    )
+    return recreate(tombstone, tombstone.owner, wish, limits, now)
+
+
+def orphan(environment_id: str, tombstone: Environment | None, owner: str, reason: str, now: datetime) -> Environment:
+    """A record for what runs without one, with nothing desired: so its removal is worked on, retried and receipted as any other.
+
+    Nothing is known of the engine's state, so it is `unsure`; nor of the spec, unless its last incarnation left one.
+    """
+    limits = Lifetimes(default=None, longest=None)
+    if tombstone is None:
+        found = create(environment_id, owner, Wish(spec=Spec(image=UNKNOWN_IMAGE)), limits, now)
+    else:
+        found = recreate(tombstone, owner, Wish(spec=tombstone.spec), limits, now)
+    return replace(found, present=False, unsure=True, reason=reason)
+
+
+def restore(environment: Environment, reason: str, now: datetime) -> Environment:
+    """The record wanted as it already was, after somebody else changed what runs: it is made true once more."""
+    return _new_generation(replace(environment, unsure=True, reason=reason), now)
+
+
+def strike(environment: Environment, now: datetime) -> Environment:
+    """The record of a removal that failed for good, to be tried once more by the sweep."""
+    return replace(_new_generation(environment, now), strikes=environment.strikes + 1)
 
 
 def dispatched(environment: Environment, now: datetime) -> Environment:
     """The record after a worker was asked for once more."""
     return replace(environment, dispatched_at=now, version=environment.version + 1)
+
+
+def _wanting(environment: Environment, *, paused: bool, now: datetime) -> Environment:
+    if not environment.present:
+        raise Conflict(
+            f"{environment.id} is being destroyed. PUT /environments/{environment.id} brings it back.", "destroying"
+        )
+    if environment.paused is paused and not environment.given_up:
+        return environment
+    return _new_generation(replace(environment, paused=paused), now)
 
 
 def _new_generation(environment: Environment, now: datetime) -> Environment:
@@ -155,6 +226,7 @@ def _new_generation(environment: Environment, now: datetime) -> Environment:
         attempts=0,
         continuations=0,
         retry_at=None,
+        strikes=0,
     )
 
 

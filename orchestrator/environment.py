@@ -20,6 +20,9 @@ class Status(StrEnum):
     DEPLOYING = "deploying"
     READY = "ready"
     UPDATING = "updating"
+    PAUSING = "pausing"
+    PAUSED = "paused"
+    RESUMING = "resuming"
     FAILED = "failed"
     DESTROYING = "destroying"
     DESTROYED = "destroyed"
@@ -30,6 +33,8 @@ class Operation(StrEnum):
 
     DEPLOY = "deploy"
     UPDATE = "update"
+    PAUSE = "pause"
+    RESUME = "resume"
     DESTROY = "destroy"
 
 
@@ -53,7 +58,22 @@ class Lease:
 
     token: int = 0
     holder: str | None = None
+    since: datetime | None = None
     until: datetime | None = None
+    host: str | None = None
+    """The holder's machine, by which Pulumi's locks are known as its own."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """The time and the machine of a lease whose holder died under it: what carries both was a dead worker's."""
+
+    since: datetime
+    until: datetime
+    host: str | None = None
+
+    def covers(self, moment: datetime, host: str) -> bool:
+        return self.since <= moment <= self.until and self.host in (None, host)
 
 
 @dataclass(frozen=True)
@@ -76,6 +96,8 @@ class Receipt:
     cannot_see: tuple[str, ...]
     reason: str
     image: str
+    digest: str | None = None
+    """Which image the tag meant, where the registry could be asked."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +108,8 @@ class Observed:
     url: str | None = None
     service_arn: str | None = None
     image: str | None = None
+    digest: str | None = None
+    paused: bool = False
     at: datetime | None = None
 
 
@@ -102,6 +126,7 @@ class Environment:
     version: int = 1
     schema: int = 1
     present: bool = True
+    paused: bool = False
     generation: int = 1
     reason: str = "asked for"
     ttl: timedelta | None = None
@@ -119,6 +144,10 @@ class Environment:
     continuations: int = 0
     dispatched_at: datetime | None = None
     lease: Lease = field(default_factory=Lease)
+    dead: tuple[Span, ...] = ()
+    """The leases of workers that died since an operation last ended well."""
+    strikes: int = 0
+    """How often the sweep has had a failed removal tried again."""
     receipt: Receipt | None = None
 
     @property
@@ -151,9 +180,9 @@ class Environment:
         if not self.present:
             return Status.DESTROYING
         if self.settled:
-            return Status.READY
+            return Status.PAUSED if self.paused else Status.READY
         if self.observed.generation:
-            return Status.UPDATING
+            return Status.PAUSING if self.paused else Status.RESUMING if self.observed.paused else Status.UPDATING
         return Status.DEPLOYING if self.operation else Status.PENDING
 
     @property

@@ -10,6 +10,7 @@
     │   └── PreconditionFailed  If-Match names another version
     ├── VersionConflict     a conditional write lost its race: read again, decide again
     ├── LeaseLost           another worker holds the lease, or none does: stop, write nothing
+    ├── LockLeft            the engine was killed and its lock stays: keep the lease to its end, which tells whose it is
     └── OperationFailed     the engine or the cloud refused; says whether trying again can help
         ├── Transient
         ├── Terminal
@@ -67,6 +68,10 @@ class VersionConflict(FibfactoryError):
 
 class LeaseLost(FibfactoryError):
     code = "lease_lost"
+
+
+class LockLeft(FibfactoryError):
+    code = "lock_left"
 
 
 class OperationFailed(FibfactoryError):

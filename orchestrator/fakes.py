@@ -8,14 +8,27 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from orchestrator import names
 from orchestrator.environment import Environment, Status
 from orchestrator.errors import Interrupted, LeaseLost, OperationFailed, VersionConflict
-from orchestrator.ports import Deployed, Event, Look, Page, Progress, Service, StopSignal
+from orchestrator.ports import (
+    Deployed,
+    Event,
+    FoundResource,
+    FoundService,
+    FoundStack,
+    Lock,
+    Look,
+    Page,
+    PendingCreate,
+    Progress,
+    Service,
+    StopSignal,
+)
 
 
 class FakeClock:
@@ -114,6 +127,7 @@ class FakeReports:
     def __init__(self) -> None:
         self.reports: dict[str, Mapping[str, Any]] = {}
         self.running: str | None = None
+        self.suspected: dict[str, datetime] = {}
 
     def write(self, sweep_id: str, report: Mapping[str, Any]) -> None:
         self.reports[sweep_id] = report
@@ -127,6 +141,37 @@ class FakeReports:
 
     def release(self, sweep_id: str) -> None:
         self.running = None
+
+    def suspects(self) -> Mapping[str, datetime]:
+        return dict(self.suspected)
+
+    def suspect(self, suspects: Mapping[str, datetime]) -> None:
+        self.suspected = dict(suspects)
+
+
+@dataclass
+class FakeInventory:
+    """All that exists, as the test puts it there. `error` is raised by any look; `while_looking` is run at the end of one."""
+
+    found_services: list[FoundService] = field(default_factory=list)
+    found_stacks: list[FoundStack] = field(default_factory=list)
+    found_resources: list[FoundResource] = field(default_factory=list)
+    error: OperationFailed | None = None
+    while_looking: Callable[[], object] | None = None
+
+    def services(self) -> Sequence[FoundService]:
+        if self.error:
+            raise self.error
+        return list(self.found_services)
+
+    def stacks(self) -> Sequence[FoundStack]:
+        return list(self.found_stacks)
+
+    def resources(self) -> Sequence[FoundResource]:
+        found = list(self.found_resources)
+        if self.while_looking:
+            self.while_looking()
+        return found
 
 
 class FakeDispatcher:
@@ -165,6 +210,11 @@ class FakeWorld:
     """The service goes on running this image, whatever is deployed."""
     nothing_to_do: bool = False
     """The engine finds no difference, so App Runner has no new operation."""
+    stays_as_it_is: bool = False
+    """The service neither pauses nor resumes."""
+    held_locks: list[Lock] = field(default_factory=list)
+    pending: list[PendingCreate] = field(default_factory=list)
+    digests: dict[str, str] = field(default_factory=dict)
 
     def deploy(
         self, environment: Environment, *, new: bool, refresh: bool, progress: Progress, stop: StopSignal
@@ -176,9 +226,9 @@ class FakeWorld:
             return Deployed(f"https://{environment.id}.example")
         image = self.stuck_image or environment.spec.image
         operation = f"operation-{len(self.calls)}"
-        self.services[environment.id] = Service(
-            f"arn:{environment.id}", "RUNNING", image, self.last_operation, operation
-        )
+        known = self.services.get(environment.id)
+        status = known.status if known and known.paused else "RUNNING"
+        self.services[environment.id] = Service(f"arn:{environment.id}", status, image, self.last_operation, operation)
         progress("the service is made")
         return Deployed(f"https://{environment.id}.example")
 
@@ -189,8 +239,31 @@ class FakeWorld:
         if not self.forgets:
             self.services.pop(environment.id, None)
 
+    def locks(self, environment: Environment) -> Sequence[Lock]:
+        return list(self.held_locks)
+
+    def break_lock(self, lock: Lock) -> None:
+        self.calls.append(f"break {lock.key}")
+        self.held_locks.remove(lock)
+
+    def pending_creates(self, environment: Environment) -> Sequence[PendingCreate]:
+        return list(self.pending)
+
+    def clear_pending_creates(self, environment: Environment, *, progress: Progress, stop: StopSignal) -> None:
+        self.calls.append("clear pending creates")
+        self.pending.clear()
+
     def service(self, environment: Environment) -> Service | None:
         return self.services.get(environment.id)
+
+    def pause(self, service: Service) -> None:
+        self._turn(service, "PAUSED")
+
+    def resume(self, service: Service) -> None:
+        self._turn(service, "RUNNING")
+
+    def digest(self, image: str) -> str | None:
+        return self.digests.get(image)
 
     def remove_leftover(self, environment: Environment, service: Service) -> None:
         self.calls.append("remove leftover")
@@ -206,6 +279,13 @@ class FakeWorld:
         if self.while_asked:
             self.while_asked()
         return self.unhealthy
+
+    def _turn(self, service: Service, status: str) -> None:
+        self.calls.append("pause" if status == "PAUSED" else "resume")
+        for name, found in self.services.items():
+            if found.arn == service.arn and not self.stays_as_it_is:
+                operation = f"operation-{len(self.calls)}"
+                self.services[name] = replace(found, status=status, operation_id=operation)
 
     def _go_on(self, stop: StopSignal) -> None:
         if self.during:

@@ -10,15 +10,27 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from orchestrator.environment import Environment, Lease
+from orchestrator.environment import Environment, Lease, Span
 from orchestrator.errors import LeaseLost
 
+_REMEMBERED_DEATHS = 20
 
-def claim(environment: Environment, holder: str, now: datetime, until: datetime) -> Environment | None:
-    """The record with the lease claimed under the next token, or None while another worker holds it."""
+
+def claim(
+    environment: Environment, holder: str, now: datetime, until: datetime, host: str | None = None
+) -> Environment | None:
+    """The record with the lease claimed under the next token, or None while another worker holds it.
+
+    A lease that ran out was a dead worker's: its time and machine are remembered, because what that worker left in the engine's
+    state is told by them, and its death counts as an attempt, so that an operation that kills its workers ends as failed.
+    """
     if not environment.lease_free(now):
         return None
-    lease = Lease(token=environment.lease.token + 1, holder=holder, until=until)
+    before = environment.lease
+    if before.holder is not None and before.since is not None and before.until is not None:
+        dead = (*environment.dead, Span(before.since, before.until, before.host))[-_REMEMBERED_DEATHS:]
+        environment = replace(environment, dead=dead, attempts=environment.attempts + 1)
+    lease = Lease(token=before.token + 1, holder=holder, host=host, since=now, until=until)
     return replace(environment, lease=lease, version=environment.version + 1)
 
 
@@ -35,5 +47,5 @@ def let_go(environment: Environment, token: int) -> Environment:
     A change that arrives between reading the record and writing this one makes the write fail, so no change is slept through.
     """
     held(environment, token)
-    lease = replace(environment.lease, holder=None, until=None)
+    lease = Lease(token=token)
     return replace(environment, lease=lease, operation=None, version=environment.version + 1)

@@ -75,6 +75,12 @@ class Reports(Protocol):
 
     def release(self, sweep_id: str) -> None: ...
 
+    def suspects(self) -> Mapping[str, datetime]:
+        """What the last deep sweep found without a record: environment ids, and when each was first found so."""
+
+    def suspect(self, suspects: Mapping[str, datetime]) -> None:
+        """Remember these, and no others, for the next deep sweep."""
+
 
 class Dispatcher(Protocol):
     """Asks for workers. Asking may be lost or doubled: the record says what is wanted, and the sweep asks again."""
@@ -87,6 +93,9 @@ class Dispatcher(Protocol):
 
 class StopSignal(Protocol):
     """Tells a running operation to stop in order."""
+
+    grace: float
+    """Seconds that what is running has for it, before it is told more firmly; thrice that fits before the hard limit."""
 
     def is_set(self) -> bool: ...
 
@@ -103,6 +112,24 @@ class Deployed:
     """What the template stack exported."""
 
     url: str
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A lock of the engine's own on one stack: where it is kept, when it was taken, by whom (`user@host, process 7`)."""
+
+    key: str
+    at: datetime
+    by: str
+    host: str = ""
+
+
+@dataclass(frozen=True)
+class PendingCreate:
+    """A resource that the engine began to make and never learned the end of; it may or may not be there."""
+
+    urn: str
+    type: str
 
 
 class Engine(Protocol):
@@ -122,6 +149,21 @@ class Engine(Protocol):
         Raises Interrupted, Transient or Terminal.
         """
 
+    def locks(self, environment: Environment) -> Sequence[Lock]:
+        """The engine's own locks on the environment's stack."""
+
+    def break_lock(self, lock: Lock) -> None:
+        """Remove one lock. The caller knows that its holder is dead."""
+
+    def pending_creates(self, environment: Environment) -> Sequence[PendingCreate]:
+        """What the stack's state says was begun to be made; none when there is no such stack."""
+
+    def clear_pending_creates(self, environment: Environment, *, progress: Progress, stop: StopSignal) -> None:
+        """Drop all of them from the state. The caller has seen that none of them is there.
+
+        Raises Interrupted, Transient or Terminal.
+        """
+
 
 @dataclass(frozen=True)
 class Service:
@@ -136,6 +178,10 @@ class Service:
     @property
     def busy(self) -> bool:
         return self.status == "OPERATION_IN_PROGRESS"
+
+    @property
+    def paused(self) -> bool:
+        return self.status == "PAUSED"
 
     @property
     def never_ran(self) -> bool:
@@ -159,7 +205,16 @@ class Cloud(Protocol):
         """The environment's live service, found by its name and our tags."""
 
     def remove_leftover(self, environment: Environment, service: Service) -> None:
-        """Delete a service that the engine forgot. The caller has seen its name and all our tags on it."""
+        """Begin to delete a service that the engine forgot. `service` came from this port, so it carries our name and tags."""
+
+    def pause(self, service: Service) -> None:
+        """Begin to pause a running service."""
+
+    def resume(self, service: Service) -> None:
+        """Begin to let a paused service run again."""
+
+    def digest(self, image: str) -> str | None:
+        """Which image a name means right now (`sha256:…`), or None where the registry can't be asked."""
 
     def look(self, environment: Environment) -> Look:
         """Look for anything of this environment that is left."""
@@ -168,3 +223,47 @@ class Cloud(Protocol):
 class Health(Protocol):
     def answers(self, url: str) -> str | None:
         """None when a GET of the URL answers 200 without a redirect, else what it did instead, in a few words."""
+
+
+@dataclass(frozen=True)
+class FoundService:
+    """A live service whose name looks like an environment's, or that carries our platform's tag.
+
+    `tags` None: they could not be read.
+    """
+
+    arn: str
+    name: str
+    status: str
+    created_at: datetime
+    tags: Mapping[str, str] | None
+
+
+@dataclass(frozen=True)
+class FoundStack:
+    """A stack of our project in the state bucket. `tags` are those that its own provider gives to all it makes.
+
+    None: no resource in it says whose it is. `changed_at` is its checkpoint's.
+    """
+
+    name: str
+    changed_at: datetime
+    tags: Mapping[str, str] | None
+
+
+@dataclass(frozen=True)
+class FoundResource:
+    """Anything but a service that the tagging API shows with our platform's tag."""
+
+    arn: str
+    tags: Mapping[str, str]
+
+
+class Inventory(Protocol):
+    """All that exists, whatever the records say. Raises Transient or Terminal rather than leave anything out."""
+
+    def services(self) -> Sequence[FoundService]: ...
+
+    def stacks(self) -> Sequence[FoundStack]: ...
+
+    def resources(self) -> Sequence[FoundResource]: ...

@@ -9,10 +9,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from orchestrator.environment import Environment, Failure, Observed, Operation, Receipt
-from orchestrator.errors import OperationFailed, Transient
+from orchestrator.errors import OperationFailed, Terminal, Transient
 from orchestrator.lease import held
 
 MAX_ATTEMPTS = 5
+"""Transient failures of one generation, dead workers among them, before it has failed for good."""
+MAX_INVOCATIONS = 16
+"""Invocations that one operation may take, in a chain and sent by the sweep, before it has failed for good."""
 _FIRST_BACKOFF = timedelta(seconds=30)
 
 
@@ -28,6 +31,7 @@ def made_ready(environment: Environment, token: int, observed: Observed) -> Envi
         observed=observed,
         operation=None,
         unsure=False,
+        dead=(),
         failure=None,
         attempts=0,
         continuations=0,
@@ -45,6 +49,7 @@ def made_absent(environment: Environment, token: int, receipt: Receipt) -> Envir
         observed=Observed(),
         operation=None,
         unsure=False,
+        dead=(),
         failure=None,
         attempts=0,
         continuations=0,
@@ -73,11 +78,24 @@ def failed(
     )
 
 
-def interrupted(environment: Environment, token: int, now: datetime) -> Environment:
-    """The operation was stopped in order and goes on in another invocation."""
-    return _written(
-        held(environment, token), operation=None, continuations=environment.continuations + 1, dispatched_at=now
-    )
+def interrupted(
+    environment: Environment, token: int, generation: int, operation: Operation, now: datetime
+) -> Environment:
+    """The operation was stopped in order and goes on in another invocation; after too many of them it has failed for good.
+
+    One that was stopped because something newer is wanted counts for nothing.
+    """
+    if held(environment, token).generation != generation:
+        return _written(environment, operation=None, dispatched_at=now)
+    continuations = environment.continuations + 1
+    if continuations >= MAX_INVOCATIONS:
+        error = Terminal(
+            f"{continuations} invocations could not end it. App Runner may be wedged on the service: look at it in the "
+            "console, and ask again when it is idle.",
+            "too_long",
+        )
+        return failed(environment, token, generation, operation, error, now)
+    return _written(environment, operation=None, continuations=continuations, dispatched_at=now)
 
 
 def _written(environment: Environment, **changes: object) -> Environment:

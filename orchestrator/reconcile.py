@@ -7,9 +7,9 @@ out through the ports, under the environment's lease.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from orchestrator import lease, progress
 from orchestrator.environment import Environment, Observed, Operation, Receipt
@@ -17,20 +17,26 @@ from orchestrator.errors import (
     FibfactoryError,
     Interrupted,
     LeaseLost,
+    LockLeft,
     OperationFailed,
     Terminal,
     Transient,
     VersionConflict,
 )
-from orchestrator.ports import Cloud, Dispatcher, Engine, Event, Health, Look, Records, Service, StopSignal
+from orchestrator.operations import Operations
+from orchestrator.ports import Cloud, Dispatcher, Engine, Event, Health, Records, StopSignal
 from orchestrator.watch import Watch
 
 MAX_CONTINUATIONS = 8
 """So many invocations in a row may carry on one operation; Lambda cuts chains of more than 16. Then the sweep takes over."""
 
-_HEALTH_PATIENCE = timedelta(seconds=60)
-
-_BEGUN = {Operation.DEPLOY: "deploying", Operation.UPDATE: "updating", Operation.DESTROY: "destroying"}
+_BEGUN = {
+    Operation.DEPLOY: "deploying",
+    Operation.UPDATE: "updating",
+    Operation.PAUSE: "pausing",
+    Operation.RESUME: "resuming",
+    Operation.DESTROY: "destroying",
+}
 
 
 def decide(environment: Environment, now: datetime) -> Operation | None:
@@ -39,7 +45,11 @@ def decide(environment: Environment, now: datetime) -> Operation | None:
         return None
     if not environment.present:
         return Operation.DESTROY
-    return Operation.UPDATE if environment.observed.generation else Operation.DEPLOY
+    if not environment.observed.generation:
+        return Operation.DEPLOY
+    if environment.paused:
+        return Operation.PAUSE
+    return Operation.RESUME if environment.observed.paused else Operation.UPDATE
 
 
 @dataclass(frozen=True)
@@ -48,6 +58,8 @@ class Limits:
 
     stop_at: datetime
     lease_until: datetime
+    grace: float = 25.0
+    """Seconds between one signal to stop and a firmer one."""
 
 
 @dataclass(frozen=True)
@@ -58,16 +70,20 @@ class Reconciler:
     health: Health
     dispatcher: Dispatcher
     clock: Callable[[], datetime]
+    host: str | None = None
+    """This machine, as it signs the engine's locks."""
     watch_every: float = 1.0
     """Seconds between two looks at whether something newer is wanted."""
     look_again_after: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0, 8.0)
     """Seconds between two looks for what a destroy left."""
+    watching: Callable[..., AbstractContextManager[StopSignal]] = Watch
+    """What tells a running operation to stop."""
 
     def run(self, environment_id: str, holder: str, limits: Limits) -> Environment | None:
         """Work on one environment until it is as desired, has failed, or the time is up.
 
         Returns the record as it was let go, or None when there was nothing to claim. Raises LeaseLost when another worker
-        took over; nothing was written then.
+        took over; nothing was written then. Raises LockLeft, with the lease kept, when the engine's lock could not be removed.
         """
         claimed = self._claim(environment_id, holder, limits)
         if claimed is None:
@@ -75,7 +91,7 @@ class Reconciler:
         work = _Work(self, claimed, limits)
         try:
             work.go_on()
-        except LeaseLost:
+        except (LeaseLost, LockLeft):
             raise
         except Exception:
             work.give_back()
@@ -89,7 +105,7 @@ class Reconciler:
             before = self.records.get(environment_id)
             if before is None or not before.outstanding:
                 return None
-            after = lease.claim(before, holder, self.clock(), limits.lease_until)
+            after = lease.claim(before, holder, self.clock(), limits.lease_until, self.host)
             if after is None:
                 return None
             try:
@@ -119,6 +135,8 @@ class _Work:
             if operation is None or self.out_of_time:
                 if self.let_go():
                     return
+            elif self.environment.attempts >= progress.MAX_ATTEMPTS:
+                self._fail(self.environment, operation, _died_too_often(self.environment))
             else:
                 self.perform(operation)
 
@@ -128,20 +146,15 @@ class _Work:
         if not self._replace(progress.begun(target, self.token, operation), _BEGUN[operation]):
             return  # something changed since the decision: decide again
         try:
-            with Watch(
-                self.ports.records, target, operation, self.ports.clock, self.limits.stop_at, self.ports.watch_every
-            ) as stop:
+            with self._watching(target, operation) as stop:
+                operations = self._operations(target, stop)
                 if operation is Operation.DESTROY:
-                    self._destroy(target, stop)
+                    self._made_absent(operations.destroy())
                 else:
-                    self._deploy(target, stop)
+                    self._made_ready(operations.deploy())
         except Interrupted as stopped:
-            self._write(
-                lambda latest: progress.interrupted(latest, self.token, self.ports.clock()),
-                "interrupted",
-                stopped.message,
-            )
-        except LeaseLost:
+            self._interrupt(target, operation, stopped)
+        except (LeaseLost, LockLeft):
             raise
         except OperationFailed as error:
             self._fail(target, operation, error)
@@ -159,112 +172,36 @@ class _Work:
         """Give the lease back; False when a change came in meanwhile, which is read and must be decided on first."""
         return self._replace(lease.let_go(self.environment, self.token))
 
-    def _deploy(self, target: Environment, stop: StopSignal) -> None:
-        before = self._idle_service(target, stop)
-        if before and before.never_ran:
-            self._note(f"The service is {before.status}: it is removed before the next try.")
-            self.ports.engine.destroy(target, refresh=True, progress=self._note, stop=stop)
-            before = None
-        deployed = self.ports.engine.deploy(
-            target,
-            new=not target.observed.generation,
-            refresh=self._state_may_differ(target, before),
-            progress=self._note,
-            stop=stop,
+    def _watching(self, target: Environment, operation: Operation) -> AbstractContextManager[StopSignal]:
+        ports, limits = self.ports, self.limits
+        return ports.watching(
+            ports.records, target, operation, ports.clock, limits.stop_at, limits.grace, ports.watch_every
         )
-        service = self._idle_service(target, stop)
-        if service is None:
-            raise Transient("The stack is up, but App Runner lists no such service yet.", "service_missing")
-        if service.last_operation != "SUCCEEDED" and not (before and before.operation_id == service.operation_id):
-            raise Terminal(
-                f"App Runner's last operation ended {service.last_operation}: the service runs its former version. "
-                "Look at the application's log for why the new one did not start.",
-                "rolled_back",
-            )
-        if service.image != target.spec.image:
-            raise Transient(f"The stack is up, but App Runner still runs {service.image}.", "not_deployed")
-        self._wait_until_healthy(deployed.url, target.spec.health_path, stop)
-        observed = Observed(
-            generation=target.generation,
-            url=deployed.url,
-            service_arn=service.arn,
-            image=target.spec.image,
-            at=self.ports.clock(),
+
+    def _operations(self, target: Environment, stop: StopSignal) -> Operations:
+        ports = self.ports
+        return Operations(
+            ports.engine, ports.cloud, ports.health, ports.clock, ports.look_again_after, target, self._note, stop
         )
+
+    def _made_ready(self, observed: Observed) -> None:
+        kind, message = (
+            ("paused", f"It keeps {observed.url}.") if observed.paused else ("ready", f"It answers at {observed.url}.")
+        )
+        self._write(lambda latest: progress.made_ready(latest, self.token, observed), kind, message)
+
+    def _made_absent(self, receipt: Receipt) -> None:
         self._write(
-            lambda environment: progress.made_ready(environment, self.token, observed),
-            "ready",
-            f"It answers at {deployed.url}.",
+            lambda latest: progress.made_absent(latest, self.token, receipt), "destroyed", "Nothing of it is left."
         )
 
-    def _state_may_differ(self, target: Environment, service: Service | None) -> bool:
-        """Whether the engine has to look at the cloud before it compares.
-
-        A failed update leaves the values that were wanted in Pulumi's state (its issue 21458), so the next one would find nothing
-        to do; the same goes for a rolled-back one, and for a service that somebody else removed.
-        """
-        if service is None:
-            return target.unsure or target.observed.generation > 0
-        return target.unsure or service.last_operation != "SUCCEEDED"
-
-    def _destroy(self, target: Environment, stop: StopSignal) -> None:
-        service = self._idle_service(target, stop)
-        refresh = self._state_may_differ(target, service)
-        self.ports.engine.destroy(target, refresh=refresh, progress=self._note, stop=stop)
-        leftover = self._idle_service(target, stop)
-        if leftover:
-            self._note(f"The engine left {leftover.arn}; it is removed by name and tags.")
-            self.ports.cloud.remove_leftover(target, leftover)
-            self._idle_service(target, stop)
-        look = self._look_until_gone(target, stop)
-        receipt = Receipt(
-            at=self.ports.clock(),
-            looked_at=look.looked_at,
-            cannot_see=look.cannot_see,
-            reason=target.reason,
-            image=target.observed.image or target.spec.image,
-        )
+    def _interrupt(self, target: Environment, operation: Operation, stopped: Interrupted) -> None:
+        generation, now = target.generation, self.ports.clock()
         self._write(
-            lambda environment: progress.made_absent(environment, self.token, receipt),
-            "destroyed",
-            "Nothing of it is left.",
+            lambda latest: progress.interrupted(latest, self.token, generation, operation, now),
+            "interrupted",
+            stopped.message,
         )
-
-    def _look_until_gone(self, target: Environment, stop: StopSignal) -> Look:
-        """A look that finds nothing any more. The tagging API goes on showing for a while what was deleted."""
-        look = self.ports.cloud.look(target)
-        for pause in self.ports.look_again_after:
-            if not look.found:
-                break
-            if stop.wait(pause):
-                raise Interrupted("Stopped while looking for what is left.")
-            look = self.ports.cloud.look(target)
-        if look.found:
-            raise Transient(f"After the destroy this was still there: {', '.join(look.found)}.", "leftovers")
-        return look
-
-    def _idle_service(self, target: Environment, stop: StopSignal) -> Service | None:
-        """The service once nothing is in progress on it: App Runner refuses changes and deletes of a busy one."""
-        waited = 0.2
-        while (service := self.ports.cloud.service(target)) and service.busy:
-            if stop.wait(waited):
-                raise Interrupted("Stopped while App Runner was busy with the service.")
-            waited = min(waited * 2, 5.0)
-        return service
-
-    def _wait_until_healthy(self, url: str, path: str, stop: StopSignal) -> None:
-        patience = self.ports.clock() + _HEALTH_PATIENCE
-        waited = 0.1
-        while problem := self.ports.health.answers(f"{url}{path}"):
-            if self.ports.clock() >= patience:
-                raise Terminal(
-                    f"The service runs, but {path} {problem}. An environment is ready when it answers 200 there: "
-                    "mend the application or the spec's health_path.",
-                    "unhealthy",
-                )
-            if stop.wait(waited):
-                raise Interrupted("Stopped while waiting for the service to answer.")
-            waited = min(waited * 2, 5.0)
 
     def _fail(self, target: Environment, operation: Operation, error: OperationFailed) -> None:
         generation, now = target.generation, self.ports.clock()
@@ -300,3 +237,11 @@ class _Work:
         if latest is None:
             raise LeaseLost(f"The record of {self.environment.id} is not there any more.")
         self.environment = lease.held(latest, self.token)
+
+
+def _died_too_often(environment: Environment) -> Terminal:
+    return Terminal(
+        f"{environment.attempts} attempts ended badly, the last ones with the worker itself: it may need more memory, more "
+        "/tmp or more time. The worker function's log says how it ended.",
+        "worker_died",
+    )

@@ -16,6 +16,14 @@ from orchestrator.errors import FibfactoryError
 from orchestrator.ports import Records
 
 
+class Stop(threading.Event):
+    """A stop signal that says how much time there is to obey it."""
+
+    def __init__(self, grace: float) -> None:
+        super().__init__()
+        self.grace = grace
+
+
 class Watch:
     """A context manager that gives the operation its stop signal and looks at the record every `every` seconds."""
 
@@ -26,6 +34,7 @@ class Watch:
         operation: Operation,
         clock: Callable[[], datetime],
         stop_at: datetime,
+        grace: float,
         every: float,
     ) -> None:
         self._records = records
@@ -34,11 +43,11 @@ class Watch:
         self._clock = clock
         self._stop_at = stop_at
         self._every = every
-        self._stop = threading.Event()
+        self._stop = Stop(grace)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"watch-{environment.id}", daemon=True)
 
-    def __enter__(self) -> threading.Event:
+    def __enter__(self) -> Stop:
         self._thread.start()
         return self._stop
 

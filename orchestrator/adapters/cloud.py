@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from orchestrator import names
 from orchestrator.adapters.aws_errors import error_code, translating
@@ -18,6 +18,10 @@ from orchestrator.environment import Environment
 from orchestrator.ports import Look, Service
 
 _SERVICE_ARN = re.compile(r"arn:[^:]+:apprunner:[^:]*:[^:]*:service/")
+
+_PRIVATE_IMAGE = re.compile(
+    r"(?P<account>[0-9]{12})\.dkr\.ecr\.[^/]+/(?P<repository>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>sha256:.+))?"
+)
 
 _CANNOT_SEE = (
     "log groups /aws/apprunner/*, which App Runner keeps on purpose",
@@ -29,9 +33,10 @@ _CANNOT_SEE = (
 class AwsCloud:
     """The Cloud port on App Runner, the resource groups tagging API and the state bucket."""
 
-    def __init__(self, apprunner: Any, tagging: Any, state: StateBucket, platform: str, prefix: str) -> None:
+    def __init__(self, apprunner: Any, tagging: Any, ecr: Any, state: StateBucket, platform: str, prefix: str) -> None:
         self._apprunner = apprunner
         self._tagging = tagging
+        self._ecr = ecr
         self._state = state
         self._platform = platform
         self._prefix = prefix
@@ -47,6 +52,31 @@ class AwsCloud:
     def remove_leftover(self, environment: Environment, service: Service) -> None:
         with translating("removing a service that the engine left"):
             self._apprunner.delete_service(ServiceArn=service.arn)
+
+    def pause(self, service: Service) -> None:
+        with translating("pausing a service"):
+            self._apprunner.pause_service(ServiceArn=service.arn)
+
+    def resume(self, service: Service) -> None:
+        with translating("resuming a service"):
+            self._apprunner.resume_service(ServiceArn=service.arn)
+
+    def digest(self, image: str) -> str | None:
+        """The digest that a private repository's tag means; what can't be asked is not worth failing for."""
+        named = _PRIVATE_IMAGE.fullmatch(image)
+        if named is None:
+            return None
+        if named["digest"]:
+            return named["digest"]
+        try:
+            found = self._ecr.describe_images(
+                registryId=named["account"],
+                repositoryName=named["repository"],
+                imageIds=[{"imageTag": named["tag"] or "latest"}],
+            )
+        except (ClientError, BotoCoreError):
+            return None
+        return next((image["imageDigest"] for image in found["imageDetails"]), None)
 
     def look(self, environment: Environment) -> Look:
         tags = self._tags(environment)

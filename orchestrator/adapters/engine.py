@@ -7,8 +7,11 @@ output`, `stack history`, `stack rm`): what those say is known here already, fro
 
 from __future__ import annotations
 
+import errno
+import socket
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -24,8 +27,8 @@ from orchestrator.adapters.engine_errors import failure_of
 from orchestrator.adapters.pulumi_command import PulumiProcess
 from orchestrator.adapters.state import StateBucket
 from orchestrator.environment import Environment
-from orchestrator.errors import Terminal
-from orchestrator.ports import Deployed, Progress, StopSignal
+from orchestrator.errors import LockLeft, OperationFailed, Terminal, Transient
+from orchestrator.ports import Deployed, Lock, PendingCreate, Progress, StopSignal
 from template_stack import EnvironmentInputs, pulumi_program
 
 _SETTINGS = {
@@ -72,14 +75,14 @@ class PulumiStacks:
     ) -> Report:
         """Bring the stack up. Raises Interrupted, Transient or Terminal, with what the engine's diagnostics say."""
         report = Report()
-        with tempfile.TemporaryDirectory(prefix="fibfactory-") as folder:
+        with self._work_folder(report, stop) as folder:
             try:
                 stack = self._stack(name, folder, stop, report, program=partial(pulumi_program, inputs), new=new)
                 stack.up(refresh=refresh or None, color="never", on_event=_listener(report, progress))
-            except auto.CommandError as error:
-                if isinstance(error, auto.StackNotFoundError) and not new:
-                    return self.up(name, inputs, new=True, refresh=False, progress=progress, stop=stop)
-                raise failure_of(error, report.errors, stopped=stop.is_set()) from error
+            except auto.StackNotFoundError:
+                if new:
+                    raise
+                return self.up(name, inputs, new=True, refresh=False, progress=progress, stop=stop)
         return report
 
     def destroy(self, name: str, *, refresh: bool = False, progress: Progress, stop: StopSignal) -> Report:
@@ -88,27 +91,44 @@ class PulumiStacks:
         Raises Interrupted, Transient or Terminal.
         """
         report = Report()
-        with tempfile.TemporaryDirectory(prefix="fibfactory-") as folder:
+        with self._work_folder(report, stop) as folder:
             try:
                 stack = self._stack(name, folder, stop, report)
                 stack.destroy(refresh=refresh or None, color="never", on_event=_listener(report, progress))
             except auto.StackNotFoundError:
                 report.found = False
                 progress("There is no such stack: nothing to destroy.")
-            except auto.CommandError as error:
-                raise failure_of(error, report.errors, stopped=stop.is_set()) from error
         return report
+
+    def clear_pending_creates(self, name: str, *, progress: Progress, stop: StopSignal) -> None:
+        """Drop from the stack's state what was begun to be made, and look at the cloud for all the rest.
+
+        Raises Interrupted, Transient or Terminal.
+        """
+        report = Report()
+        with self._work_folder(report, stop) as folder:
+            stack = self._stack(name, folder, stop, report)
+            stack.refresh(clear_pending_creates=True, color="never", on_event=_listener(report, progress))
 
     def names(self, stop: StopSignal) -> list[str]:
         """All stacks of the project. Reads every checkpoint: for people, never on a request's path.
 
         Raises Interrupted, Transient or Terminal.
         """
-        with tempfile.TemporaryDirectory(prefix="fibfactory-") as folder:
-            try:
-                return [stack.name for stack in self._workspace(folder, stop).list_stacks()]
-            except auto.CommandError as error:
-                raise failure_of(error, [], stopped=stop.is_set()) from error
+        with self._work_folder(Report(), stop) as folder:
+            return [stack.name for stack in self._workspace(folder, stop).list_stacks()]
+
+    @contextmanager
+    def _work_folder(self, report: Report, stop: StopSignal) -> Iterator[str]:
+        """A folder for one command, whose errors come out as ours."""
+        try:
+            with tempfile.TemporaryDirectory(prefix="fibfactory-") as folder:
+                yield folder
+        except auto.CommandError as error:
+            raise failure_of(error, report.errors, stopped=stop.is_set()) from error
+        except OSError as error:
+            code = "disk_full" if error.errno == errno.ENOSPC else "machine"
+            raise Transient(f"The worker's own machine refused: {error}", code) from error
 
     def _stack(
         self,
@@ -131,7 +151,7 @@ class PulumiStacks:
             work_dir=folder,
             pulumi_home=home,
             program=program,
-            env_vars={**_SETTINGS, **({"HOME": home, "USER": names.PROJECT} if home else {})},
+            env_vars={**_SETTINGS, **(_in_lambda(home) if home else {})},
             secrets_provider=self._target.secrets_provider,
             project_settings=auto.ProjectSettings(
                 name=names.PROJECT, runtime="python", main=str(Path.cwd()), backend=backend
@@ -156,15 +176,48 @@ class PulumiEngine:
         self, environment: Environment, *, new: bool, refresh: bool, progress: Progress, stop: StopSignal
     ) -> Deployed:
         stack = names.stack_name(environment.id)
-        report = self.stacks.up(
-            stack, self._inputs(environment), new=new, refresh=refresh, progress=progress, stop=stop
-        )
+        with self._leaving_no_lock(environment):
+            report = self.stacks.up(
+                stack, self._inputs(environment), new=new, refresh=refresh, progress=progress, stop=stop
+            )
         return Deployed(service_url(report))
 
     def destroy(self, environment: Environment, *, refresh: bool, progress: Progress, stop: StopSignal) -> None:
         stack = names.stack_name(environment.id)
-        self.stacks.destroy(stack, refresh=refresh, progress=progress, stop=stop)
+        with self._leaving_no_lock(environment):
+            self.stacks.destroy(stack, refresh=refresh, progress=progress, stop=stop)
         self.state.tidy(stack)
+
+    def locks(self, environment: Environment) -> Sequence[Lock]:
+        return self.state.locks(names.stack_name(environment.id))
+
+    def break_lock(self, lock: Lock) -> None:
+        self.state.break_lock(lock)
+
+    def pending_creates(self, environment: Environment) -> Sequence[PendingCreate]:
+        return self.state.pending_creates(names.stack_name(environment.id))
+
+    def clear_pending_creates(self, environment: Environment, *, progress: Progress, stop: StopSignal) -> None:
+        with self._leaving_no_lock(environment):
+            self.stacks.clear_pending_creates(names.stack_name(environment.id), progress=progress, stop=stop)
+
+    @contextmanager
+    def _leaving_no_lock(self, environment: Environment) -> Iterator[None]:
+        """A CLI that did not end by itself leaves its lock: ours goes at once, as its process is known to be over.
+
+        Ours was taken on this machine while we hold the environment's lease. Raises LockLeft when it can't be removed.
+        """
+        since = environment.lease.since
+        try:
+            yield
+        except OperationFailed as failure:
+            try:
+                for lock in self.locks(environment):
+                    if lock.host == socket.gethostname() and since is not None and lock.at >= since:
+                        self.break_lock(lock)
+            except OperationFailed as error:
+                raise LockLeft(f"{failure.message} The engine's lock could not be removed: {error.message}") from error
+            raise
 
     def _inputs(self, environment: Environment) -> EnvironmentInputs:
         spec = environment.spec
@@ -172,7 +225,13 @@ class PulumiEngine:
         return EnvironmentInputs(
             app_name=names.app_name(self.prefix, environment.id),
             region=self.region,
-            tags=names.tags(self.platform, environment.owner, environment.id, environment.generation),
+            tags=names.tags(
+                self.platform,
+                environment.owner,
+                environment.id,
+                environment.generation,
+                paused=environment.paused,
+            ),
             image=spec.image,
             container_port=spec.port,
             cpu=spec.cpu,
@@ -183,6 +242,11 @@ class PulumiEngine:
             access_role_arn=self.access_role_arn,
             instance_role_arn=self.instance_role_arn,
         )
+
+
+def _in_lambda(home: str) -> Mapping[str, str]:
+    """Where the CLI may write and who it is, as the sandbox has neither a home nor a user."""
+    return {"HOME": home, "USER": names.PROJECT, "TMPDIR": tempfile.gettempdir()}
 
 
 def service_url(report: Report) -> str:

@@ -9,6 +9,7 @@ import re
 
 from pulumi.automation import CommandError, ConcurrentUpdateError, StackNotFoundError
 
+from orchestrator.adapters.pulumi_command import CliKilled
 from orchestrator.errors import Interrupted, OperationFailed, Terminal, Transient
 
 _TABLE: tuple[tuple[str, type[OperationFailed], str, str], ...] = (
@@ -30,6 +31,14 @@ _TABLE: tuple[tuple[str, type[OperationFailed], str, str], ...] = (
         "passphrase",
         "The stack's secrets are locked with a passphrase: set PULUMI_CONFIG_PASSPHRASE to it.",
     ),
+    (r"no space left on device", Transient, "disk_full", "The worker's /tmp is full."),
+    (
+        r"transport is closing|code = Unavailable|plugin .*exited|could not load plugin",
+        Transient,
+        "plugin_died",
+        "The engine's plug-in for AWS ended in the middle.",
+    ),
+    (r"ExpiredToken|RequestExpired", Transient, "credentials_expired", "The credentials ran out in the middle."),
     (
         r"ServiceQuotaExceeded",
         Terminal,
@@ -64,7 +73,8 @@ _TABLE: tuple[tuple[str, type[OperationFailed], str, str], ...] = (
     ),
     (r"OPERATION_IN_PROGRESS|InvalidStateException", Transient, "busy", "App Runner was busy with the service."),
     (
-        r"Throttling|TooManyRequests|Rate exceeded|InternalServiceError|ServiceUnavailable|RequestTimeout",
+        r"Throttling|TooManyRequests|Rate exceeded|SlowDown|Internal(Service|Server)?Error|InternalFailure|ServiceUnavailable"
+        r"|RequestTimeout|StatusCode: 5\d\d",
         Transient,
         "aws_unavailable",
         "AWS asked to come again later.",
@@ -75,7 +85,6 @@ _TABLE: tuple[tuple[str, type[OperationFailed], str, str], ...] = (
         "aws_unreachable",
         "AWS could not be reached.",
     ),
-    (r"ExpiredToken", Transient, "credentials_expired", "The credentials ran out in the middle."),
     (r"AccessDenied|not authorized to perform", Terminal, "access_denied", "The worker's role may not do this."),
     (r"InvalidRequestException|ValidationException", Terminal, "refused", "App Runner refused the request."),
 )
@@ -90,6 +99,8 @@ def failure_of(error: CommandError, diagnostics: list[str], *, stopped: bool) ->
     """What a failed CLI command means. `diagnostics` are the engine's own error messages, oldest first."""
     if stopped:
         return Interrupted("Stopped in order; what was made until then is in the state.")
+    if isinstance(error, CliKilled):
+        return Transient("The engine's process was ended by a signal, perhaps for want of memory.", "engine_killed")
     if isinstance(error, ConcurrentUpdateError):
         return Terminal(
             "Another process holds the lock of this stack. Find out who runs Pulumi on it; when nobody does, "

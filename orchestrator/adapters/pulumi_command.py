@@ -1,7 +1,8 @@
 """The Pulumi CLI as a child process that can be stopped in order and never outlives its caller's interest.
 
-The rule: the first signal asks the CLI to cancel (its checkpoint is saved), the second ends it; its process group, in which
-its plug-ins are not all, is ended when it has exited. The SDK's own command object hides its process and offers no cancel.
+The rule: the first signal asks the CLI to cancel (its checkpoint is saved), the second ends it. When it has exited, so has
+everything that it started: its process group, and by their mark its plug-ins, which are in groups of their own. The SDK's own
+command object hides its process and offers no cancel.
 """
 
 from __future__ import annotations
@@ -16,20 +17,22 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from pulumi.automation import CommandResult, PulumiCommand
+from pulumi.automation import CommandError, CommandResult, PulumiCommand
 from pulumi.automation.errors import create_command_error
 from semver import VersionInfo
 
+from orchestrator.adapters import sandbox
 from orchestrator.errors import Terminal
 from orchestrator.ports import StopSignal
 
 PULUMI_VERSION = VersionInfo.parse("3.250.0")
 """The version that the SDK's pin goes with; set-up and the image bring just this one, so no process is spent on asking."""
 
-_GRACE = 25.0
-"""Seconds from the first signal to the second, and from that to SIGKILL: all before the function's hard limit, 90 s away."""
-
 OnLine = Callable[[str], Any]
+
+
+class CliKilled(CommandError):
+    """The CLI did not end by itself: somebody, or the machine, ended it with a signal."""
 
 
 class PulumiProcess(PulumiCommand):
@@ -58,10 +61,11 @@ class PulumiProcess(PulumiCommand):
             args = [*args, "--remove"]  # the SDK would spend one more process on `stack rm`
         output: list[str] = []
         errors: list[str] = []
+        mark = sandbox.new_mark()
         with subprocess.Popen(
             [self.command, "--non-interactive", *args],
             cwd=cwd,
-            env={**os.environ, **additional_env, "PULUMI_AUTOMATION_API": "true"},
+            env={**os.environ, **additional_env, "PULUMI_AUTOMATION_API": "true", sandbox.MARK: mark},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -79,9 +83,12 @@ class PulumiProcess(PulumiCommand):
                 self._wait(process)
             finally:
                 _end_group(process)
+                sandbox.end_marked(mark)
             for reader in readers:
                 reader.join()
         result = CommandResult("\n".join(output), "\n".join(errors), process.returncode)
+        if result.code < 0:
+            raise CliKilled(result)
         if result.code != 0:
             raise create_command_error(result)
         return result
@@ -93,14 +100,14 @@ class PulumiProcess(PulumiCommand):
                 if self._stop.wait(0.0):
                     process.send_signal(next(signals))
                     with suppress(subprocess.TimeoutExpired):
-                        process.wait(_GRACE)
+                        process.wait(self._stop.grace)
                 else:
                     with suppress(subprocess.TimeoutExpired):
                         process.wait(0.1)
         except BaseException:
             process.send_signal(signal.SIGINT)
             with suppress(subprocess.TimeoutExpired):
-                process.wait(_GRACE)
+                process.wait(self._stop.grace)
             raise
 
 

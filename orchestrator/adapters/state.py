@@ -5,14 +5,30 @@ The rule: reads answer from S3 directly, so that no request and no sweep pays fo
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
+from pydantic import BaseModel, ValidationError
 
 from orchestrator.adapters.aws_errors import error_code, translating
-from orchestrator.errors import Transient
+from orchestrator.errors import Terminal, Transient
 from orchestrator.names import PROJECT
+from orchestrator.ports import Lock, PendingCreate
+
+_MISSING = ("404", "NoSuchKey", "NotFound")
+
+
+class _LockFile(BaseModel):
+    """What the CLI writes into a lock (pulumi/pkg, backend/diy/lock.go)."""
+
+    pid: int
+    username: str
+    hostname: str
+    timestamp: datetime
 
 
 class StateBucket:
@@ -28,10 +44,61 @@ class StateBucket:
             try:
                 self._client.head_object(Bucket=self._bucket, Key=f"{_stack_key(stack)}.json")
             except ClientError as error:
-                if error_code(error) in ("404", "NoSuchKey", "NotFound"):
+                if error_code(error) in _MISSING:
                     return False
                 raise
         return True
+
+    def names(self) -> Iterator[tuple[str, datetime]]:
+        """The stacks of our project, and when each one's checkpoint was last written."""
+        folder = _stack_key("")
+        for entry in self._listed(folder):
+            name, dot, suffix = entry["Key"].removeprefix(folder).partition(".")
+            if dot and suffix == "json":
+                yield name, entry["LastModified"]
+
+    def checkpoint(self, stack: str) -> Mapping[str, Any] | None:
+        """The stack's latest deployment (`resources`, `pending_operations`, …); None without a stack, {} for an empty one."""
+        text = self._read(f"{_stack_key(stack)}.json")
+        if text is None:
+            return None
+        try:
+            return json.loads(text)["checkpoint"].get("latest") or {}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise Terminal(
+                f"The checkpoint of {stack} is not one. The state bucket is versioned: bring its last good version back.",
+                "bad_state",
+            ) from error
+
+    def pending_creates(self, stack: str) -> list[PendingCreate]:
+        """What the checkpoint says was begun to be made. (Any write of it drops the other kinds of pending operations.)"""
+        pending = (self.checkpoint(stack) or {}).get("pending_operations") or []
+        return [
+            PendingCreate(each["resource"]["urn"], each["resource"]["type"])
+            for each in pending
+            if each["type"] == "creating"
+        ]
+
+    def locks(self, stack: str) -> list[Lock]:
+        """The CLI's locks on the stack, oldest first."""
+        found = []
+        for entry in self._listed(f".pulumi/locks/organization/{PROJECT}/{stack}/"):
+            text = self._read(entry["Key"])
+            if text is None:
+                continue  # it went while we looked
+            try:
+                lock = _LockFile.model_validate_json(text)
+            except ValidationError:
+                # One whose writer died in the middle of it: what S3 knows of it is its date.
+                found.append(Lock(entry["Key"], entry["LastModified"], "nobody that it names"))
+            else:
+                by = f"{lock.username}@{lock.hostname}, process {lock.pid}"
+                found.append(Lock(entry["Key"], lock.timestamp, by, lock.hostname))
+        return sorted(found, key=lambda lock: lock.at)
+
+    def break_lock(self, lock: Lock) -> None:
+        with translating("breaking a lock"):
+            self._client.delete_object(Bucket=self._bucket, Key=lock.key)
 
     def tidy(self, stack: str) -> None:
         """Delete what `destroy --remove` leaves of a stack: its last checkpoint's copy, its backups and its history.
@@ -41,15 +108,28 @@ class StateBucket:
         with translating("tidying the state bucket"):
             leftovers = [f"{_stack_key(stack)}.json.bak", f"{_stack_key(stack)}.pulumi-tags"]
             for folder in ("backups", "history"):
-                pages = self._client.get_paginator("list_objects_v2").paginate(
-                    Bucket=self._bucket, Prefix=f".pulumi/{folder}/{PROJECT}/{stack}/"
-                )
-                leftovers += [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+                leftovers += [entry["Key"] for entry in self._listed(f".pulumi/{folder}/{PROJECT}/{stack}/")]
             for start in range(0, len(leftovers), 1000):
                 batch = [{"Key": key} for key in leftovers[start : start + 1000]]
                 answer = self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": batch, "Quiet": True})
                 if answer.get("Errors"):
                     raise Transient(f"The state bucket would not delete {answer['Errors'][0]['Key']}.", "state_untidy")
+
+    def _listed(self, folder: str) -> Iterator[Mapping[str, Any]]:
+        with translating("listing the state bucket"):
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=folder)
+            for page in pages:
+                yield from page.get("Contents", [])
+
+    def _read(self, key: str) -> bytes | None:
+        with translating("reading the state bucket"):
+            try:
+                body: bytes = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+            except ClientError as error:
+                if error_code(error) in _MISSING:
+                    return None
+                raise
+        return body
 
 
 def _stack_key(stack: str) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import boto3
@@ -14,11 +17,13 @@ from orchestrator.adapters.cloud import AwsCloud
 from orchestrator.adapters.state import StateBucket
 from orchestrator.environment import Environment, Spec
 from orchestrator.errors import Transient
+from orchestrator.ports import Service
 from tests.functional.orchestrator.conftest import Backend
 
 IMAGE = "public.ecr.aws/fibfactory/fibservice:latest"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TEST1 = Environment("test1", "arn:alice", NOW, NOW, Spec(IMAGE))
+PAUSED1 = replace(TEST1, id="paused1")
 
 
 @pytest.fixture
@@ -32,6 +37,7 @@ def seen(operator_session: boto3.Session, backend: Backend) -> AwsCloud:
     return AwsCloud(
         operator_session.client("apprunner"),
         operator_session.client("resourcegroupstaggingapi"),
+        operator_session.client("ecr"),
         StateBucket(operator_session.client("s3"), backend.url),
         platform="tests",
         prefix="fib-app",
@@ -98,3 +104,45 @@ def test_an_aws_that_does_not_answer_is_no_empty_one(seen: AwsCloud, admin: AppR
     admin.inject("internal_error", operation="ListServices", times=20)
     with pytest.raises(Transient):
         seen.look(TEST1)
+
+
+def test_a_private_repository_tells_which_image_a_tag_means(
+    seen: AwsCloud, cloud: RunningCloud, operator_session: boto3.Session
+) -> None:
+    ecr = operator_session.client("ecr")
+    ecr.create_repository(repositoryName="team/app")
+    manifest = json.dumps({"schemaVersion": 2, "config": {}, "layers": []})
+    put = ecr.put_image(repositoryName="team/app", imageManifest=manifest, imageTag="pr-7")["image"]
+    digest = put["imageId"]["imageDigest"]
+    repository = f"{cloud.account}.dkr.ecr.{cloud.region}.amazonaws.com/team/app"
+    assert seen.digest(f"{repository}:pr-7") == digest
+    assert seen.digest(f"{repository}@{digest}") == digest
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "{account}.dkr.ecr.us-west-2.amazonaws.com/nobody/has:it",
+        "{account}.dkr.ecr.us-west-2.amazonaws.com/team/app:gone",
+        "public.ecr.aws/fibfactory/fibservice:latest",
+    ],
+)
+def test_what_no_registry_tells_is_not_known(seen: AwsCloud, cloud: RunningCloud, image: str) -> None:
+    assert seen.digest(image.format(account=cloud.account)) is None
+
+
+def test_a_service_is_paused_and_resumed(
+    seen: AwsCloud, operator_session: boto3.Session, admin: AppRunnerAdmin
+) -> None:
+    arn = service(operator_session, "fib-app-paused1-service", platform="tests", environment="paused1")
+
+    def idle() -> Service:
+        while (found := seen.service(PAUSED1)) is None or found.busy:
+            time.sleep(0.05)
+        return found
+
+    assert not idle().paused
+    seen.pause(idle())
+    assert idle().paused and idle().arn == arn
+    seen.resume(idle())
+    assert idle().status == "RUNNING"

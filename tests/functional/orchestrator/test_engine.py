@@ -21,6 +21,7 @@ from orchestrator.adapters.engine import PulumiEngine, PulumiStacks, Target
 from orchestrator.adapters.state import StateBucket
 from orchestrator.environment import Environment, Spec
 from orchestrator.errors import Interrupted, Terminal, Transient
+from orchestrator.watch import Stop
 from tests.functional.orchestrator.conftest import Backend
 
 IMAGE = "public.ecr.aws/fibfactory/fibservice:latest"
@@ -51,8 +52,8 @@ def environment(environment_id: str, image: str = IMAGE) -> Environment:
     return Environment(environment_id, "arn:alice", NOW, NOW, Spec(image))
 
 
-def go_on() -> threading.Event:
-    return threading.Event()
+def go_on() -> Stop:
+    return Stop(grace=25.0)
 
 
 def test_a_create_takes_two_cli_processes_an_update_one_and_a_destroy_one(
@@ -136,7 +137,7 @@ def test_a_stopped_deploy_keeps_what_it_made_in_the_state_and_leaves_no_process(
     engine: PulumiEngine, apprunner: AppRunnerAdmin
 ) -> None:
     apprunner.behave(delays={"create": 5})
-    stop = threading.Event()
+    stop = go_on()
 
     def stop_when_created(line: str) -> None:
         if "app-runner-service: create" in line:

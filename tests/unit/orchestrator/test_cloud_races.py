@@ -46,7 +46,7 @@ def seen(*answers: tuple[str, dict[str, Any] | str]) -> tuple[AwsCloud, Stubber]
         else:
             stub.add_response(operation, answer)
     stub.activate()
-    return AwsCloud(client, None, StateBucket(None, "s3://b"), "tests", "fib-app"), stub
+    return AwsCloud(client, None, None, StateBucket(None, "s3://b"), "tests", "fib-app"), stub
 
 
 def test_a_service_deleted_between_two_calls_is_gone() -> None:

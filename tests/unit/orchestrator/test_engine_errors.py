@@ -7,6 +7,7 @@ from pulumi.automation import CommandResult
 from pulumi.automation.errors import create_command_error
 
 from orchestrator.adapters.engine_errors import failure_of
+from orchestrator.adapters.pulumi_command import CliKilled
 from orchestrator.errors import Interrupted, Terminal, Transient
 
 CREATE = "creating App Runner Service (fib-app-test1-service): operation error AppRunner: CreateService, "
@@ -41,6 +42,17 @@ def meaning(*diagnostics: str, stderr: str = "", stopped: bool = False) -> Excep
             "access_denied",
         ),
         (CREATE + "InvalidRequestException: something else", Terminal, "refused"),
+        (CREATE + "https response error StatusCode: 500, InternalServiceErrorException", Transient, "aws_unavailable"),
+        (CREATE + "https response error StatusCode: 503", Transient, "aws_unavailable"),
+        (
+            "timeout while waiting for state to become 'RUNNING' (last state: 'OPERATION_IN_PROGRESS')",
+            Transient,
+            "busy",
+        ),
+        ("write tcp 127.0.0.1:1->127.0.0.1:2: connection reset by peer", Transient, "aws_unreachable"),
+        ("blob (key x) (code=Unknown): SlowDown: Please reduce your request rate", Transient, "aws_unavailable"),
+        ("rpc error: code = Unavailable desc = error reading from server: EOF", Transient, "plugin_died"),
+        ("open /tmp/fibfactory-worker-1-2/x: no space left on device", Transient, "disk_full"),
         ("python inline source runtime error: KeyError", Terminal, "engine_failed"),
     ],
 )
@@ -53,6 +65,11 @@ def test_a_diagnostic_has_a_meaning(said: str, kind: type[Exception], code: str)
 
 def test_a_stopped_operation_is_interrupted_whatever_it_said() -> None:
     assert isinstance(meaning("ServiceQuotaExceededException", stopped=True), Interrupted)
+
+
+def test_a_cli_that_was_killed_is_tried_again() -> None:
+    failure = failure_of(CliKilled(CommandResult(stdout="", stderr="", code=-9)), [], stopped=False)
+    assert isinstance(failure, Transient) and failure.code == "engine_killed"
 
 
 def test_a_lock_that_somebody_holds_is_named() -> None:

@@ -51,7 +51,7 @@ def test_a_protected_environment_never_is_due_for_expiry() -> None:
 
 
 def test_a_held_lease_is_due_at_its_end_and_not_before() -> None:
-    held = replace(NEW, lease=Lease(1, "worker", NOW + timedelta(minutes=16)))
+    held = replace(NEW, lease=Lease(1, "worker", NOW, NOW + timedelta(minutes=16)))
     assert held.due_at == NOW + timedelta(minutes=16)
     assert not held.lease_free(NOW + timedelta(minutes=15))
     assert held.lease_free(NOW + timedelta(minutes=16))

@@ -312,7 +312,7 @@ def test_I5_what_is_still_found_is_tried_again_and_never_called_destroyed(world:
     world.cloud.undeletable = True
     environment = world.work("test1")
     assert environment is not None and environment.failure is not None
-    assert environment.status == "destroying" and environment.failure.code == "leftovers"
+    assert environment.status == "destroying" and environment.failure.code == "delete_failed"
     assert environment.retry_at is not None
 
 

@@ -1,0 +1,90 @@
+"""What dead workers leave in a sandbox, with real processes and folders: ended and removed; a living neighbour's stay."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import psutil
+import pytest
+
+# A worker in its own process: it says its folder, starts a child with a mark in a process group of its own, and waits.
+WORKER = """
+import os, subprocess, sys
+from orchestrator.adapters import sandbox
+child = subprocess.Popen(["sleep", "600"], env={**os.environ, sandbox.MARK: sandbox.new_mark()}, start_new_session=True)
+print(child.pid, sandbox.own_folder(), flush=True)
+(sandbox.own_folder() / "half-written").write_text("x")
+sys.stdin.read()
+"""
+CLEAN = "from orchestrator.adapters import sandbox; sandbox.own_folder(); sandbox.clean()"
+
+
+class Worker:
+    def __init__(self, folder: Path) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", WORKER],
+            env={**os.environ, "TMPDIR": str(folder)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout
+        child, own = self.process.stdout.readline().split()
+        self.child, self.folder = psutil.Process(int(child)), Path(own)
+
+    def end(self) -> None:
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream:
+                stream.close()
+        self.process.kill()
+        self.process.wait()
+        if self.child.is_running():
+            self.child.kill()
+
+
+@pytest.fixture
+def workers() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+def started(workers: ExitStack, folder: Path) -> Worker:
+    worker = Worker(folder)
+    workers.callback(worker.end)
+    return worker
+
+
+def clean(folder: Path) -> None:
+    subprocess.run([sys.executable, "-c", CLEAN], env={**os.environ, "TMPDIR": str(folder)}, check=True, timeout=60)
+
+
+def test_a_dead_workers_child_and_folder_go_when_the_next_one_starts(workers: ExitStack, tmp_path: Path) -> None:
+    worker = started(workers, tmp_path)
+    worker.process.kill()
+    worker.process.wait()
+    assert worker.child.is_running() and worker.folder.is_dir()
+    clean(tmp_path)
+    assert not worker.child.is_running() or worker.child.status() == psutil.STATUS_ZOMBIE
+    assert not worker.folder.exists()
+
+
+def test_a_living_neighbours_stay(workers: ExitStack, tmp_path: Path) -> None:
+    worker = started(workers, tmp_path)
+    clean(tmp_path)
+    assert worker.child.status() == psutil.STATUS_SLEEPING
+    assert (worker.folder / "half-written").exists()
+
+
+def test_what_is_no_mark_of_ours_stays(workers: ExitStack, tmp_path: Path) -> None:
+    stranger = subprocess.Popen(["sleep", "600"], env={**os.environ, "FIBFACTORY_WORKER": "somebody-else"})
+    workers.callback(stranger.wait)
+    workers.callback(stranger.kill)
+    (tmp_path / "fibfactory-worker-notes").mkdir()
+    clean(tmp_path)
+    assert stranger.poll() is None
+    assert (tmp_path / "fibfactory-worker-notes").is_dir()

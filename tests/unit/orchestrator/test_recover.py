@@ -1,0 +1,163 @@
+"""What a dead worker left is mended before the next operation, and only what its dead lease proves to be its own."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from orchestrator.environment import Environment
+from orchestrator.ports import Lock, PendingCreate, Service
+from orchestrator.progress import MAX_ATTEMPTS, MAX_INVOCATIONS
+from tests.unit.orchestrator.worlds import ALICE, HOST, World, wish
+
+SERVICE = PendingCreate("urn:pulumi:s::fibfactory::aws:apprunner/service:Service::app", "aws:apprunner/service:Service")
+BUCKET = PendingCreate("urn:pulumi:s::fibfactory::aws:s3/bucket:Bucket::files", "aws:s3/bucket:Bucket")
+PROVIDER = PendingCreate("urn:pulumi:s::fibfactory::pulumi:providers:aws::aws-provider", "pulumi:providers:aws")
+
+
+class Killed(BaseException):
+    """What ends a worker without giving it a chance to write anything."""
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def dies(world: World, holder: str = "doomed") -> None:
+    """A worker claims the lease, begins, and is killed in the middle of its operation."""
+
+    def kill() -> None:
+        raise Killed
+
+    world.cloud.during = kill
+    with pytest.raises(Killed):
+        world.work("test1", holder)
+
+
+def dead(world: World) -> None:
+    """An environment whose first deploy's worker died, and whose lease has run out since."""
+    world.environments.put(ALICE, "test1", wish())
+    dies(world)
+    world.clock.sleep(16 * 60)
+
+
+def worked(world: World) -> Environment:
+    environment = world.work("test1", "heir")
+    assert environment is not None
+    return environment
+
+
+def test_nobody_works_while_the_dead_workers_lease_lasts(world: World) -> None:
+    world.environments.put(ALICE, "test1", wish())
+    dies(world)
+    world.clock.sleep(15 * 60)
+    assert world.work("test1", "heir") is None
+
+
+def test_the_light_sweep_finds_the_dead_lease_and_the_next_worker_finishes(world: World) -> None:
+    dead(world)
+    assert world.sweep()["steps"][0]["action"] == "recover"
+    assert worked(world).status == "ready"
+    assert world.record().dead == () and world.record().attempts == 0
+
+
+def test_a_lock_dated_inside_the_dead_lease_is_broken(world: World) -> None:
+    world.environments.put(ALICE, "test1", wish())
+    dies(world)
+    world.clock.sleep(60)
+    world.cloud.held_locks = [Lock("locks/1", world.clock(), "fibfactory@sandbox, process 9", HOST)]
+    world.clock.sleep(15 * 60)
+    assert worked(world).status == "ready"
+    assert "break locks/1" in world.cloud.calls
+
+
+@pytest.mark.parametrize(("minutes", "host"), [(-1, HOST), (17, HOST), (1, "laptop")])
+def test_any_other_lock_is_left_and_said(world: World, minutes: int, host: str) -> None:
+    world.environments.put(ALICE, "test1", wish())
+    lock = Lock("locks/1", world.clock() + timedelta(minutes=minutes), "ann@laptop, process 77", host)
+    dies(world)
+    world.cloud.held_locks = [lock]
+    world.clock.sleep(18 * 60)
+    failure = worked(world).failure
+    assert failure and failure.code == "stack_locked" and failure.final and "ann@laptop" in failure.message
+    assert world.cloud.held_locks == [lock]
+
+
+def test_the_locks_of_two_dead_workers_are_both_broken(world: World) -> None:
+    dead(world)
+    first = Lock("locks/1", world.clock() - timedelta(minutes=10), "a", HOST)
+    dies(world, "doomed too")
+    world.cloud.held_locks = [first, Lock("locks/2", world.clock() + timedelta(minutes=1), "b", HOST)]
+    world.clock.sleep(16 * 60)
+    assert worked(world).status == "ready"
+    assert [call for call in world.cloud.calls if call.startswith("break")] == ["break locks/1", "break locks/2"]
+
+
+def test_a_service_that_was_being_made_is_removed_before_the_state_forgets_it(world: World) -> None:
+    dead(world)
+    world.cloud.pending = [SERVICE]
+    world.cloud.services["test1"] = Service("arn:half-made", "RUNNING", "image", "SUCCEEDED")
+    world.cloud.calls.clear()
+    assert worked(world).status == "ready"
+    assert world.cloud.calls == ["remove leftover", "clear pending creates", "deploy new"]
+
+
+def test_a_pending_create_that_never_came_to_be_is_cleared(world: World) -> None:
+    dead(world)
+    world.cloud.pending = [SERVICE, PROVIDER]
+    world.cloud.calls.clear()
+    assert worked(world).status == "ready"
+    assert world.cloud.calls == ["clear pending creates", "deploy new"]
+
+
+def test_a_pending_create_is_looked_up_before_a_destroy_too(world: World) -> None:
+    dead(world)
+    world.environments.remove(ALICE, "test1")
+    world.cloud.pending = [SERVICE]
+    world.cloud.services["test1"] = Service("arn:half-made", "RUNNING", "image", "SUCCEEDED")
+    world.cloud.forgets = True
+    assert worked(world).status == "destroyed"
+    assert world.cloud.services == {}
+
+
+def test_what_can_not_be_looked_up_is_left_for_a_person(world: World) -> None:
+    dead(world)
+    world.cloud.pending = [SERVICE, BUCKET]
+    world.cloud.services["test1"] = Service("arn:half-made", "RUNNING", "image", "SUCCEEDED")
+    failure = worked(world).failure
+    assert failure and failure.code == "needs_operator" and BUCKET.urn in failure.message
+    assert world.cloud.pending == [SERVICE, BUCKET] and world.cloud.services
+
+
+def test_a_pending_service_that_will_not_go_is_tried_again_and_not_forgotten(world: World) -> None:
+    dead(world)
+    world.cloud.pending = [SERVICE]
+    world.cloud.services["test1"] = Service("arn:half-made", "DELETE_FAILED", "image", "FAILED")
+    world.cloud.undeletable = True
+    failure = worked(world).failure
+    assert failure and failure.code == "delete_failed" and not failure.final
+    assert world.cloud.pending == [SERVICE]
+
+
+def test_an_operation_that_kills_every_worker_ends_as_failed(world: World) -> None:
+    world.environments.put(ALICE, "test1", wish())
+    for _ in range(MAX_ATTEMPTS):
+        dies(world)
+        world.clock.sleep(16 * 60)
+    environment = worked(world)
+    assert environment.status == "failed" and environment.failure and environment.failure.code == "worker_died"
+    world.environments.put(ALICE, "test1", wish())
+    assert worked(world).status == "ready"
+
+
+def test_an_operation_that_no_invocation_can_end_ends_as_failed(world: World) -> None:
+    world.environments.put(ALICE, "test1", wish())
+    for _ in range(MAX_INVOCATIONS):
+        assert world.record().outstanding
+        world.cloud.during = lambda: world.clock.sleep(14 * 60)
+        world.work("test1")
+        world.clock.sleep(120)
+    failure = world.record().failure
+    assert failure and failure.code == "too_long" and world.record().status == "failed"

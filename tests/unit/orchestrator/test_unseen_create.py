@@ -1,0 +1,40 @@
+"""A create that succeeded without saying so leaves a service that is ours and that the engine does not know."""
+
+from __future__ import annotations
+
+from orchestrator.errors import Terminal
+from orchestrator.ports import Service
+from tests.unit.orchestrator.worlds import ALICE, IMAGE, World, wish
+
+UNSEEN = Service("arn:unseen", "RUNNING", IMAGE, "SUCCEEDED", "operation-0")
+
+
+def test_a_service_of_ours_that_the_engine_does_not_know_is_removed_and_made_again() -> None:
+    world = World()
+    world.environments.put(ALICE, "test1", wish())
+    world.cloud.services["test1"] = UNSEEN
+    world.cloud.errors = [Terminal("A service of this name runs already.", "name_taken")]
+    environment = world.work("test1")
+    assert environment is not None and environment.status == "ready"
+    assert world.cloud.calls == ["deploy new", "remove leftover", "deploy new"]
+    assert environment.observed.service_arn != UNSEEN.arn
+
+
+def test_a_name_that_somebody_elses_service_has_stays_taken() -> None:
+    world = World()
+    world.environments.put(ALICE, "test1", wish())
+    world.cloud.errors = [Terminal("A service of this name runs already.", "name_taken")]
+    environment = world.work("test1")
+    assert environment is not None and environment.failure is not None
+    assert (environment.failure.code, environment.failure.final) == ("name_taken", True)
+    assert world.cloud.calls == ["deploy new"]
+
+
+def test_another_refusal_removes_nothing() -> None:
+    world = World()
+    world.environments.put(ALICE, "test1", wish())
+    world.cloud.services["test1"] = UNSEEN
+    world.cloud.errors = [Terminal("The quota is used up.", "quota")]
+    environment = world.work("test1")
+    assert environment is not None and environment.status == "failed"
+    assert world.cloud.calls == ["deploy new"]
