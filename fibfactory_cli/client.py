@@ -19,7 +19,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError
 
-BUSY = frozenset({"pending", "deploying", "updating", "destroying"})
+BUSY = frozenset({"pending", "deploying", "updating", "pausing", "resuming", "destroying"})
 """The statuses that change by themselves."""
 
 

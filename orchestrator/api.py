@@ -6,45 +6,64 @@ The rule: a route checks its input with a model, calls one use case and answers.
 from __future__ import annotations
 
 import hashlib
+import re
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
+from urllib.parse import parse_qs
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Path, Query
 from pydantic import BaseModel
 
+from orchestrator.contract import contract
 from orchestrator.desire import UNSET, Unset, Wish
 from orchestrator.environment import Environment, Status
 from orchestrator.errors import BadRequest
 from orchestrator.identity import caller_of
 from orchestrator.models import (
     ENVIRONMENT_ID,
+    IF_MATCH,
     AdjustIn,
     CreateIn,
+    CursorText,
     EnvironmentOut,
     EventOut,
     EventsOut,
     HealthOut,
+    LabelFilter,
+    LiveStatus,
     PageOut,
+    ReviveIn,
     SpecIn,
     SweepIn,
     SweepOut,
+    Version,
 )
 from orchestrator.problems import PROBLEMS, handle_errors
-from orchestrator.service import Caller, Environments, Sweeps
+from orchestrator.service import ANY, Caller, Environments, Match, Sweeps
 from orchestrator.settings import Settings
 
-_DESCRIPTION = (
-    "Ephemeral environments as a service in your own AWS account. Sign requests with AWS credentials (SigV4, service "
-    "execute-api); unsigned ones are answered 403 by API Gateway itself. Pause and resume come in a later version."
-)
-
 EnvironmentId = Annotated[str, Path(pattern=ENVIRONMENT_ID)]
-IfMatch = Annotated[str | None, Header(alias="if-match", description="A version as ETag gave it; 412 when it differs.")]
-Cursor = Annotated[str | None, Query(max_length=4096)]
+IfMatch = Annotated[
+    Version | None,
+    Header(
+        alias="if-match", description="A version as ETag gave it, or * for any; 412 when it differs or there is none."
+    ),
+]
+Cursor = Annotated[CursorText | None, Query(description="from the page before")]
 Limit = Annotated[int, Query(ge=1, le=100)]
 M = TypeVar("M", bound=BaseModel)
+
+_LATEST = 10**15
+_RECORD_HEADERS = {
+    "ETag": {
+        "description": "the record's version",
+        "required": True,
+        "schema": {"type": "string", "pattern": '^"[0-9]+"$'},
+    },
+    "Location": {"description": "the record's path", "required": True, "schema": {"type": "string"}},
+}
 
 
 def build(environments: Environments, sweeps: Sweeps, settings: Settings, logger: Logger) -> APIGatewayHttpResolver:
@@ -53,6 +72,10 @@ def build(environments: Environments, sweeps: Sweeps, settings: Settings, logger
 
     def caller() -> Caller:
         return caller_of(app.current_event.raw_event.get("requestContext") or {}, settings.operators)
+
+    def _as_given(name: str, values: list[str] | None) -> list[str]:
+        """A parameter's values as they were sent: API Gateway joins them with commas, and Powertools splits at each."""
+        return parse_qs(app.current_event.raw_event.get("rawQueryString", "")).get(name) or values or []
 
     def wish(body: SpecIn) -> Wish:
         return Wish(
@@ -85,9 +108,9 @@ def build(environments: Environments, sweeps: Sweeps, settings: Settings, logger
 
     @app.get("/environments", responses={**_ok(200, PageOut), **PROBLEMS})
     def list_environments(
-        status: Annotated[list[Status] | None, Query()] = None,
+        status: Annotated[list[LiveStatus] | None, Query()] = None,
         owner: Annotated[str | None, Query(max_length=2048)] = None,
-        label: Annotated[list[str] | None, Query(description="name=value; all given must match")] = None,
+        label: Annotated[list[LabelFilter] | None, Query(description="name=value; all given must match")] = None,
         destroyed: Annotated[bool, Query(description="tombstones instead of live environments")] = False,
         cursor: Cursor = None,
         limit: Limit = 50,
@@ -99,7 +122,7 @@ def build(environments: Environments, sweeps: Sweeps, settings: Settings, logger
             caller(),
             statuses=(Status.DESTROYED,) if destroyed else tuple(status or ()),
             owner=owner,
-            labels=dict(_label(text) for text in label or ()),
+            labels=dict(_label(text) for text in _as_given("label", label)),
             cursor=cursor,
             limit=limit,
         )
@@ -109,7 +132,9 @@ def build(environments: Environments, sweeps: Sweeps, settings: Settings, logger
     def get_environment(
         environment_id: EnvironmentId,
         wait: Annotated[int, Query(ge=0, le=20, description="seconds")] = 0,
-        version: Annotated[int | None, Query(ge=0, description="answer once the version is no longer this")] = None,
+        version: Annotated[
+            int | None, Query(ge=0, le=_LATEST, description="answer once the version is no longer this")
+        ] = None,
     ) -> Response[EnvironmentOut]:
         """One record; with `wait` and `version`, once it has changed."""
         return _environment(environments.get(caller(), environment_id, unless_version=version, wait=wait))
@@ -140,6 +165,33 @@ def build(environments: Environments, sweeps: Sweeps, settings: Settings, logger
         accepted = environments.remove(caller(), environment_id, if_match=_version(if_match), force=force)
         return _environment(accepted.environment, 200 if accepted.environment.gone else 202)
 
+    @app.post(
+        "/environments/<environment_id>/pause",
+        responses={**_ok(202, EnvironmentOut), **_ok(200, EnvironmentOut), **PROBLEMS},
+    )
+    def pause_environment(environment_id: EnvironmentId, if_match: IfMatch = None) -> Response[EnvironmentOut]:
+        """Pause the service: it keeps its URL, and nothing is paid for CPU. 200 when it already is paused. Its TTL runs on."""
+        accepted = environments.pause(caller(), environment_id, if_match=_version(if_match))
+        return _environment(accepted.environment, 202 if accepted.working else 200)
+
+    @app.post(
+        "/environments/<environment_id>/resume",
+        responses={**_ok(202, EnvironmentOut), **_ok(200, EnvironmentOut), **PROBLEMS},
+    )
+    def resume_environment(environment_id: EnvironmentId, if_match: IfMatch = None) -> Response[EnvironmentOut]:
+        """Let a paused service run again. 200 when it already does."""
+        accepted = environments.resume(caller(), environment_id, if_match=_version(if_match))
+        return _environment(accepted.environment, 202 if accepted.working else 200)
+
+    @app.post("/environments/<environment_id>/revive", responses={**_ok(202, EnvironmentOut), **PROBLEMS})
+    def revive_environment(
+        environment_id: EnvironmentId, revival: Annotated[ReviveIn | None, Body()] = None
+    ) -> Response[EnvironmentOut]:
+        """Bring a destroyed environment back as it was: spec, labels, protection, TTL. 409 when it is not destroyed."""
+        ttl = revival.ttl if revival else None
+        accepted = environments.revive(caller(), environment_id, ttl=UNSET if ttl is None else settings.ttl(ttl))
+        return _environment(accepted.environment, 202)
+
     @app.get("/environments/<environment_id>/events", responses={**_ok(200, EventsOut), **PROBLEMS})
     def list_events(environment_id: EnvironmentId, cursor: Cursor = None, limit: Limit = 50) -> Response[EventsOut]:
         """What happened, oldest first. Ask again with the cursor to follow."""
@@ -150,31 +202,26 @@ def build(environments: Environments, sweeps: Sweeps, settings: Settings, logger
     @app.post("/sweeps", responses={**_ok(202, SweepOut), **PROBLEMS})
     def start_sweep(sweep: Annotated[SweepIn | None, Body()] = None) -> Response[SweepOut]:
         """Operators: sweep now. The plan or report is under /sweeps/{id}."""
-        return _json(SweepOut.model_validate(sweeps.start(caller(), dry_run=(sweep or SweepIn()).dry_run)), 202)
+        wanted = sweep or SweepIn()
+        started = sweeps.start(caller(), kind=wanted.kind, dry_run=wanted.dry_run)
+        return _json(SweepOut.model_validate(started), 202)
 
     @app.get("/sweeps/<sweep_id>", responses={**_ok(200, SweepOut), **PROBLEMS})
     def get_sweep(sweep_id: Annotated[str, Path(pattern=r"^[A-Za-z0-9-]{1,64}$")]) -> Response[SweepOut]:
         """Operators: a sweep's plan or report."""
         return _json(SweepOut.model_validate(sweeps.get(caller(), sweep_id)))
 
-    @app.get("/health", responses=_ok(200, HealthOut))
+    @app.get("/health", responses={**_ok(200, HealthOut), **PROBLEMS})
     def health() -> Response[HealthOut]:
         """Whether the API answers."""
         return _json(HealthOut(status="healthy", platform=settings.platform))
 
     @app.get("/openapi.json", include_in_schema=False)
     def openapi() -> Response[str]:
-        schema = app.get_openapi_json_schema(title="fibfactory", version="0.1.0", description=_DESCRIPTION)
-        return Response(200, content_type="application/json", body=schema)
+        return Response(200, content_type="application/json", body=contract(app, settings))
 
     handle_errors(app, logger)
     return app
-
-
-def too_long(event: dict[str, Any], settings: Settings) -> bool:
-    """Whether an HTTP event's body is longer than the platform takes; asked before anything parses it."""
-    length = len((event.get("body") or "").encode())
-    return length > settings.max_body_bytes * (4 / 3 if event.get("isBase64Encoded") else 1)
 
 
 def _allowed(body: SpecIn, settings: Settings) -> SpecIn:
@@ -186,13 +233,12 @@ def _allowed(body: SpecIn, settings: Settings) -> SpecIn:
     return body
 
 
-def _version(if_match: str | None) -> int | None:
-    if if_match is None or if_match == "*":
+def _version(if_match: str | None) -> Match | None:
+    if if_match is None:
         return None
-    text = if_match.removeprefix("W/").strip('"')
-    if not text.isdecimal() or len(text) > 15:
-        raise BadRequest('If-Match takes a version as ETag gave it, such as "7".', "bad_if_match")
-    return int(text)
+    if not re.fullmatch(IF_MATCH, if_match):
+        raise BadRequest('If-Match takes a version as ETag gave it, such as "7", or *.', "bad_if_match")
+    return ANY if if_match == ANY else int(if_match.removeprefix("W/").strip('"'))
 
 
 def _label(text: str) -> tuple[str, str]:
@@ -211,7 +257,9 @@ def _digest(*parts: str) -> str:
 
 
 def _ok(status: int, model: type[BaseModel]) -> Any:
-    return {status: {"description": HTTPStatus(status).phrase, "content": {"application/json": {"model": model}}}}
+    content = {"application/json": {"model": model}}
+    headers = _RECORD_HEADERS if model is EnvironmentOut else {}
+    return {status: {"description": HTTPStatus(status).phrase, "content": content, "headers": headers}}
 
 
 def _environment(environment: Environment, status: int = 200) -> Response[EnvironmentOut]:

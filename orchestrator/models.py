@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
 from orchestrator.environment import Environment, Spec, Status
 from orchestrator.names import IMAGE, IMAGE_HELP
 from orchestrator.ttl import format_ttl
 
 ENVIRONMENT_ID = r"^[a-z][a-z0-9-]{1,22}[a-z0-9]$"
+IF_MATCH = r"^(?:\*|(?:W/)?(?:[0-9]{1,15}|\"[0-9]{1,15}\"))$"
+_OF_APP_RUNNER = r"AWSAPPRUNNER|PORT$"
 
 _MEMORY_OF_CPU = {
     256: (512, 1024),
@@ -22,23 +24,63 @@ _MEMORY_OF_CPU = {
 }
 """App Runner's combinations of CPU units and MB (its developer guide, "Service configuration")."""
 
-VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
+_VARIABLE = r"[A-Za-z_][A-Za-z0-9_]{0,127}"
+_CPU, _MEMORY = 1024, 2048
+VariableName = Annotated[
+    str,
+    StringConstraints(pattern=f"^{_VARIABLE}$"),
+    # Pydantic's own patterns can't say what a name is not.
+    WithJsonSchema({"type": "string", "pattern": f"^(?!{_OF_APP_RUNNER}){_VARIABLE}$"}),
+]
+_MAP: Any = Field(max_length=50, json_schema_extra={"additionalProperties": False})
+# To JSON 8080.0 is 8080.
+_WHOLE = BeforeValidator(lambda sent: int(sent) if isinstance(sent, float) and sent.is_integer() else sent)
 LabelText = Annotated[str, StringConstraints(min_length=1, max_length=63)]
+
+# What only `api` can check, as OpenAPI shows it.
+Version = Annotated[str, WithJsonSchema({"type": "string", "pattern": IF_MATCH})]
+LabelFilter = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^[^=]+=[\s\S]+$"})]
+LiveStatus = Annotated[
+    Status, WithJsonSchema({"type": "string", "enum": [each for each in Status if each is not Status.DESTROYED]})
+]
+CursorText = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,4096}$"),
+    WithJsonSchema({"type": "string", "format": "cursor"}),
+]
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Strict: a number in quotation marks is a mistake, not a number.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def _size(cpu: int, memory: tuple[int, ...]) -> dict[str, Any]:
+    """One of App Runner's sizes in JSON Schema, where what has its default may be left out."""
+    required = [*(["cpu"] if cpu != _CPU else []), *(["memory"] if _MEMORY not in memory else [])]
+    return {"properties": {"cpu": {"const": cpu}, "memory": {"enum": list(memory)}}, "required": required}
 
 
 class SpecIn(_Model):
     """What to run. `ttl`, `labels` and `protected` keep their value in an update that leaves them out."""
 
-    image: Annotated[str, Field(max_length=1024, examples=["public.ecr.aws/fibfactory/fibservice:latest"])]
-    port: Annotated[int, Field(ge=1, le=65535)] = 8080
-    cpu: int = 1024
-    memory: int = 2048
-    variables: Annotated[dict[VariableName, Annotated[str, Field(max_length=4096)]], Field(max_length=50)] = {}
-    secrets: Annotated[dict[VariableName, Annotated[str, Field(max_length=2048)]], Field(max_length=50)] = {}
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [_size(cpu, memory) for cpu, memory in _MEMORY_OF_CPU.items()]}
+    )
+
+    image: Annotated[
+        str,
+        Field(
+            max_length=1024,
+            examples=["public.ecr.aws/fibfactory/fibservice:latest"],
+            json_schema_extra={"pattern": f"^{IMAGE.pattern}$"},
+        ),
+    ]
+    port: Annotated[int, Field(ge=1, le=65535), _WHOLE] = 8080
+    cpu: Annotated[int, _WHOLE] = _CPU
+    memory: Annotated[int, _WHOLE] = _MEMORY
+    variables: Annotated[dict[VariableName, Annotated[str, Field(max_length=4096)]], _MAP] = {}
+    secrets: Annotated[dict[VariableName, Annotated[str, Field(max_length=2048)]], _MAP] = {}
     health_path: Annotated[str, Field(pattern=r"^/[!-~]{0,255}$")] = "/health"
     revision: Annotated[str | None, Field(max_length=128)] = None
     ttl: Annotated[str | None, Field(max_length=32, examples=["12h", "7d12h"])] = None
@@ -86,9 +128,19 @@ class AdjustIn(_Model):
     protected: bool | None = None
 
 
-class SweepIn(_Model):
-    """A dry run only leaves a plan; it is the default."""
+class ReviveIn(_Model):
+    """How long the revived environment lives; left out, as long as the last one would have."""
 
+    ttl: Annotated[str | None, Field(max_length=32, examples=["12h"])] = None
+
+
+class SweepIn(_Model):
+    """A light sweep looks for what is due, a deep one also compares the cloud with the records.
+
+    A dry run only leaves a plan; it is the default.
+    """
+
+    kind: Literal["light", "deep"] = "deep"
     dry_run: bool = True
 
 
@@ -106,6 +158,7 @@ class ReceiptOut(BaseModel):
     cannot_see: list[str]
     reason: str
     image: str
+    digest: str | None
 
 
 class SpecOut(BaseModel):
@@ -195,6 +248,7 @@ class SweepOut(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     id: str
+    kind: str | None = None
     status: str
     dry_run: bool
 
@@ -202,6 +256,12 @@ class SweepOut(BaseModel):
 class HealthOut(BaseModel):
     status: str
     platform: str
+
+
+class GatewayOut(BaseModel):
+    """What API Gateway itself answers, before or instead of the API."""
+
+    message: str
 
 
 class Problem(BaseModel):

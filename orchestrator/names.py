@@ -32,6 +32,8 @@ TAG_PLATFORM = "fibfactory:platform"
 TAG_OWNER = "fibfactory:owner"
 TAG_ENVIRONMENT = "fibfactory:environment"
 TAG_GENERATION = "fibfactory:generation"
+TAG_DESIRED = "fibfactory:desired"
+"""`running` or `paused`: so that who looks at AWS sees whether a pause is wanted."""
 
 NO_PLATFORM = "none"
 """The platform tag of environments made in process: no sweep touches them."""
@@ -59,11 +61,34 @@ def service_name(prefix: str, environment_id: str) -> str:
     return f"{app_name(prefix, environment_id)}-service"
 
 
-def tags(platform: str, owner: str, environment_id: str, generation: int) -> Mapping[str, str]:
+def id_of_stack(stack: str) -> str | None:
+    """The environment whose stack would be called so; None when none would."""
+    return _id_between(stack_name(""), stack, "")
+
+
+def id_of_service(prefix: str, service: str) -> str | None:
+    """The environment whose service would be called so; None when none would."""
+    return _id_between(f"{prefix}-", service, "-service")
+
+
+def tags(platform: str, owner: str, environment_id: str, generation: int, *, paused: bool = False) -> Mapping[str, str]:
     """The tags of every resource that an environment makes (at most 256 characters each, App Runner's limit)."""
     return {
         TAG_PLATFORM: platform,
-        TAG_OWNER: owner[:256],
+        TAG_OWNER: owner_tag(owner),
         TAG_ENVIRONMENT: environment_id,
         TAG_GENERATION: str(generation),
+        TAG_DESIRED: "paused" if paused else "running",
     }
+
+
+def owner_tag(owner: str) -> str:
+    """As much of the owner as a tag has room for."""
+    return owner[:256]
+
+
+def _id_between(before: str, name: str, after: str) -> str | None:
+    if not (name.startswith(before) and name.endswith(after)):
+        return None
+    environment_id = name.removeprefix(before).removesuffix(after)
+    return environment_id if _ID.fullmatch(environment_id) else None

@@ -16,7 +16,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestUnsupp
 
 from orchestrator import errors
 from orchestrator.errors import FibfactoryError
-from orchestrator.models import Problem
+from orchestrator.models import GatewayOut, Problem
 
 _STATUS_OF: tuple[tuple[type[FibfactoryError], HTTPStatus], ...] = (
     (errors.BadRequest, HTTPStatus.BAD_REQUEST),
@@ -28,20 +28,30 @@ _STATUS_OF: tuple[tuple[type[FibfactoryError], HTTPStatus], ...] = (
     (errors.Transient, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 
+_OURS: Any = {"application/problem+json": {"model": Problem}}
+_GATEWAYS: Any = {"application/json": {"model": GatewayOut}}
+_ALLOW: Any = {
+    "Allow": {"description": "the methods that the path takes", "required": True, "schema": {"type": "string"}}
+}
+
 PROBLEMS: Any = {
-    status.value: {"description": status.phrase, "content": {"application/problem+json": {"model": Problem}}}
-    for status in (
-        HTTPStatus.BAD_REQUEST,
-        HTTPStatus.UNAUTHORIZED,
-        HTTPStatus.FORBIDDEN,
-        HTTPStatus.NOT_FOUND,
-        HTTPStatus.CONFLICT,
-        HTTPStatus.PRECONDITION_FAILED,
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        HTTPStatus.SERVICE_UNAVAILABLE,
+    status.value: {"description": status.phrase, "content": content, "headers": headers}
+    for status, content, headers in (
+        (HTTPStatus.BAD_REQUEST, _OURS, {}),
+        (HTTPStatus.UNAUTHORIZED, _OURS, {}),
+        (HTTPStatus.FORBIDDEN, _OURS | _GATEWAYS, {}),
+        (HTTPStatus.NOT_FOUND, _OURS, {}),
+        (HTTPStatus.METHOD_NOT_ALLOWED, _OURS, _ALLOW),
+        (HTTPStatus.CONFLICT, _OURS, {}),
+        (HTTPStatus.PRECONDITION_FAILED, _OURS, {}),
+        (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _OURS | _GATEWAYS, {}),
+        (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, _OURS, {}),
+        (HTTPStatus.TOO_MANY_REQUESTS, _GATEWAYS, {}),
+        (HTTPStatus.INTERNAL_SERVER_ERROR, _OURS | _GATEWAYS, {}),
+        (HTTPStatus.SERVICE_UNAVAILABLE, _OURS | _GATEWAYS, {}),
     )
 }
-"""What any route may answer, for OpenAPI."""
+"""What any route may answer besides success, for OpenAPI; some of it is API Gateway's own, when it refuses or waits in vain."""
 
 
 def problem(status: int, code: str, detail: str, found: list[dict[str, str]] | None = None) -> Response[Any]:
@@ -63,7 +73,11 @@ def handle_errors(app: APIGatewayHttpResolver, logger: Logger) -> None:
             return problem(status, error.code, "Something behind the API did not work. Try again in a moment.")
         return problem(status, error.code, error.message)
 
-    @app.exception_handler([RequestValidationError, RequestUnsupportedContentType])
+    @app.exception_handler(RequestUnsupportedContentType)
+    def no_json(error: RequestUnsupportedContentType) -> Response[Any]:
+        return problem(415, "unsupported_media_type", "A body is application/json.")
+
+    @app.exception_handler(RequestValidationError)
     def invalid(error: RequestValidationError) -> Response[Any]:
         found = [{"field": _field(item), "message": _sentence(item)} for item in error.errors()]
         code = _code_of(error.errors())
@@ -74,7 +88,8 @@ def handle_errors(app: APIGatewayHttpResolver, logger: Logger) -> None:
     def no_route(error: NotFoundError) -> Response[Any]:
         method, path = app.current_event.http_method, app.current_event.path
         allowed = _methods_of(app, path)
-        if allowed:
+        # A path may look like a route's and still be none's, by a character that no id has.
+        if allowed and method not in allowed:
             answer = problem(405, "method_not_allowed", f"{path} takes {', '.join(allowed)}, not {method}.")
             answer.headers["Allow"] = ", ".join(allowed)
             return answer

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final, Literal
 
 from orchestrator import desire
 from orchestrator.desire import Lifetimes, Unset, Wish
@@ -17,6 +18,10 @@ from orchestrator.names import check_id
 from orchestrator.ports import Dispatcher, Event, Page, Records, Reports
 
 LIVE = tuple(status for status in Status if status is not Status.DESTROYED)
+
+ANY: Final = "*"
+Match = int | Literal["*"]
+"""What a record has to be for a write to happen: at this version, or there at all."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class Environments:
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]
 
-    def put(self, caller: Caller, environment_id: str, wish: Wish, *, if_match: int | None = None) -> Accepted:
+    def put(self, caller: Caller, environment_id: str, wish: Wish, *, if_match: Match | None = None) -> Accepted:
         """Create the environment or update it to this wish. Raises Conflict `id_taken` when another owner's runs under it."""
         check_id(environment_id)
         while True:
@@ -118,7 +123,7 @@ class Environments:
         caller: Caller,
         environment_id: str,
         *,
-        if_match: int | None = None,
+        if_match: Match | None = None,
         ttl: timedelta | None | Unset = desire.UNSET,
         labels: Mapping[str, str] | Unset = desire.UNSET,
         protected: bool | Unset = desire.UNSET,
@@ -133,7 +138,7 @@ class Environments:
         return self._change(caller, environment_id, if_match, change, "adjusted").environment
 
     def remove(
-        self, caller: Caller, environment_id: str, *, if_match: int | None = None, force: bool = False
+        self, caller: Caller, environment_id: str, *, if_match: Match | None = None, force: bool = False
     ) -> Accepted:
         """Want the environment gone. On a tombstone nothing changes: it has its receipt."""
 
@@ -142,6 +147,33 @@ class Environments:
 
         return self._change(caller, environment_id, if_match, change, "removal asked for")
 
+    def pause(self, caller: Caller, environment_id: str, *, if_match: Match | None = None) -> Accepted:
+        """Want the environment's service paused."""
+        return self._change(caller, environment_id, if_match, _of_the_living(desire.pause), "pause asked for")
+
+    def resume(self, caller: Caller, environment_id: str, *, if_match: Match | None = None) -> Accepted:
+        """Want the environment's service running again."""
+        return self._change(caller, environment_id, if_match, _of_the_living(desire.resume), "resume asked for")
+
+    def revive(self, caller: Caller, environment_id: str, *, ttl: timedelta | None | Unset = desire.UNSET) -> Accepted:
+        """Bring a destroyed environment back as its tombstone has it. Raises Conflict `exists` when it is not destroyed."""
+        while True:
+            tombstone = self._visible(caller, environment_id)
+            if not tombstone.gone:
+                raise Conflict(
+                    f"{environment_id} is not destroyed, so there is nothing to revive. "
+                    f"PUT /environments/{environment_id} updates it.",
+                    "exists",
+                )
+            revived = desire.revive(tombstone, self.limits, self.clock(), ttl=ttl)
+            event = Event(self.clock(), "revived", f"Asked for by {caller.owner}.")
+            try:
+                self.records.reuse(tombstone, revived, event)
+            except VersionConflict:
+                continue
+            self.dispatcher.work(environment_id)
+            return Accepted(revived, working=True)
+
     def events(self, caller: Caller, environment_id: str, cursor: str | None, limit: int) -> Page[Event]:
         return self.records.events(self._visible(caller, environment_id), cursor, limit)
 
@@ -149,7 +181,7 @@ class Environments:
         self,
         caller: Caller,
         environment_id: str,
-        if_match: int | None,
+        if_match: Match | None,
         change: Callable[[Environment, datetime], Environment],
         event: str,
     ) -> Accepted:
@@ -204,11 +236,17 @@ class Sweeps:
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
 
-    def start(self, caller: Caller, *, dry_run: bool) -> Mapping[str, object]:
+    def start(self, caller: Caller, *, kind: Literal["light", "deep"], dry_run: bool) -> Mapping[str, object]:
         """Ask for a sweep; its plan or report is under the id that comes back."""
         _operators_only(caller)
         sweep_id = self.new_id()
-        report = {"id": sweep_id, "status": "requested", "dry_run": dry_run, "requested_at": self.clock().isoformat()}
+        report = {
+            "id": sweep_id,
+            "kind": kind,
+            "status": "requested",
+            "dry_run": dry_run,
+            "requested_at": self.clock().isoformat(),
+        }
         self.reports.write(sweep_id, report)
         self.dispatcher.sweep(sweep_id)
         return report
@@ -219,6 +257,19 @@ class Sweeps:
         if report is None:
             raise NotFound(f"There is no sweep {sweep_id}. POST /sweeps starts one.")
         return report
+
+
+def _of_the_living(
+    change: Callable[[Environment, datetime], Environment],
+) -> Callable[[Environment, datetime], Environment]:
+    def checked(before: Environment, now: datetime) -> Environment:
+        if before.gone:
+            raise Conflict(
+                f"{before.id} is destroyed. POST /environments/{before.id}/revive brings it back.", "destroyed"
+            )
+        return change(before, now)
+
+    return checked
 
 
 def _operators_only(caller: Caller) -> None:
@@ -232,6 +283,6 @@ def _check_free_for(caller: Caller, environment: Environment | None) -> None:
         raise Conflict(f"The id {environment.id} is taken. Choose another.", "id_taken")
 
 
-def _check_match(environment: Environment | None, if_match: int | None) -> None:
-    if if_match is not None and (environment is None or environment.version != if_match):
+def _check_match(environment: Environment | None, if_match: Match | None) -> None:
+    if if_match is not None and (environment is None or if_match not in (ANY, environment.version)):
         raise PreconditionFailed("The environment is not at that version any more. Read it again and decide again.")

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from orchestrator.errors import BadRequest
 
-_PARTS = re.compile(r"(?:(\d{1,5})d)?(?:(\d{1,6})h)?(?:(\d{1,7})m)?(?:(\d{1,8})s)?", re.ASCII)
+_PARTS = re.compile(r"(?:([0-9]{1,5})d)?(?:([0-9]{1,6})h)?(?:([0-9]{1,7})m)?(?:([0-9]{1,8})s)?")
 _HELP = "Give a TTL as days, hours, minutes and seconds in that order, such as `12h`, `7d12h` or `30m`"
 
 
@@ -26,6 +26,12 @@ def parse_ttl(text: str, *, allow_never: bool) -> timedelta | None:
     if not ttl:
         raise BadRequest(f"{_HELP}{', or `never`' if allow_never else ''}.", "bad_ttl")
     return ttl
+
+
+def ttl_pattern(*, allow_never: bool) -> str:
+    """What `parse_ttl` reads, as a regular expression for OpenAPI: at least one digit that is not zero."""
+    parts = f"(?=[^1-9]*[1-9]){_PARTS.pattern}"
+    return f"^(?:{parts}|never)$" if allow_never else f"^{parts}$"
 
 
 def format_ttl(ttl: timedelta | None) -> str:

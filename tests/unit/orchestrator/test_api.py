@@ -33,9 +33,9 @@ ROUTES = [
 class Api:
     """The resolver on fakes, called as API Gateway calls it."""
 
-    def __init__(self) -> None:
+    def __init__(self, operators: frozenset[str] = frozenset()) -> None:
         self.world = World()
-        self.settings = Settings(platform="tests", table="t", worker_function="w", operators=frozenset())
+        self.settings = Settings(platform="tests", table="t", worker_function="w", operators=operators)
         self.logger = Logger(service="tests", stream=None)
         self.resolver = api.build(self.world.environments, self.world.sweeps, self.settings, self.logger)
 
@@ -109,14 +109,30 @@ def test_a_record_is_answered_with_its_version_as_etag(http: Api) -> None:
     )
 
 
-def test_a_body_is_too_long_by_its_bytes(http: Api) -> None:
-    assert not api.too_long({"body": "a" * 65_536}, http.settings)
-    assert api.too_long({"body": "é" * 40_000}, http.settings)
-    assert not api.too_long({"body": None}, http.settings)
-    assert not api.too_long({"body": "a" * 80_000, "isBase64Encoded": True}, http.settings)
-
-
 def test_a_method_that_a_path_does_not_take_is_named_with_those_it_does(http: Api) -> None:
     status, headers, problem = http.call("PUT", "/environments")
     assert (status, headers["Allow"]) == (405, "GET, POST")
     assert "GET, POST" in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "dry_run"),
+    [
+        (None, "deep", True),
+        ({}, "deep", True),
+        ({"kind": "light"}, "light", True),
+        ({"kind": "deep", "dry_run": False}, "deep", False),
+    ],
+)
+def test_a_sweep_is_a_deep_plan_unless_it_says_otherwise(body: Any, kind: str, dry_run: bool) -> None:
+    http = Api(operators=frozenset({ALICE.owner}))
+    status, _, asked = http.call("POST", "/sweeps", body)
+    assert (status, asked["kind"], asked["dry_run"]) == (202, kind, dry_run)
+    assert http.call("GET", f"/sweeps/{asked['id']}")[2]["kind"] == kind
+
+
+def test_there_is_no_third_kind_of_sweep() -> None:
+    http = Api(operators=frozenset({ALICE.owner}))
+    status, _, problem = http.call("POST", "/sweeps", {"kind": "thorough"})
+    assert status in (400, 422) and problem["status"] == status
+    assert http.world.dispatcher.asked == []

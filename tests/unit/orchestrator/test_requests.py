@@ -215,9 +215,10 @@ def test_a_long_poll_answers_when_the_version_is_another(world: World) -> None:
 
 def test_sweeps_are_for_operators(world: World) -> None:
     with pytest.raises(Forbidden):
-        world.sweeps.start(ALICE, dry_run=True)
+        world.sweeps.start(ALICE, kind="deep", dry_run=True)
     with pytest.raises(Forbidden):
         world.sweeps.get(ALICE, "sweep-1")
-    assert world.sweeps.start(OPERATOR, dry_run=True)["status"] == "requested"
-    assert world.sweeps.get(OPERATOR, "sweep-1")["dry_run"] is True
+    assert world.sweeps.start(OPERATOR, kind="light", dry_run=True)["status"] == "requested"
+    asked = world.sweeps.get(OPERATOR, "sweep-1")
+    assert (asked["kind"], asked["dry_run"]) == ("light", True)
     assert world.dispatcher.asked == ["sweep sweep-1"]

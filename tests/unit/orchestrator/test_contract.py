@@ -1,0 +1,132 @@
+"""The document at /openapi.json says what is taken and what is answered, for these settings."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from aws_lambda_powertools import Logger
+from pydantic import ValidationError
+
+from orchestrator import api
+from orchestrator.contract import contract
+from orchestrator.errors import BadRequest
+from orchestrator.models import CreateIn, SpecIn
+from orchestrator.settings import Settings
+from orchestrator.ttl import parse_ttl, ttl_pattern
+from tests.unit.orchestrator.test_api import Api
+from tests.unit.orchestrator.worlds import ALICE, IMAGE, World
+
+
+def document(**settings: Any) -> Any:
+    given = Settings(platform="tests", table="t", worker_function="w", **settings)
+    world = World()
+    app = api.build(world.environments, world.sweeps, given, Logger(service="tests", stream=None))
+    return json.loads(contract(app, given))
+
+
+@pytest.fixture(scope="module")
+def plain() -> Any:
+    return document()
+
+
+def operations(found: Any) -> list[tuple[str, Any]]:
+    return [(f"{method} {path}", each) for path, item in found["paths"].items() for method, each in item.items()]
+
+
+def test_every_answer_that_can_come_is_documented_and_no_other(plain: Any) -> None:
+    ours = {"400", "401", "403", "404", "405", "409", "412", "413", "415", "500", "503"}
+    for name, operation in operations(plain):
+        assert set(operation["responses"]) - {"200", "202"} == ours | {"429"}, name
+    assert plain["components"]["schemas"].keys().isdisjoint({"HTTPValidationError", "ValidationError"})
+
+
+def test_the_document_shows_what_the_models_hold_numbers_to(plain: Any) -> None:
+    port = plain["components"]["schemas"]["SpecIn"]["properties"]["port"]
+    assert (port["type"], port["minimum"], port["maximum"]) == ("integer", 1, 65535)
+
+
+def test_requests_are_signed_says_the_document(plain: Any) -> None:
+    assert plain["security"] == [{"sigv4": []}]
+    assert plain["components"]["securitySchemes"]["sigv4"]["x-amazon-apigateway-authtype"] == "awsSigv4"
+
+
+def test_a_parameter_is_left_out_and_never_null(plain: Any) -> None:
+    for name, operation in operations(plain):
+        for parameter in operation.get("parameters", ()):
+            assert {"type": "null"} not in parameter["schema"].get("anyOf", ()), (name, parameter["name"])
+
+
+def test_a_ttl_for_ever_and_secrets_are_there_where_the_platform_takes_them(plain: Any) -> None:
+    arn = "arn:aws:ssm:us-west-2:000000000000:parameter/shared/"
+    generous = document(allow_never=True, secrets_prefix=arn)
+    for name in ("SpecIn", "CreateIn", "AdjustIn", "ReviveIn"):
+        patterns = [
+            each["components"]["schemas"][name]["properties"]["ttl"]["anyOf"][0]["pattern"]
+            for each in (plain, generous)
+        ]
+        assert [bool(re.search(pattern, "never")) for pattern in patterns] == [False, True]
+        assert all(re.search(pattern, "12h") for pattern in patterns)
+    for name in ("SpecIn", "CreateIn"):
+        properties = [each["components"]["schemas"][name]["properties"]["secrets"] for each in (plain, generous)]
+        assert properties[0]["maxProperties"] == 0
+        (reference,) = properties[1]["patternProperties"].values()
+        assert re.search(reference["pattern"], f"{arn}token") and not re.search(reference["pattern"], "arn:aws:ssm:x")
+
+
+@pytest.mark.parametrize("text", ["", "0s", "0d0h", "12", "h", "1h1d", "123456d", "12h ", "12h\n", "１h", "never"])
+@pytest.mark.parametrize("allow_never", [True, False])
+def test_the_document_and_the_parser_agree_on_what_is_no_ttl(text: str, allow_never: bool) -> None:
+    try:
+        parse_ttl(text, allow_never=allow_never)
+    except BadRequest:
+        assert not re.fullmatch(ttl_pattern(allow_never=allow_never), text)
+    else:
+        assert re.fullmatch(ttl_pattern(allow_never=allow_never), text)
+
+
+def test_only_numbers_are_numbers_and_only_truth_values_are_true() -> None:
+    assert SpecIn.model_validate({"image": IMAGE, "port": 8080.0}).port == 8080
+    for wrong in ({"port": "8080"}, {"port": 8080.5}, {"port": True}, {"cpu": "1024"}, {"protected": "yes"}):
+        with pytest.raises(ValidationError):
+            CreateIn.model_validate({"id": "test1", "image": IMAGE, **wrong})
+
+
+def test_a_method_that_a_route_takes_is_never_said_to_be_refused() -> None:
+    http = Api()
+    status, headers, problem = http.call("GET", "/environments/\x84")
+    assert (status, problem["code"]) == (404, "no_such_path")
+    assert "Allow" not in headers
+
+
+def test_anything_there_matches_a_star_and_nothing_does_not() -> None:
+    http = Api()
+    assert http.call("PUT", "/environments/test1", {"image": IMAGE}, if_match="*")[2]["code"] == "version_differs"
+    assert http.world.records.records == {}
+    assert http.call("PUT", "/environments/test1", {"image": IMAGE})[0] == 202
+    assert http.call("PUT", "/environments/test1", {"image": IMAGE, "revision": "2"}, if_match="*")[0] == 202
+    assert http.call("PATCH", "/environments/test1", {"protected": True}, if_match='W/"2"')[0] == 200
+    for wrong in ("", "**", '"7', "7, 8", "٧"):
+        assert http.call("PATCH", "/environments/test1", {}, if_match=wrong)[2]["code"] == "bad_if_match"
+
+
+def test_a_label_with_a_comma_can_be_asked_for() -> None:
+    http = Api()
+    for name, team in (("test1", "a,b"), ("test2", "a")):
+        http.call("PUT", f"/environments/{name}", {"image": IMAGE, "labels": {"team": team}})
+    event = {
+        "version": "2.0",
+        "rawPath": "/environments",
+        "rawQueryString": "label=team%3Da%2Cb",
+        "queryStringParameters": {"label": "team=a,b"},
+        "headers": {},
+        "requestContext": {
+            "stage": "$default",
+            "http": {"method": "GET", "path": "/environments"},
+            "authorizer": {"iam": {"userArn": ALICE.owner}},
+        },
+    }
+    answer = json.loads(http.resolver.resolve(event, None)["body"])
+    assert [found["id"] for found in answer["environments"]] == ["test1"]

@@ -1,0 +1,204 @@
+"""Pausing, resuming and reviving: asked for like all else, done by the same operation, healed the same way."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from orchestrator import desire, names
+from orchestrator.errors import Conflict, NotFound
+from orchestrator.ports import Event
+from tests.unit.orchestrator.worlds import ALICE, BOB, IMAGE, World, wish
+
+PRIVATE = "111122223333.dkr.ecr.us-west-2.amazonaws.com/team/app"
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def paused(world: World) -> None:
+    world.ready()
+    world.environments.pause(ALICE, "test1")
+    world.work("test1")
+    assert world.record().status == "paused"
+
+
+def destroyed(world: World) -> None:
+    world.environments.remove(ALICE, "test1")
+    world.work("test1")
+    assert world.record().status == "destroyed"
+
+
+def test_a_paused_environment_keeps_its_url_and_its_service(world: World) -> None:
+    url = world.ready().observed.url
+    accepted = world.environments.pause(ALICE, "test1")
+    assert accepted.working and accepted.environment.status == "pausing"
+    world.work("test1")
+    assert world.record().status == "paused" and world.record().observed.url == url
+    assert world.cloud.services["test1"].status == "PAUSED"
+    assert world.records.kinds("test1")[-1] == "paused"
+
+
+def test_it_is_paused_through_the_engine_so_that_state_and_tags_say_so_too(world: World) -> None:
+    paused(world)
+    assert world.cloud.calls == ["deploy new", "deploy", "pause"]
+    assert names.tags("p", "o", "test1", 2, paused=True)[names.TAG_DESIRED] == "paused"
+    assert names.tags("p", "o", "test1", 3)[names.TAG_DESIRED] == "running"
+
+
+def test_pausing_what_is_paused_changes_nothing(world: World) -> None:
+    paused(world)
+    before = world.record()
+    assert not world.environments.pause(ALICE, "test1").working
+    assert world.record() == before
+
+
+def test_a_resumed_environment_is_ready_once_it_answers(world: World) -> None:
+    paused(world)
+    world.cloud.while_asked = lambda: world.cloud.calls.append("asked")
+    assert world.environments.resume(ALICE, "test1").environment.status == "resuming"
+    world.work("test1")
+    assert world.record().status == "ready" and not world.record().observed.paused
+    assert world.cloud.calls[-3:] == ["resume", "deploy", "asked"]
+
+
+def test_a_change_while_paused_resumes_first(world: World) -> None:
+    paused(world)
+    world.environments.put(ALICE, "test1", wish("public.ecr.aws/fibfactory/fibservice:v2"))
+    world.work("test1")
+    assert world.record().status == "ready"
+    assert world.cloud.calls[-2:] == ["resume", "deploy"]
+
+
+def test_asking_for_a_paused_environment_as_it_is_resumes_it(world: World) -> None:
+    paused(world)
+    assert world.environments.put(ALICE, "test1", wish()).environment.status == "resuming"
+
+
+def test_a_pause_asked_for_during_the_first_deploy_comes_after_it(world: World) -> None:
+    world.environments.put(ALICE, "test1", wish())
+    world.cloud.while_asked = lambda: world.environments.pause(ALICE, "test1")
+    world.work("test1")
+    assert world.record().status == "paused"
+    assert world.cloud.calls == ["deploy new", "deploy", "pause"]
+
+
+def test_a_paused_environment_is_destroyed_as_any_other(world: World) -> None:
+    paused(world)
+    destroyed(world)
+    assert world.cloud.services == {}
+
+
+def test_a_paused_environment_expires(world: World) -> None:
+    world.ready(ttl=timedelta(hours=1))
+    world.environments.pause(ALICE, "test1")
+    world.work("test1")
+    world.clock.sleep(3601)
+    world.sweep()
+    world.work("test1")
+    assert world.record().status == "destroyed"
+
+
+@pytest.mark.parametrize(("before", "code"), [("pause", "not_paused"), ("resume", "not_resumed")])
+def test_a_service_that_does_not_follow_is_tried_again(world: World, before: str, code: str) -> None:
+    if before == "resume":
+        paused(world)
+        world.environments.resume(ALICE, "test1")
+    else:
+        world.ready()
+        world.environments.pause(ALICE, "test1")
+    world.cloud.stays_as_it_is = True
+    world.work("test1")
+    failure = world.record().failure
+    assert failure and failure.code == code and world.record().retry_at
+    world.cloud.stays_as_it_is = False
+    world.clock.sleep(31)
+    world.work("test1")
+    assert world.record().settled
+
+
+def test_what_is_destroyed_or_being_destroyed_can_be_neither_paused_nor_resumed(world: World) -> None:
+    world.ready()
+    world.environments.remove(ALICE, "test1")
+    for change in (world.environments.pause, world.environments.resume):
+        with pytest.raises(Conflict) as refused:
+            change(ALICE, "test1")
+        assert refused.value.code == "destroying"
+    world.work("test1")
+    for change in (world.environments.pause, world.environments.resume):
+        with pytest.raises(Conflict) as refused:
+            change(ALICE, "test1")
+        assert refused.value.code == "destroyed" and "revive" in refused.value.message
+
+
+def test_a_revived_environment_is_as_it_was_under_the_next_incarnation(world: World) -> None:
+    world.ready(ttl=timedelta(hours=3), labels={"team": "a"}, protected=True)
+    world.environments.remove(ALICE, "test1", force=True)
+    world.work("test1")
+    tombstone = world.record()
+    revived = world.environments.revive(ALICE, "test1").environment
+    assert revived.incarnation == tombstone.incarnation + 1
+    assert (revived.spec, revived.labels, revived.protected) == (tombstone.spec, {"team": "a"}, True)
+    assert revived.expires_at == world.clock() + timedelta(hours=3)
+    assert revived.receipt is None and world.records.tombstones == [tombstone]
+    world.work("test1")
+    assert world.record().status == "ready"
+
+
+def test_a_revived_environment_can_be_given_another_ttl(world: World) -> None:
+    world.ready()
+    destroyed(world)
+    revived = world.environments.revive(ALICE, "test1", ttl=timedelta(hours=1)).environment
+    assert revived.expires_at == world.clock() + timedelta(hours=1)
+
+
+@pytest.mark.parametrize("tag", [":pr-7", ""])
+def test_the_receipt_knows_which_image_a_tag_meant_and_that_one_is_revived(world: World, tag: str) -> None:
+    world.cloud.digests[PRIVATE + tag] = "sha256:" + "a" * 64
+    world.environments.put(ALICE, "test1", wish(PRIVATE + tag))
+    world.work("test1")
+    destroyed(world)
+    receipt = world.record().receipt
+    assert receipt and receipt.digest == "sha256:" + "a" * 64 and receipt.image == PRIVATE + tag
+    revived = world.environments.revive(ALICE, "test1").environment
+    assert revived.spec.image == f"{PRIVATE}@sha256:{'a' * 64}"
+
+
+def test_without_a_digest_the_tag_is_revived(world: World) -> None:
+    world.ready()
+    destroyed(world)
+    assert world.environments.revive(ALICE, "test1").environment.spec.image == IMAGE
+
+
+def test_only_a_tombstone_of_ones_own_can_be_revived(world: World) -> None:
+    world.ready()
+    with pytest.raises(Conflict) as refused:
+        world.environments.revive(ALICE, "test1")
+    assert refused.value.code == "exists"
+    destroyed(world)
+    with pytest.raises(NotFound):
+        world.environments.revive(BOB, "test1")
+    with pytest.raises(NotFound):
+        world.environments.revive(ALICE, "never1")
+
+
+def test_an_orphan_of_which_nothing_is_known_can_not_be_revived(world: World) -> None:
+    found = desire.orphan("test1", None, ALICE.owner, "orphan service", world.clock())
+    world.records.add(found, Event(world.clock(), "orphan service", ""))
+    world.work("test1")
+    with pytest.raises(Conflict) as refused:
+        world.environments.revive(ALICE, "test1")
+    assert refused.value.code == "unknown_spec"
+
+
+def test_an_orphan_that_had_a_record_is_revived_as_that_had_it(world: World) -> None:
+    world.ready()
+    destroyed(world)
+    tombstone = world.record()
+    found = desire.orphan("test1", tombstone, ALICE.owner, "orphan service", world.clock())
+    world.records.reuse(tombstone, found, Event(world.clock(), "orphan service", ""))
+    world.work("test1")
+    assert world.environments.revive(ALICE, "test1").environment.spec == tombstone.spec
