@@ -56,13 +56,18 @@ def access_policy(names: Names) -> Policy:
         _allow("SignInToTheRegistry", "*", "ecr:GetAuthorizationToken"),
         _allow(
             "PullImages",
-            f"arn:{names.partition}:ecr:{names.region}:{names.account}:repository/*",
+            repositories_arn(names),
             "ecr:BatchCheckLayerAvailability",
             "ecr:BatchGetImage",
             "ecr:DescribeImages",
             "ecr:GetDownloadUrlForLayer",
         ),
     )
+
+
+def repositories_arn(names: Names) -> str:
+    """All repositories of this account's private registry: any of them may hold an environment's image."""
+    return f"arn:{names.partition}:ecr:{names.region}:{names.account}:repository/*"
 
 
 def _records(names: Names) -> Statement:
@@ -113,6 +118,8 @@ def _compute(names: Names, prefix: str) -> list[Statement]:
         # is written.
         _allow("LookForServices", "*", "apprunner:ListServices"),
         _allow("LookForAnythingTagged", "*", "tag:GetResources"),
+        # Which image a tag means goes into the receipt, so that a revived environment is what it was.
+        _allow("TellImagesApart", repositories_arn(names), "ecr:DescribeImages"),
         # The role that pulls private images, to App Runner only. AWS's guide names the service one way here and another in
         # the role's own trust policy; the role trusts the builder alone, so that allowing both gives nothing away.
         _allow("GiveTheAccessRole", names.role_arn(names.access_role), "iam:PassRole")

@@ -14,9 +14,9 @@ from aws_lambda_powertools.utilities.parser import parse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orchestrator import wiring
-from orchestrator.api import too_long
+from orchestrator.bodies import refusal
 from orchestrator.errors import LeaseLost
-from orchestrator.problems import problem
+from orchestrator.sweep import Kind, counted
 from orchestrator.worker import ScheduleEvent, SweepEvent, WorkEvent
 
 Event = dict[str, Any]
@@ -49,8 +49,7 @@ def _parts() -> wiring.Parts:
 
 def _http(parts: wiring.Parts, event: Event, context: LambdaContext) -> Any:
     parts.logger.set_correlation_id(event["requestContext"].get("requestId"))
-    if too_long(event, parts.settings):
-        answer = problem(413, "too_long", f"A body has at most {parts.settings.max_body_bytes} bytes.")
+    if answer := refusal(event, parts.settings.max_body_bytes):
         return {
             "statusCode": answer.status_code,
             "headers": {"Content-Type": answer.content_type},
@@ -77,20 +76,19 @@ def _work(parts: wiring.Parts, event: WorkEvent, context: LambdaContext) -> Any:
 
 def _asked_sweep(parts: wiring.Parts, event: SweepEvent, context: LambdaContext) -> Any:
     asked = parts.worker.sweep.reports.read(event.sweep) or {}
-    return _swept(parts, event.sweep, bool(asked.get("dry_run", True)), context)
+    kind = Kind(asked.get("kind", Kind.DEEP))
+    return _swept(parts, event.sweep, kind, bool(asked.get("dry_run", True)), context)
 
 
 def _scheduled(parts: wiring.Parts, event: ScheduleEvent, context: LambdaContext) -> Any:
-    return _swept(parts, f"{event.kind}-{context.aws_request_id}", False, context)
+    return _swept(parts, f"{event.kind}-{context.aws_request_id}", event.kind, False, context)
 
 
-def _swept(parts: wiring.Parts, sweep_id: str, dry_run: bool, context: LambdaContext) -> Any:
-    report = parts.worker.swept(sweep_id, dry_run, _remaining(context))
+def _swept(parts: wiring.Parts, sweep_id: str, kind: Kind, dry_run: bool, context: LambdaContext) -> Any:
+    report = parts.worker.swept(sweep_id, kind, dry_run, _remaining(context))
     parts.logger.info("The sweep is over.", extra={"sweep": report})
-    parts.metrics.add_metric("sweep_steps", MetricUnit.Count, len(report["steps"]))
-    parts.metrics.add_metric(
-        "sweep_failures", MetricUnit.Count, sum(step["outcome"].startswith("failed") for step in report["steps"])
-    )
+    for name, count in counted(report).items():
+        parts.metrics.add_metric(name, MetricUnit.Count, count)
     parts.metrics.flush_metrics()
     return report
 

@@ -1,57 +1,32 @@
-"""The sweep of what is due: expired environments, requests that no worker picked up, dead workers' leases, next tries.
+"""One run of a sweep: light (what is due) or deep (what is due, then the cloud compared with the records).
 
-The rule: `plan` is pure, and the sweep only decides and dispatches; workers do. Each action's condition is checked again in its
-write, because indexes lag and callers are quicker. One that fails never stops the others, and each is reported.
+The rule: sweeps decide and dispatch, workers do. A sweep ends in order before its invocation does, and always leaves a plan or a
+report, also of what went wrong. One deep sweep runs at a time. Light ones heal, so nothing keeps them from running, and two at
+once do no harm: each of their writes is conditional.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from orchestrator import desire
-from orchestrator.environment import Environment
-from orchestrator.errors import FibfactoryError, VersionConflict
-from orchestrator.ports import Dispatcher, Event, Records, Reports
+from orchestrator import deep_sweep, due
+from orchestrator.deep_sweep import DeepSweep, Outcome
+from orchestrator.due import DueSweep
+from orchestrator.errors import FibfactoryError
+from orchestrator.ports import Dispatcher, Records, Reports
+from orchestrator.steps import KEPT, LEFT, Step
 
-EXPIRIES_PER_RUN = 100
-"""So many expired environments are removed in one run, the longest overdue first; the next run takes the rest."""
-
-
-class Action(StrEnum):
-    EXPIRE = "expire"
-    RECOVER = "recover"
-    RETRY = "retry"
-    SEND_AGAIN = "send again"
+_STEPS_IN_A_REPORT, _LONGEST_TEXT = 500, 300
+"""An item of the table has at most 400 KB (DynamoDB's quota)."""
 
 
-@dataclass(frozen=True)
-class Step:
-    """One thing that the sweep would do, and why."""
-
-    environment: str
-    action: Action
-    because: str
-    outcome: str = "planned"
-
-
-def plan(environment: Environment, now: datetime) -> Step | None:
-    """What is due for one environment, or None. Pure: the sweep asks again right before it writes."""
-    due_at = environment.due_at
-    if due_at is None or due_at > now:
-        return None
-    if environment.expired(now):
-        return Step(environment.id, Action.EXPIRE, f"its time was up at {_text(environment.expires_at)}")
-    if environment.lease.holder:
-        return Step(environment.id, Action.RECOVER, f"its worker's lease ended at {_text(environment.lease.until)}")
-    if environment.retry_at:
-        return Step(
-            environment.id, Action.RETRY, f"try {environment.attempts + 1} was due at {_text(environment.retry_at)}"
-        )
-    return Step(environment.id, Action.SEND_AGAIN, f"no worker came since {_text(environment.dispatched_at)}")
+class Kind(StrEnum):
+    LIGHT = "light"
+    DEEP = "deep"
 
 
 @dataclass(frozen=True)
@@ -60,66 +35,87 @@ class Sweep:
     reports: Reports
     dispatcher: Dispatcher
     clock: Callable[[], datetime]
+    deep: DeepSweep
 
-    def run(self, sweep_id: str, *, dry_run: bool, limit: timedelta) -> Mapping[str, Any]:
-        """Sweep once and store the plan or report, which is also returned. One at a time; `limit` is the invocation's time."""
-        started = self.clock()
-        if not dry_run and not self.reports.acquire(sweep_id, started, started + limit):
-            return self._report(sweep_id, started, dry_run, (), status="skipped: another sweep is running")
-        try:
-            steps = tuple(self._steps(self.records.due(started), dry_run=dry_run))
-        except FibfactoryError as error:
-            self._report(sweep_id, started, dry_run, (), status=f"failed: {error.message}")
-            raise
-        finally:
-            if not dry_run:
-                self.reports.release(sweep_id)
-        return self._report(sweep_id, started, dry_run, steps, status="planned" if dry_run else "done")
-
-    def _steps(self, due: Iterable[str], *, dry_run: bool) -> Iterable[Step]:
-        expiries = 0
-        for environment_id in due:
-            try:
-                environment = self.records.get(environment_id)
-                step = plan(environment, self.clock()) if environment else None
-                if environment is None or step is None:
-                    continue
-                expiries += step.action is Action.EXPIRE
-                if expiries > EXPIRIES_PER_RUN and step.action is Action.EXPIRE:
-                    yield replace(step, outcome="left for the next run")
-                else:
-                    yield step if dry_run else replace(step, outcome=self._do(step, environment))
-            except FibfactoryError as error:
-                yield Step(environment_id, Action.SEND_AGAIN, "it was due", outcome=f"failed: {error.message}")
-
-    def _do(self, step: Step, environment: Environment) -> str:
-        now = self.clock()
-        if step.action is Action.EXPIRE:
-            after = desire.remove(environment, f"expired: {step.because}", now)
-        else:
-            after = desire.dispatched(environment, now)
-        try:
-            self.records.replace(environment, after, Event(now, str(step.action), f"By the sweep: {step.because}."))
-        except VersionConflict:
-            return "changed meanwhile; left alone"
-        self.dispatcher.work(environment.id)
-        return "dispatched"
-
-    def _report(
-        self, sweep_id: str, started: datetime, dry_run: bool, steps: tuple[Step, ...], status: str
+    def run(
+        self, sweep_id: str, *, kind: Kind, dry_run: bool, stop_at: datetime, ends_at: datetime
     ) -> Mapping[str, Any]:
+        """Sweep once and store the plan or report, which is also returned.
+
+        What is not begun by `stop_at` is left for the next run; at `ends_at` the invocation is over, whatever happens, and so is
+        its place. Raises what went wrong, once that is reported.
+        """
+        run = _Run(self, sweep_id, kind, dry_run, self.clock())
+        alone = kind is Kind.DEEP and not dry_run
+        try:
+            if alone and not self.reports.acquire(sweep_id, self.clock(), ends_at):
+                return run.report("skipped: another deep sweep is running")
+            try:
+                run.go(stop_at)
+            finally:
+                if alone:
+                    self.reports.release(sweep_id)
+            return run.report(run.outcome.trouble or ("planned" if dry_run else "done"))
+        except Exception as error:
+            run.report(f"failed: {error.message if isinstance(error, FibfactoryError) else repr(error)}")
+            raise
+
+
+class _Run:
+    """What one run has done so far, so that a report can be given at any time."""
+
+    def __init__(self, ports: Sweep, sweep_id: str, kind: Kind, dry_run: bool, started: datetime) -> None:
+        self.ports = ports
+        self.id = sweep_id
+        self.kind = kind
+        self.dry_run = dry_run
+        self.started = started
+        self.due: list[Step] = []
+        self.outcome = Outcome()
+
+    def go(self, stop_at: datetime) -> None:
+        ports = self.ports
+        for step in DueSweep(ports.records, ports.dispatcher, ports.clock).steps(dry_run=self.dry_run, stop_at=stop_at):
+            self.due.append(step)
+        if self.kind is Kind.DEEP:
+            self.outcome = ports.deep.run(dry_run=self.dry_run, stop_at=stop_at)
+
+    def report(self, status: str) -> Mapping[str, Any]:
+        steps = [*self.due, *self.outcome.steps]
         report = {
-            "id": sweep_id,
+            "id": self.id,
+            "kind": str(self.kind),
             "status": status,
-            "dry_run": dry_run,
-            "started_at": _text(started),
-            "ended_at": _text(self.clock()),
-            "steps": [asdict(step) for step in steps],
-            "looked_for": "what is due: expiries, requests not picked up, leases of dead workers, next tries",
+            "dry_run": self.dry_run,
+            "started_at": _text(self.started),
+            "ended_at": _text(self.ports.clock()),
+            "looked_for": "; ".join([due.LOOKED_FOR] + [deep_sweep.LOOKED_FOR] * (self.kind is Kind.DEEP)),
+            "backlog": sum(step.outcome == LEFT for step in self.due),
+            "step_count": len(steps),
+            "steps": _shown(steps),
+            "inventory": self.outcome.inventory,
         }
-        self.reports.write(sweep_id, report)
+        self.ports.reports.write(self.id, report)
         return report
 
 
-def _text(moment: datetime | None) -> str:
-    return moment.isoformat(timespec="seconds") if moment else "never"
+def counted(report: Mapping[str, Any]) -> Mapping[str, int]:
+    """What of a report is worth a graph and an alarm, by the metrics' names."""
+    steps = report["steps"]
+    return {
+        "sweep_steps": report["step_count"],
+        "sweep_failures": sum(step["outcome"].startswith("failed") for step in steps),
+        "sweep_backlog": report["backlog"],
+        "sweep_kept": sum(step["outcome"] == KEPT for step in steps),
+        "sweep_incomplete": int(report["status"].startswith(("aborted", "stopped"))),
+    }
+
+
+def _shown(steps: Sequence[Step]) -> list[dict[str, Any]]:
+    """The steps as far as a report has room for them; what was only left for the next run gives way first."""
+    first = sorted(steps, key=lambda step: step.outcome == LEFT)[:_STEPS_IN_A_REPORT]
+    return [{name: value and str(value)[:_LONGEST_TEXT] for name, value in asdict(step).items()} for step in first]
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds")

@@ -5,6 +5,7 @@ The rule: nobody else builds a client or reads the environment, and the API's si
 
 from __future__ import annotations
 
+import socket
 import tempfile
 import time
 import uuid
@@ -23,6 +24,7 @@ from orchestrator import api
 from orchestrator.adapters.dispatcher import LambdaDispatcher
 from orchestrator.adapters.records import DynamoRecords
 from orchestrator.adapters.reports import DynamoReports
+from orchestrator.deep_sweep import DeepSweep
 from orchestrator.reconcile import Reconciler
 from orchestrator.service import Environments, Sweeps
 from orchestrator.settings import Settings, WorkerSettings
@@ -55,11 +57,15 @@ class Parts:
 
     @cached_property
     def worker(self) -> Worker:
+        from orchestrator.adapters import sandbox
         from orchestrator.adapters.cloud import AwsCloud
         from orchestrator.adapters.engine import PulumiEngine, PulumiStacks, Target
         from orchestrator.adapters.health import HttpHealth
+        from orchestrator.adapters.inventory import AwsInventory
         from orchestrator.adapters.state import StateBucket
 
+        # The SDK's and the engine's own temporary files go there too, so that nothing of a dead worker's fills the disk.
+        tempfile.tempdir = str(sandbox.own_folder())
         settings = WorkerSettings()  # type: ignore[call-arg]  # from the environment
         state = StateBucket(self._client("s3"), settings.backend_url)
         apprunner, tagging = self._client("apprunner"), self._client("resourcegroupstaggingapi")
@@ -72,12 +78,17 @@ class Parts:
             access_role_arn=settings.access_role_arn,
             instance_role_arn=settings.instance_role_arn,
         )
-        cloud = AwsCloud(apprunner, tagging, state, settings.platform, settings.prefix)
+        cloud = AwsCloud(apprunner, tagging, self._client("ecr"), state, settings.platform, settings.prefix)
+        inventory = AwsInventory(apprunner, tagging, state, settings.platform, settings.prefix)
+        deep = DeepSweep(
+            self._records, self._reports, self._dispatcher, inventory, utc_now, settings.platform, settings.prefix
+        )
         return Worker(
-            Reconciler(self._records, engine, cloud, HttpHealth(), self._dispatcher, utc_now),
-            Sweep(self._records, self._reports, self._dispatcher, utc_now),
+            Reconciler(self._records, engine, cloud, HttpHealth(), self._dispatcher, utc_now, socket.gethostname()),
+            Sweep(self._records, self._reports, self._dispatcher, utc_now, deep),
             settings,
             utc_now,
+            sandbox.clean,
         )
 
     @cached_property
@@ -102,7 +113,7 @@ def build() -> Parts:
 
 
 def pulumi_home() -> str:
-    """Where the CLI keeps its logs: under the temporary folder, the only writable one in Lambda."""
+    """Where the CLI keeps its logs: under the worker's own temporary folder."""
     home = Path(tempfile.gettempdir()) / "pulumi-home"
     home.mkdir(parents=True, exist_ok=True)
     return str(home)

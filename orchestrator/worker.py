@@ -15,7 +15,10 @@ from pydantic import BaseModel, ConfigDict
 
 from orchestrator.reconcile import Limits, Reconciler
 from orchestrator.settings import WorkerSettings
-from orchestrator.sweep import Sweep
+from orchestrator.sweep import Kind, Sweep
+
+_SIGNALS = 3.6
+"""Three signals, each firmer than the last, and some time to write down how it ended, fit between stop and hard limit."""
 
 
 class WorkEvent(BaseModel):
@@ -40,10 +43,10 @@ class ScheduleEvent(BaseModel):
     detail: Mapping[str, Any] | str = {}
 
     @property
-    def kind(self) -> str:
-        """`light` or `deep`; a schedule that doesn't say is the nightly, deep one."""
+    def kind(self) -> Kind:
+        """A schedule that doesn't say is the nightly one: deep."""
         detail = json.loads(self.detail or "{}") if isinstance(self.detail, str) else self.detail
-        return "light" if detail.get("sweep") == "light" else "deep"
+        return Kind.LIGHT if detail.get("sweep") == Kind.LIGHT else Kind.DEEP
 
 
 @dataclass(frozen=True)
@@ -52,17 +55,22 @@ class Worker:
     sweep: Sweep
     settings: WorkerSettings
     clock: Callable[[], datetime]
+    clean: Callable[[], None]
+    """Ends and removes what dead workers left in this sandbox."""
 
     def work(self, event: WorkEvent, request_id: str, remaining: timedelta) -> dict[str, Any]:
         """Reconcile one environment within the invocation's remaining time."""
+        self.clean()
         environment = self.reconciler.run(event.environment, request_id, self.limits(remaining))
         if environment is None:
             return {"environment": event.environment, "outcome": "nothing to do, or another worker is at it"}
         failure = environment.failure.code if environment.failure else None
         return {"environment": environment.id, "outcome": str(environment.status), "failure": failure}
 
-    def swept(self, sweep_id: str, dry_run: bool, remaining: timedelta) -> Mapping[str, Any]:
-        return self.sweep.run(sweep_id, dry_run=dry_run, limit=remaining)
+    def swept(self, sweep_id: str, kind: Kind, dry_run: bool, remaining: timedelta) -> Mapping[str, Any]:
+        """Sweep within the invocation's remaining time."""
+        stop_at, ends_at = self.limits(remaining).stop_at, self.clock() + remaining
+        return self.sweep.run(sweep_id, kind=kind, dry_run=dry_run, stop_at=stop_at, ends_at=ends_at)
 
     def limits(self, remaining: timedelta) -> Limits:
         """When to stop in order, and when the lease ends: before and after the function's hard limit."""
@@ -71,4 +79,5 @@ class Worker:
         return Limits(
             stop_at=now + remaining - stop_before,
             lease_until=now + remaining + timedelta(seconds=self.settings.lease_margin_seconds),
+            grace=stop_before.total_seconds() / _SIGNALS,
         )

@@ -1,4 +1,4 @@
-"""The sweeps' plans and reports in DynamoDB, and the one place for a running sweep."""
+"""The sweeps' plans and reports in DynamoDB, the one place for a running sweep, and what deep sweeps suspect."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from botocore.exceptions import ClientError
 
 from orchestrator.adapters.aws_errors import error_code, translating
 from orchestrator.adapters.table import item, plain, timestamp
+
+_SUSPECTS = {"pk": "SWEEP", "sk": "SUSPECTS"}
 
 
 class DynamoReports:
@@ -42,6 +44,17 @@ class DynamoReports:
     def release(self, sweep_id: str) -> None:
         row = {"pk": "SWEEP", "sk": "RUNNING", "holder": "", "until": ""}
         self._put_running(row, "holder = :holder", {}, {":holder": sweep_id})
+
+    def suspects(self) -> Mapping[str, datetime]:
+        with translating("reading what the last deep sweep suspected"):
+            answer = self._client.get_item(TableName=self._table, Key=item(_SUSPECTS), ConsistentRead=True)
+        found = json.loads(plain(answer["Item"])["suspects"]) if "Item" in answer else {}
+        return {environment_id: datetime.fromisoformat(since) for environment_id, since in found.items()}
+
+    def suspect(self, suspects: Mapping[str, datetime]) -> None:
+        told = {environment_id: timestamp(since) for environment_id, since in suspects.items()}
+        with translating("remembering what is suspected"):
+            self._client.put_item(TableName=self._table, Item=item({**_SUSPECTS, "suspects": json.dumps(told)}))
 
     def _put_running(
         self, row: Mapping[str, str], condition: str, names: Mapping[str, str], values: Mapping[str, str]

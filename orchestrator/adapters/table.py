@@ -9,6 +9,7 @@ The rule: an item's index keys are derived from its record at each write and nev
 | event | ENV#<id>#<incarnation> | <time>#<version>#<count>#<random> |
 | sweep's plan or report | SWEEP#<id> | REPORT |
 | the running sweep | SWEEP | RUNNING |
+| what the last deep sweep suspected | SWEEP | SUSPECTS |
 """
 
 from __future__ import annotations

@@ -154,6 +154,28 @@ def test_the_worker_gives_one_role_away_and_to_app_runner_only(planned: Plan) ->
     assert set(services) == {"build.apprunner.amazonaws.com", "apprunner.amazonaws.com"}
 
 
+def test_the_worker_can_see_all_that_a_deep_sweep_compares(planned: Plan) -> None:
+    looks = {
+        "apprunner:ListServices",
+        "apprunner:ListTagsForResource",
+        "apprunner:DescribeService",
+        "tag:GetResources",
+        "s3:ListBucket",
+        "s3:GetObject",
+        "dynamodb:Query",
+        "dynamodb:GetItem",
+    }
+    assert looks <= actions(planned, "fibfactory-worker")
+
+
+def test_the_worker_tells_images_apart_and_does_nothing_else_in_the_registry(planned: Plan) -> None:
+    assert {action for action in actions(planned, "fibfactory-worker") if action.startswith("ecr:")} == {
+        "ecr:DescribeImages"
+    }
+    repositories = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/*"
+    assert statement_with(planned, "fibfactory-worker", "ecr:DescribeImages")["Resource"] == repositories
+
+
 def test_the_worker_makes_no_role_but_app_runners_own(planned: Plan) -> None:
     statement = statement_with(planned, "fibfactory-worker", "iam:CreateServiceLinkedRole")
     assert statement["Resource"].endswith(":role/aws-service-role/apprunner.amazonaws.com/AWSServiceRoleForAppRunner")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from orchestrator import lease
-from orchestrator import sweep as sweep_module
+from orchestrator import due, lease
 from tests.unit.orchestrator.worlds import ALICE, World, wish
 
 
@@ -81,20 +80,10 @@ def test_what_changed_since_the_index_was_read_is_left_alone() -> None:
 
 def test_only_so_many_expire_in_one_run_and_the_next_takes_the_rest() -> None:
     world = World()
-    for number in range(sweep_module.EXPIRIES_PER_RUN + 5):
+    for number in range(due.EXPIRIES_PER_RUN + 5):
         world.ready(f"env-{number:03d}", ttl=timedelta(hours=1))
     world.clock.sleep(3600)
     first = [outcome for _, _, outcome in outcomes(world.sweep())]
-    assert first.count("dispatched") == sweep_module.EXPIRIES_PER_RUN
+    assert first.count("dispatched") == due.EXPIRIES_PER_RUN
     assert first.count("left for the next run") == 5
     assert [outcome for _, action, outcome in outcomes(world.sweep()) if action == "expire"] == ["dispatched"] * 5
-
-
-def test_two_sweeps_take_turns() -> None:
-    world = World()
-    world.ready(ttl=timedelta(hours=1))
-    world.clock.sleep(3600)
-    world.reports.running = "another"
-    report = world.sweep()
-    assert report["status"].startswith("skipped") and report["steps"] == []
-    assert world.record().status == "ready"

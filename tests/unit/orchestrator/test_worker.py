@@ -7,7 +7,6 @@ from datetime import timedelta
 import pytest
 
 from orchestrator.settings import WorkerSettings
-from orchestrator.sweep import Sweep
 from orchestrator.worker import ScheduleEvent, Worker, WorkEvent
 from tests.unit.orchestrator.worlds import ALICE, World, wish
 
@@ -16,8 +15,7 @@ def worker(world: World) -> Worker:
     settings = WorkerSettings(
         platform="tests", table="t", worker_function="w", backend_url="s3://b", secrets_provider="awskms:///k"
     )
-    sweep = Sweep(world.records, world.reports, world.dispatcher, world.clock)
-    return Worker(world.reconciler, sweep, settings, world.clock)
+    return Worker(world.reconciler, world.sweeper, settings, world.clock, lambda: None)
 
 
 @pytest.mark.parametrize(

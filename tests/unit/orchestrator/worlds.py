@@ -6,16 +6,19 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from orchestrator.deep_sweep import DeepSweep
 from orchestrator.desire import Lifetimes, Wish
 from orchestrator.environment import Environment, Spec
-from orchestrator.fakes import FakeClock, FakeDispatcher, FakeRecords, FakeReports, FakeWorld
+from orchestrator.fakes import FakeClock, FakeDispatcher, FakeInventory, FakeRecords, FakeReports, FakeWorld
 from orchestrator.reconcile import Limits, Reconciler
 from orchestrator.service import Caller, Environments, Sweeps
-from orchestrator.sweep import Sweep
+from orchestrator.sweep import Kind, Sweep
 
 ALICE = Caller("arn:aws:iam::000000000000:user/alice", operator=False)
 BOB = Caller("arn:aws:iam::000000000000:user/bob", operator=False)
 OPERATOR = Caller("arn:aws:iam::000000000000:user/operator", operator=True)
+PLATFORM = "tests"
+HOST = "this-sandbox"
 IMAGE = "public.ecr.aws/fibfactory/fibservice:latest"
 
 
@@ -31,6 +34,7 @@ class World:
         self.records = FakeRecords()
         self.reports = FakeReports()
         self.dispatcher = FakeDispatcher()
+        self.inventory = FakeInventory()
         self.cloud = FakeWorld()
         limits = limits or Lifetimes(timedelta(hours=12), timedelta(days=7))
         self.environments = Environments(self.records, self.dispatcher, limits, self.clock, self.clock.sleep)
@@ -42,18 +46,30 @@ class World:
             self.cloud,
             self.dispatcher,
             self.clock,
+            host=HOST,
             watch_every=0.01,
             look_again_after=(0.0, 0.0),
         )
+
+        deep = DeepSweep(
+            self.records, self.reports, self.dispatcher, self.inventory, self.clock, PLATFORM, prefix="fib-app"
+        )
+        self.sweeper = Sweep(self.records, self.reports, self.dispatcher, self.clock, deep)
 
     def work(self, environment_id: str, holder: str = "worker-1") -> Environment | None:
         now = self.clock()
         limits = Limits(stop_at=now + timedelta(minutes=13), lease_until=now + timedelta(minutes=16))
         return self.reconciler.run(environment_id, holder, limits)
 
-    def sweep(self, *, dry_run: bool = False) -> Mapping[str, Any]:
-        sweep = Sweep(self.records, self.reports, self.dispatcher, self.clock)
-        return sweep.run("s", dry_run=dry_run, limit=timedelta(minutes=15))
+    def sweep(self, kind: Kind = Kind.LIGHT, *, dry_run: bool = False) -> Mapping[str, Any]:
+        now = self.clock()
+        return self.sweeper.run(
+            "s",
+            kind=kind,
+            dry_run=dry_run,
+            stop_at=now + timedelta(minutes=13),
+            ends_at=now + timedelta(minutes=15),
+        )
 
     def ready(self, environment_id: str = "test1", caller: Caller = ALICE, **more: Any) -> Environment:
         self.environments.put(caller, environment_id, wish(**more))

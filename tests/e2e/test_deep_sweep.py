@@ -1,0 +1,164 @@
+"""The deep sweep on the whole platform: it heals what somebody else broke, and takes orphans away in two passes (I3, I4, I6)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from fibfactory_cli.client import Client
+from orchestrator import names
+from orchestrator.adapters.dispatcher import LambdaDispatcher
+from orchestrator.adapters.inventory import AwsInventory
+from orchestrator.adapters.records import DynamoRecords
+from orchestrator.adapters.reports import DynamoReports
+from orchestrator.adapters.state import StateBucket
+from orchestrator.deep_sweep import DeepSweep
+from tests.e2e.story import LATEST, destroyed, eventually, follow, ready, service_arn, visit
+from tests.e2e.test_schedule import swept
+from tools.platform_on_localcloud import NAME, Platform
+
+
+def deep(operator: Client, *, dry_run: bool = False) -> Any:
+    report = swept(operator, kind="deep", dry_run=dry_run)
+    assert report["status"] == ("planned" if dry_run else "done"), report
+    return report
+
+
+def told_of(report: Any, environment_id: str) -> list[tuple[str, str, str]]:
+    """What the report names of an environment: the disagreement, what is done about it, and how that went."""
+    return [
+        (step["disagreement"], step["action"], step["outcome"].split(";")[0])
+        for step in report["steps"]
+        if step["environment"] == environment_id
+    ]
+
+
+def status_of(platform: Platform, arn: str) -> str:
+    client = platform.cloud.session("operator").client("apprunner")
+    return str(client.describe_service(ServiceArn=arn)["Service"]["Status"])
+
+
+def sweep_later(platform: Platform, hours: int) -> DeepSweep:
+    """The product's own deep sweep on the platform's own table and cloud, by a clock that is ahead."""
+    session = platform.cloud.session("operator")
+    table, bucket = platform.outputs["table_name"], platform.outputs["state_bucket"]
+    state = StateBucket(session.client("s3"), f"s3://{bucket}")
+    return DeepSweep(
+        DynamoRecords(session.client("dynamodb"), table),
+        DynamoReports(session.client("dynamodb"), table),
+        LambdaDispatcher(session.client("lambda"), platform.outputs["worker_function"], lambda: None),
+        AwsInventory(session.client("apprunner"), session.client("resourcegroupstaggingapi"), state, NAME, "fib-app"),
+        lambda: datetime.now(UTC) + timedelta(hours=hours),
+        NAME,
+        "fib-app",
+    )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def neighbour(platform: Platform) -> Iterator[None]:
+    """An environment that is as it should be: a cloud or a table without any would be taken for an error of the look."""
+    alice = Client(platform.outputs["api_url"], platform.cloud.session("alice"))
+    before = ready(alice, "neighbour1")
+    yield
+    after = alice.call("GET", "/environments/neighbour1").body
+    assert after["version"] == before["version"], "a sweep touched what was as it should be"
+    destroyed(alice, "neighbour1")
+
+
+@pytest.mark.parametrize("with_its_stack", [False, True])
+def test_a_service_that_somebody_deleted_is_made_again(
+    alice: Client, operator: Client, platform: Platform, with_its_stack: bool
+) -> None:
+    ready(alice, "deleted1")
+    arn = service_arn(platform, "deleted1")
+    platform.cloud.session("operator").client("apprunner").delete_service(ServiceArn=arn)
+    if with_its_stack:
+        key = ".pulumi/stacks/fibfactory/fibfactory-deleted1.json"
+        platform.cloud.session("operator").client("s3").delete_object(Bucket=platform.outputs["state_bucket"], Key=key)
+    eventually(lambda: status_of(platform, arn) == "DELETED", "the service to be deleted")
+    assert told_of(deep(operator, dry_run=True), "deleted1") == [("missing service", "restore", "planned")]
+    assert told_of(deep(operator), "deleted1") == [("missing service", "restore", "dispatched")]
+    healed = follow(alice, "deleted1")
+    assert (healed["status"], healed["observed_generation"]) == ("ready", healed["generation"])
+    assert visit(f"{healed['url']}/fib/20") == b'{"fib":6765,"n":20}\n'
+    assert told_of(deep(operator), "deleted1") == []
+    destroyed(alice, "deleted1")
+
+
+def test_a_service_that_somebody_paused_runs_again(alice: Client, operator: Client, platform: Platform) -> None:
+    ready(alice, "drifted1")
+    arn = service_arn(platform, "drifted1")
+    platform.cloud.session("operator").client("apprunner").pause_service(ServiceArn=arn)
+    eventually(lambda: status_of(platform, arn) == "PAUSED", "the service to be paused")
+    assert told_of(deep(operator), "drifted1") == [("drifted", "restore", "dispatched")]
+    assert follow(alice, "drifted1")["status"] == "ready"
+    assert status_of(platform, arn) == "RUNNING"
+    destroyed(alice, "drifted1")
+
+
+def test_I6_a_protected_environment_is_told_of_and_left(alice: Client, operator: Client, platform: Platform) -> None:
+    before = ready(alice, "guarded1", protected=True)
+    arn = service_arn(platform, "guarded1")
+    platform.cloud.session("operator").client("apprunner").pause_service(ServiceArn=arn)
+    eventually(lambda: status_of(platform, arn) == "PAUSED", "the service to be paused")
+    assert told_of(deep(operator), "guarded1") == [("drifted", "keep", "kept")]
+    assert alice.call("GET", "/environments/guarded1").body["version"] == before["version"]
+    alice.call("PATCH", "/environments/guarded1", {"protected": False}).checked()
+    destroyed(alice, "guarded1")
+
+
+def test_I4_what_is_not_ours_is_told_of_and_left(operator: Client, platform: Platform) -> None:
+    session = platform.cloud.session("operator")
+    arn = session.client("apprunner").create_service(
+        ServiceName="fib-app-strange1-service",
+        SourceConfiguration={
+            "ImageRepository": {"ImageIdentifier": LATEST, "ImageRepositoryType": "ECR_PUBLIC"},
+            "AutoDeploymentsEnabled": False,
+        },
+    )["Service"]["ServiceArn"]
+    tags = json.dumps({"tags": names.tags(names.NO_PLATFORM, "somebody", "inprocess1", 1)})
+    provider = {"type": "pulumi:providers:aws", "inputs": {"defaultTags": tags}}
+    where = {
+        "Bucket": platform.outputs["state_bucket"],
+        "Key": ".pulumi/stacks/fibfactory/fibfactory-inprocess1.json",
+    }
+    body = json.dumps({"version": 3, "checkpoint": {"latest": {"resources": [provider]}}})
+    session.client("s3").put_object(**where, Body=body.encode())
+    for _ in range(2):
+        report = deep(operator)
+        assert told_of(report, "strange1") == told_of(report, "inprocess1") == [("foreign", "keep", "kept")]
+    later = sweep_later(platform, 24).run(dry_run=True, stop_at=datetime.now(UTC) + timedelta(hours=25))
+    kept = [step for step in later.steps if step.environment in ("strange1", "inprocess1")]
+    assert [(step.disagreement, step.outcome) for step in kept] == [("foreign", "kept")] * 2
+    assert operator.call("GET", "/environments/strange1").status == 404
+    session.client("s3").delete_object(**where)
+    eventually(lambda: status_of(platform, arn) == "RUNNING", "the service to run")
+    session.client("apprunner").delete_service(ServiceArn=arn)
+
+
+def test_I3_an_orphan_is_taken_away_in_two_passes_and_leaves_a_receipt(
+    alice: Client, operator: Client, platform: Platform
+) -> None:
+    ready(alice, "orphan1")
+    arn = service_arn(platform, "orphan1")
+    record = {"pk": {"S": "ENV#orphan1"}, "sk": {"S": "RECORD"}}
+    table = platform.cloud.session("operator").client("dynamodb")
+    table.delete_item(TableName=platform.outputs["table_name"], Key=record)
+    assert alice.call("GET", "/environments/orphan1").status == 404
+
+    assert told_of(deep(operator), "orphan1") == [("orphan service", "suspect", "suspected")]
+    assert told_of(deep(operator), "orphan1") == [("orphan service", "suspect", "suspected")]
+    assert alice.call("GET", "/environments/orphan1").status == 404
+
+    later = sweep_later(platform, 2).run(dry_run=False, stop_at=datetime.now(UTC) + timedelta(hours=3))
+    taken = [(step.disagreement, step.outcome) for step in later.steps if step.environment == "orphan1"]
+    assert taken == [("orphan service", "dispatched")]
+    gone = follow(alice, "orphan1")  # the tag said whose it was
+    assert gone["status"] == "destroyed" and gone["receipt"]["looked_at"]
+    assert gone["reason"].startswith("orphan service: no record knows service fib-app-orphan1-service and stack")
+    assert status_of(platform, arn) == "DELETED"
+    assert told_of(deep(operator), "orphan1") == []

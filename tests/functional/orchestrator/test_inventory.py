@@ -1,0 +1,262 @@
+"""All that exists, read from the emulators: nothing is left out, and what can't be read is shown as unknown (I3, I4)."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from localcloud.apprunner.admin import AppRunnerAdmin
+from localcloud.running import RunningCloud
+from orchestrator import names
+from orchestrator.adapters.engine import PulumiEngine, PulumiStacks, Target
+from orchestrator.adapters.inventory import AwsInventory, tags_of
+from orchestrator.adapters.state import StateBucket
+from orchestrator.environment import Environment, Spec
+from orchestrator.errors import Terminal, Transient
+from tests.functional.orchestrator.conftest import Backend
+from tests.functional.orchestrator.test_cloud import IMAGE, service
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+FOLDER = f".pulumi/stacks/{names.PROJECT}"
+
+
+@pytest.fixture
+def admin(cloud: RunningCloud) -> Iterator[AppRunnerAdmin]:
+    yield cloud.apprunner_admin
+    cloud.apprunner_admin.reset()
+
+
+@pytest.fixture
+def bucket(operator_session: boto3.Session, cloud: RunningCloud) -> str:
+    name = f"inventory-{secrets.token_hex(4)}"
+    where = {"LocationConstraint": cloud.region}
+    operator_session.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration=where)
+    return name
+
+
+@pytest.fixture
+def state(operator_session: boto3.Session, bucket: str) -> StateBucket:
+    return StateBucket(operator_session.client("s3"), f"s3://{bucket}?region=x")
+
+
+@pytest.fixture
+def inventory(operator_session: boto3.Session, state: StateBucket) -> AwsInventory:
+    return AwsInventory(
+        operator_session.client("apprunner"),
+        operator_session.client("resourcegroupstaggingapi"),
+        state,
+        platform="tests",
+        prefix="fib-app",
+    )
+
+
+def checkpoint(*resources: Mapping[str, Any]) -> bytes:
+    return json.dumps({"version": 3, "checkpoint": {"latest": {"resources": list(resources)}}}).encode()
+
+
+def provider(tags: Mapping[str, str] | None, kind: str = "aws") -> Mapping[str, Any]:
+    inputs = {} if tags is None else {"defaultTags": json.dumps({"tags": tags})}
+    return {"type": f"pulumi:providers:{kind}", "inputs": inputs}
+
+
+def our_tags(environment_id: str) -> Mapping[str, str]:
+    return {names.TAG_PLATFORM: "tests", names.TAG_ENVIRONMENT: environment_id}
+
+
+def put_stack(session: boto3.Session, bucket: str, name: str, body: bytes) -> None:
+    session.client("s3").put_object(Bucket=bucket, Key=f"{FOLDER}/{name}.json", Body=body)
+
+
+def test_services_of_our_name_or_tag_are_found_with_all_of_their_tags(
+    inventory: AwsInventory, operator_session: boto3.Session, admin: AppRunnerAdmin
+) -> None:
+    ours = service(operator_session, "fib-app-test1-service", platform="tests", environment="test1")
+    strange = service(operator_session, "fib-app-test2-service", platform="another")
+    renamed = service(operator_session, "somebody-renamed-it", platform="tests", environment="test3")
+    service(operator_session, "nothing-of-ours", platform="another")
+    found = {each.arn: each for each in inventory.services()}
+    assert {arn: each.tags for arn, each in found.items()} == {
+        ours: our_tags("test1"),
+        strange: {names.TAG_PLATFORM: "another"},
+        renamed: our_tags("test3"),
+    }
+    assert found[ours].name == "fib-app-test1-service"
+    assert abs(found[ours].created_at.timestamp() - admin.now()) < 60
+
+
+def test_a_deleted_service_does_not_live(
+    inventory: AwsInventory, operator_session: boto3.Session, admin: AppRunnerAdmin
+) -> None:
+    admin.behave(delays={"create": 0.0, "delete": 0.0})
+    client = operator_session.client("apprunner")
+    arn = service(operator_session, "fib-app-test1-service", platform="tests", environment="test1")
+    _until(lambda: client.describe_service(ServiceArn=arn)["Service"]["Status"] == "RUNNING")
+    client.delete_service(ServiceArn=arn)
+    _until(lambda: inventory.services() == [])
+
+
+def test_every_page_is_read(inventory: AwsInventory, operator_session: boto3.Session, admin: AppRunnerAdmin) -> None:
+    admin.behave(quota=60)
+    for number in range(45):
+        service(operator_session, f"fib-app-env-{number:02}-service", platform="tests", environment=f"env-{number:02}")
+    found = inventory.services()
+    assert len({each.arn for each in found}) == 45
+    assert all(each.tags and each.tags[names.TAG_PLATFORM] == "tests" for each in found)
+
+
+def test_tags_that_aws_refuses_to_show_are_unknown(
+    operator_session: boto3.Session, state: StateBucket, admin: AppRunnerAdmin
+) -> None:
+    client = operator_session.client("apprunner")
+    service(operator_session, "fib-app-test1-service", platform="tests", environment="test1")
+    client.meta.events.register("before-call.apprunner.ListTagsForResource", _broken_request)
+    tagging = operator_session.client("resourcegroupstaggingapi")
+    (found,) = AwsInventory(client, tagging, state, "tests", "fib-app").services()
+    assert found.tags is None
+
+
+def test_an_app_runner_that_does_not_answer_is_an_error_and_not_an_empty_list(
+    operator_session: boto3.Session, state: StateBucket, admin: AppRunnerAdmin
+) -> None:
+    once = Config(retries={"total_max_attempts": 1})
+    apprunner, tagging = (
+        operator_session.client(name, config=once) for name in ("apprunner", "resourcegroupstaggingapi")
+    )
+    inventory = AwsInventory(apprunner, tagging, state, "tests", "fib-app")
+    service(operator_session, "fib-app-test1-service", platform="tests", environment="test1")
+    for operation in ("ListServices", "ListTagsForResource"):
+        admin.inject("internal_error", operation=operation)
+        with pytest.raises(Transient):
+            inventory.services()
+        admin.clear_faults()
+
+
+def test_resources_are_what_the_tag_shows_but_no_services(
+    inventory: AwsInventory, operator_session: boto3.Session, admin: AppRunnerAdmin
+) -> None:
+    service(operator_session, "fib-app-test1-service", platform="tests", environment="test1")
+    made = operator_session.client("apprunner").create_auto_scaling_configuration(
+        AutoScalingConfigurationName="fib-app-test1",
+        Tags=[{"Key": name, "Value": value} for name, value in our_tags("test1").items()],
+    )
+    (found,) = inventory.resources()
+    assert found.arn == made["AutoScalingConfiguration"]["AutoScalingConfigurationArn"]
+    assert found.tags == our_tags("test1")
+
+
+def test_the_engines_own_stacks_say_whose_they_are(
+    as_operator: None,
+    backend: Backend,
+    operator_session: boto3.Session,
+    cloud: RunningCloud,
+    tmp_path: Path,
+    admin: AppRunnerAdmin,
+) -> None:
+    state = StateBucket(operator_session.client("s3"), backend.url)
+    engine = PulumiEngine(
+        stacks=PulumiStacks(Target(backend.url, backend.secrets_provider, str(tmp_path / "home"))),
+        state=state,
+        platform="tests",
+        prefix="fib-app",
+        region=cloud.region,
+    )
+    environment = Environment("whose1", "arn:alice", NOW, NOW, Spec(IMAGE))
+    engine.deploy(environment, new=True, refresh=False, progress=print, stop=threading.Event())
+    inventory = AwsInventory(
+        operator_session.client("apprunner"),
+        operator_session.client("resourcegroupstaggingapi"),
+        state,
+        "tests",
+        "fib-app",
+    )
+    (found,) = [each for each in inventory.stacks() if each.name == "fibfactory-whose1"]
+    assert found.tags is not None and our_tags("whose1").items() <= found.tags.items()
+    assert found.tags[names.TAG_OWNER] == "arn:alice"
+    assert datetime.now(UTC) - found.changed_at < timedelta(minutes=5)
+    engine.destroy(environment, refresh=False, progress=print, stop=threading.Event())
+    assert [each for each in inventory.stacks() if each.name == "fibfactory-whose1"] == []
+
+
+def test_stacks_that_say_nothing_or_are_broken_are_unknown(
+    inventory: AwsInventory, operator_session: boto3.Session, bucket: str
+) -> None:
+    put_stack(operator_session, bucket, "fibfactory-empty1", b'{"version": 3, "checkpoint": {"latest": null}}')
+    put_stack(operator_session, bucket, "fibfactory-broken1", b"{")
+    put_stack(operator_session, bucket, "fibfactory-ours1", checkpoint(provider(our_tags("ours1"))))
+    operator_session.client("s3").put_object(Bucket=bucket, Key=f"{FOLDER}/fibfactory-ours1.json.bak", Body=b"{}")
+    found = {each.name: each.tags for each in inventory.stacks()}
+    assert found == {"fibfactory-empty1": None, "fibfactory-broken1": None, "fibfactory-ours1": our_tags("ours1")}
+
+
+def test_a_bucket_that_cannot_be_read_is_an_error(operator_session: boto3.Session) -> None:
+    nowhere = StateBucket(operator_session.client("s3"), "s3://no-such-bucket-at-all?region=x")
+    with pytest.raises(Terminal):
+        AwsInventory(None, None, nowhere, "tests", "fib-app").stacks()
+
+
+def test_a_stack_that_goes_while_it_is_read_is_gone(operator_session: boto3.Session, bucket: str) -> None:
+    class Quick(StateBucket):
+        def names(self) -> Iterator[tuple[str, datetime]]:
+            yield "fibfactory-gone1", NOW
+            yield from super().names()
+
+    put_stack(operator_session, bucket, "fibfactory-ours1", checkpoint(provider(our_tags("ours1"))))
+    state = Quick(operator_session.client("s3"), f"s3://{bucket}?region=x")
+    assert [each.name for each in AwsInventory(None, None, state, "tests", "fib-app").stacks()] == ["fibfactory-ours1"]
+
+
+def test_three_hundred_stacks_are_read_in_seconds(
+    inventory: AwsInventory, operator_session: boto3.Session, bucket: str
+) -> None:
+    for number in range(300):
+        put_stack(operator_session, bucket, f"fibfactory-env-{number}", checkpoint(provider(our_tags(f"env-{number}"))))
+    began = time.monotonic()
+    found = inventory.stacks()
+    seconds = time.monotonic() - began
+    assert {each.name for each in found if each.tags} == {f"fibfactory-env-{number}" for number in range(300)}
+    assert seconds < 20, f"{seconds:.1f} s"
+
+
+@pytest.mark.parametrize(
+    ("resources", "tags"),
+    [
+        ([], None),
+        ([{"type": "pulumi:pulumi:Stack"}], None),
+        ([provider(None)], None),
+        ([provider({"a": "b"})], {"a": "b"}),
+        ([provider({"a": "b"}, kind="other")], None),
+        ([provider({"a": "b", "c": "d"}), provider({"a": "b", "c": "e"})], {"a": "b"}),
+        ([provider({"a": "b"}), provider(None)], {"a": "b"}),
+        ([provider({"a": "b"}), {"type": "aws:x", "outputs": {"tagsAll": {"a": "c"}}}], {"a": "b"}),
+        ([{"type": "aws:x", "outputs": {"tagsAll": {"a": "c"}}}], {"a": "c"}),
+        ([{"type": "aws:x", "inputs": {"tags": {"a": "c"}}}, {"type": "aws:y"}], {"a": "c"}),
+        ([{"type": "aws:x", "inputs": {"tags": {"a": {"secret": "…"}}}}], None),
+        ([{"type": "pulumi:providers:aws", "inputs": {"defaultTags": "{"}}], None),
+        ([{"type": "pulumi:providers:aws", "inputs": {"defaultTags": {"secret": "…"}}}], None),
+    ],
+)
+def test_a_stack_is_whose_its_providers_say_or_else_its_resources(
+    resources: list[Mapping[str, Any]], tags: Mapping[str, str] | None
+) -> None:
+    assert tags_of({"resources": resources}) == tags
+
+
+def _until(true: Any) -> None:
+    give_up = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+
+
+def _broken_request(params: dict[str, Any], **_: object) -> None:
+    params["headers"]["X-Amz-Target"] = "AppRunner.NoSuchOperation"

@@ -1,0 +1,629 @@
+"""Each disagreement between cloud and records by its name, and what is, and above all is not, done about it (I3, I4, I6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from orchestrator import desire, lease, names
+from orchestrator.disagreements import MOST_STRIKES, NOBODY, cap
+from orchestrator.environment import Environment, Failure, Operation
+from orchestrator.errors import Terminal, Transient
+from orchestrator.sweep import Kind, counted
+from tests.unit.orchestrator.clouds import OWNER, look_at, ours, queue, service, stack
+from tests.unit.orchestrator.worlds import ALICE, PLATFORM, World
+
+HOUR = 3600.0
+
+
+def deep(world: World, *, dry_run: bool = False) -> Mapping[str, Any]:
+    return world.sweep(Kind.DEEP, dry_run=dry_run)
+
+
+def found(report: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+    return [
+        (step["environment"], step["disagreement"], step["action"], step["outcome"].split(";")[0])
+        for step in report["steps"]
+    ]
+
+
+@pytest.fixture
+def world() -> World:
+    """A platform with one environment that is as it should be."""
+    world = World()
+    world.ready("good", ttl=timedelta(days=6))
+    look_at(world)
+    world.clock.sleep(60)
+    world.dispatcher.asked.clear()
+    return world
+
+
+def with_orphan(world: World, environment_id: str = "lost1") -> World:
+    """And something of an environment that no record knows."""
+    now = world.clock()
+    world.inventory.found_services.append(service(environment_id, now, ours(environment_id)))
+    world.inventory.found_stacks.append(stack(environment_id, now, ours(environment_id)))
+    return world
+
+
+def test_where_cloud_and_records_agree_there_is_nothing_to_do(world: World) -> None:
+    before = world.record("good")
+    report = deep(world)
+    assert (report["status"], report["kind"], report["steps"]) == ("done", "deep", [])
+    assert report["inventory"] == {"services": 1, "stacks": 1, "resources": 0, "environments": 1, "records": 1}
+    assert world.record("good") == before
+
+
+def test_a_light_sweep_does_not_look_at_the_cloud(world: World) -> None:
+    world.inventory.error = Transient("Nobody shall look.")
+    assert world.sweep()["status"] == "done"
+
+
+def test_a_deep_sweep_does_what_is_due_too(world: World) -> None:
+    world.environments.adjust(ALICE, "good", ttl=timedelta(seconds=30))
+    world.clock.sleep(60)
+    report = deep(world)
+    assert found(report) == [("good", None, "expire", "dispatched")]
+    assert report["looked_for"].startswith("what is due") and "orphans" in report["looked_for"]
+
+
+def test_I3_an_orphan_is_suspected_first_and_removed_when_it_still_is_one_an_hour_later(world: World) -> None:
+    with_orphan(world)
+    assert found(deep(world)) == [("lost1", "orphan service", "suspect", "suspected")]
+    assert world.records.get("lost1") is None
+    world.clock.sleep(HOUR - 1)
+    assert found(deep(world)) == [("lost1", "orphan service", "suspect", "suspected")]
+    world.clock.sleep(1)
+    assert found(deep(world)) == [("lost1", "orphan service", "remove", "dispatched")]
+    record = world.record("lost1")
+    assert (record.present, record.unsure, record.owner, record.status) == (False, True, OWNER, "destroying")
+    assert record.reason.startswith("orphan service: no record knows service fib-app-lost1-service and stack")
+    assert world.dispatcher.asked == ["lost1"]
+    assert world.records.kinds("lost1") == ["orphan service"]
+    world.inventory.found_services.pop()
+    world.inventory.found_stacks.pop()
+    gone = world.work("lost1")
+    assert gone is not None and gone.status == "destroyed"
+    assert found(deep(world)) == []
+    assert world.reports.suspected == {}
+
+
+def test_I6_an_orphan_that_went_and_came_back_is_a_new_one(world: World) -> None:
+    with_orphan(world)
+    deep(world)
+    look_at(world)
+    world.clock.sleep(2 * HOUR)
+    deep(world)
+    with_orphan(world)
+    world.clock.sleep(2 * HOUR)
+    assert found(deep(world)) == [("lost1", "orphan service", "suspect", "suspected")]
+
+
+def test_I6_what_is_younger_than_the_suspicion_is_another_thing(world: World) -> None:
+    with_orphan(world)
+    deep(world)
+    world.clock.sleep(HOUR)
+    world.inventory.found_services[-1] = replace(world.inventory.found_services[-1], created_at=world.clock())
+    world.clock.sleep(HOUR)
+    assert found(deep(world)) == [("lost1", "orphan service", "suspect", "suspected")]
+    world.clock.sleep(HOUR)
+    assert found(deep(world)) == [("lost1", "orphan service", "remove", "dispatched")]
+
+
+def test_a_suspicion_from_the_future_counts_from_now(world: World) -> None:
+    with_orphan(world)
+    world.reports.suspected = {"lost1": world.clock() + timedelta(days=1)}
+    deep(world)
+    assert world.reports.suspected == {"lost1": world.clock()}
+
+
+def test_an_orphan_stack_alone_is_removed_the_same_way(world: World) -> None:
+    with_orphan(world)
+    world.inventory.found_services.pop()
+    assert found(deep(world)) == [("lost1", "orphan stack", "suspect", "suspected")]
+    world.clock.sleep(HOUR)
+    assert found(deep(world)) == [("lost1", "orphan stack", "remove", "dispatched")]
+
+
+def destroyed(world: World, environment_id: str) -> Environment:
+    world.ready(environment_id)
+    world.environments.remove(ALICE, environment_id)
+    gone = world.work(environment_id)
+    assert gone is not None and gone.gone
+    world.clock.sleep(60)
+    return gone
+
+
+def test_what_is_left_after_a_receipt_becomes_the_next_incarnation(world: World) -> None:
+    tombstone = destroyed(world, "lost1")
+    with_orphan(world)
+    deep(world)
+    world.clock.sleep(HOUR)
+    assert found(deep(world)) == [("lost1", "orphan service", "remove", "dispatched")]
+    record = world.record("lost1")
+    assert (record.incarnation, record.owner, record.present) == (2, OWNER, False)
+    assert record.lease.token == tombstone.lease.token
+    assert world.records.tombstones == [tombstone]
+
+
+LONG = f"{ALICE.owner}{'e' * 300}"
+
+
+@pytest.mark.parametrize(
+    ("last", "tagged", "owner"),
+    [
+        (ALICE.owner, None, ALICE.owner),
+        (ALICE.owner, OWNER, OWNER),
+        (LONG, LONG[:256], LONG),
+        (ALICE.owner, ALICE.owner[:-1], ALICE.owner[:-1]),
+    ],
+)
+def test_the_owner_is_the_tags_or_else_the_tombstones(world: World, last: str, tagged: str | None, owner: str) -> None:
+    world.records.records["lost1"] = replace(destroyed(world, "lost1"), owner=last)
+    tags = {name: value for name, value in ours("lost1").items() if name != names.TAG_OWNER}
+    tags |= {names.TAG_OWNER: tagged} if tagged else {}
+    world.inventory.found_services.append(service("lost1", world.clock(), tags))
+    deep(world)
+    world.clock.sleep(HOUR)
+    deep(world)
+    assert world.record("lost1").owner == owner
+
+
+def test_what_names_no_owner_at_all_is_nobodys(world: World) -> None:
+    tags = {names.TAG_PLATFORM: PLATFORM, names.TAG_ENVIRONMENT: "lost1"}
+    world.inventory.found_services.append(service("lost1", world.clock(), tags))
+    deep(world)
+    world.clock.sleep(HOUR)
+    deep(world)
+    assert world.record("lost1").owner == NOBODY
+
+
+def test_a_receipt_ends_an_older_suspicion(world: World) -> None:
+    with_orphan(world)
+    deep(world)
+    world.clock.sleep(60)
+    destroyed(world, "lost1")
+    world.clock.sleep(2 * HOUR)
+    assert found(deep(world)) == [("lost1", "orphan service", "suspect", "suspected")]
+
+
+def test_what_goes_while_the_sweep_looks_is_no_orphan(world: World) -> None:
+    world.ready("going")
+    look_at(world)
+
+    def while_looking() -> None:
+        world.clock.sleep(5)
+        world.environments.remove(ALICE, "going")
+        world.work("going")
+        world.clock.sleep(5)
+
+    world.inventory.while_looking = while_looking
+    assert found(deep(world)) == []
+    assert world.reports.suspected == {}
+
+
+def test_what_is_made_while_the_sweep_looks_is_not_missing(world: World) -> None:
+    world.inventory.while_looking = lambda: (world.clock.sleep(5), world.ready("fresh"))
+    assert found(deep(world)) == []
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {},
+        ours("lost1", platform="another"),
+        ours("lost1", platform="none"),
+        ours("lost1", environment="lost2"),
+        {names.TAG_PLATFORM: PLATFORM},
+        {names.TAG_ENVIRONMENT: "lost1"},
+    ],
+)
+def test_I4_what_has_our_name_and_other_tags_is_foreign_and_kept(world: World, tags: Mapping[str, str]) -> None:
+    old = world.clock()
+    world.inventory.found_services.append(service("lost1", old, tags))
+    world.inventory.found_stacks.append(stack("lost1", old, tags))
+    for _ in range(3):
+        assert found(deep(world)) == [("lost1", "foreign", "keep", "kept")] * 2
+        world.clock.sleep(2 * HOUR)
+    assert world.records.get("lost1") is None and world.dispatcher.asked == []
+
+
+def test_I4_what_cannot_be_told_is_unknown_and_kept(world: World) -> None:
+    world.inventory.found_services.append(service("lost1", world.clock(), None))
+    world.inventory.found_stacks.append(stack("lost2", world.clock(), None))
+    for _ in range(3):
+        assert found(deep(world)) == [("lost1", "unknown", "keep", "kept"), ("lost2", "unknown", "keep", "kept")]
+        world.clock.sleep(2 * HOUR)
+    assert world.dispatcher.asked == []
+
+
+def test_a_stack_that_says_nothing_yet_but_has_a_record_is_no_riddle(world: World) -> None:
+    world.inventory.found_stacks[0] = replace(world.inventory.found_stacks[0], tags=None)
+    assert found(deep(world)) == []
+
+
+@pytest.mark.parametrize("tags", [None, {}, ours("lost1", platform="none")])
+def test_I4_our_service_beside_a_stack_that_is_not_ours_is_kept(world: World, tags: Mapping[str, str] | None) -> None:
+    with_orphan(world)
+    world.inventory.found_stacks[-1] = replace(world.inventory.found_stacks[-1], tags=tags)
+    for _ in range(3):
+        assert ("lost1", "orphan service", "keep", "kept") in found(deep(world))
+        world.clock.sleep(2 * HOUR)
+    assert world.records.get("lost1") is None
+
+
+def test_a_tagged_resource_without_record_or_stack_is_told_and_kept(world: World) -> None:
+    world.inventory.found_resources = [queue("lost1"), queue("good")]
+    world.inventory.found_resources.append(replace(queue("x"), tags={names.TAG_PLATFORM: PLATFORM}))
+    for _ in range(3):
+        assert found(deep(world)) == [("lost1", "orphan resource", "keep", "kept")]
+        world.clock.sleep(2 * HOUR)
+
+
+def test_a_resource_that_its_orphan_stack_takes_along_is_not_told_twice(world: World) -> None:
+    with_orphan(world).inventory.found_resources = [queue("lost1")]
+    assert found(deep(world)) == [("lost1", "orphan service", "suspect", "suspected")]
+
+
+def test_a_service_under_another_name_is_a_resource_like_any_other(world: World) -> None:
+    for environment_id in ("good", "lost1"):
+        other = replace(service("x", world.clock(), ours(environment_id)), name="somebody-renamed-it", arn="arn:other")
+        world.inventory.found_services.append(other)
+    assert found(deep(world)) == [("lost1", "orphan resource", "keep", "kept")]
+
+
+def test_a_resource_whose_environment_can_be_none_is_told(world: World) -> None:
+    world.inventory.found_resources = [replace(queue("x"), tags=ours("No Such Name"))]
+    assert found(deep(world)) == [(None, "foreign", "keep", "kept")]
+
+
+def test_a_service_that_somebody_deleted_is_made_again(world: World) -> None:
+    world.ready("other", ttl=timedelta(days=6))
+    look_at(world)
+    world.clock.sleep(60)
+    del world.cloud.services["other"]
+    look_at(world)
+    assert found(deep(world)) == [("other", "missing service", "restore", "dispatched")]
+    record = world.record("other")
+    assert record.generation == 2 and record.unsure
+    assert record.reason.startswith("missing service: it should be ready")
+    healed = world.work("other")
+    assert healed is not None and healed.status == "ready" and "other" in world.cloud.services
+
+
+def test_what_a_worker_is_at_is_not_missing(world: World) -> None:
+    world.ready("other")
+    look_at(world)
+    world.clock.sleep(60)
+    world.inventory.found_services.pop()
+    held = lease.claim(world.record("other"), "worker", world.clock(), world.clock() + timedelta(minutes=16))
+    assert held is not None
+    world.records.records["other"] = held
+    assert found(deep(world)) == []
+
+
+def test_I6_a_protected_environment_is_not_touched_by_inference(world: World) -> None:
+    world.ready("other", protected=True)
+    paused = world.ready("third", protected=True)
+    failed = replace(failed_removal(world, "fourth"), protected=True)
+    world.records.records["fourth"] = failed
+    world.clock.sleep(60)
+    look_at(world)
+    world.inventory.found_services = [
+        replace(each, status="PAUSED") if each.name == "fib-app-third-service" else each
+        for each in world.inventory.found_services
+        if each.name != "fib-app-other-service"
+    ]
+    assert found(deep(world)) == [
+        ("fourth", "unfinished removal", "keep", "kept"),
+        ("other", "missing service", "keep", "kept"),
+        ("third", "drifted", "keep", "kept"),
+    ]
+    assert world.record("third") == paused and world.record("fourth") == failed
+
+
+def test_a_running_service_without_its_stack_is_told(world: World) -> None:
+    world.ready("other")
+    look_at(world)
+    world.clock.sleep(60)
+    world.inventory.found_stacks.pop()
+    assert found(deep(world)) == [("other", "missing stack", "keep", "kept")]
+
+
+def test_a_service_that_somebody_paused_runs_again(world: World) -> None:
+    world.inventory.found_services[0] = replace(world.inventory.found_services[0], status="PAUSED")
+    assert found(deep(world)) == [("good", "drifted", "restore", "dispatched")]
+
+
+def test_a_service_that_somebody_resumed_is_paused_again(world: World) -> None:
+    world.environments.pause(ALICE, "good")
+    world.work("good")
+    look_at(world)
+    world.clock.sleep(60)
+    assert found(deep(world)) == []
+    world.inventory.found_services[0] = replace(world.inventory.found_services[0], status="RUNNING")
+    assert found(deep(world)) == [("good", "drifted", "restore", "dispatched")]
+
+
+def test_what_is_busy_has_not_drifted(world: World) -> None:
+    busy = replace(world.inventory.found_services[0], status="OPERATION_IN_PROGRESS")
+    world.inventory.found_services[0] = busy
+    assert found(deep(world)) == []
+
+
+def failed_removal(world: World, environment_id: str) -> Environment:
+    world.ready(environment_id)
+    removed = world.environments.remove(ALICE, environment_id).environment
+    failure = Failure(Operation.DESTROY, "aws_refused", "AWS said no.", final=True, at=world.clock())
+    record = replace(removed, failure=failure)
+    world.records.records[environment_id] = record
+    world.dispatcher.asked.clear()
+    return record
+
+
+def test_a_removal_that_failed_for_good_is_tried_three_times_more_and_then_quarantined(world: World) -> None:
+    record = failed_removal(world, "stuck")
+    look_at(world)
+    for strike in range(1, MOST_STRIKES + 1):
+        assert found(deep(world)) == [("stuck", "unfinished removal", "try again", "dispatched")]
+        struck = world.record("stuck")
+        assert (struck.strikes, struck.outstanding) == (strike, True)
+        world.records.records["stuck"] = replace(struck, failure=record.failure)
+        world.clock.sleep(24 * HOUR)
+    quarantined = world.record("stuck")
+    with_orphan(world)
+    assert found(deep(world)) == [
+        ("lost1", "orphan service", "suspect", "suspected"),
+        ("stuck", "quarantined", "keep", "kept"),
+    ]
+    assert world.record("stuck") == quarantined
+
+
+def many(world: World, count: int, since: datetime) -> None:
+    for number in range(count):
+        world.inventory.found_services.append(service(f"lost-{number}", since, ours(f"lost-{number}")))
+
+
+def test_I6_more_orphans_than_the_cap_and_none_is_removed(world: World) -> None:
+    many(world, 11, world.clock())
+    deep(world)
+    suspected = dict(world.reports.suspected)
+    world.clock.sleep(HOUR)
+    report = deep(world)
+    assert (
+        report["status"]
+        == "aborted: 11 orphans to remove among 12 environments are more than the 10 that one sweep may touch"
+    )
+    assert {outcome for _, _, _, outcome in found(report)} == {"aborted"}
+    assert counted(report)["sweep_incomplete"] == 1
+    assert world.dispatcher.asked == [] and list(world.records.records) == ["good"]
+    assert world.reports.suspected == suspected
+
+
+def test_I6_as_many_as_the_cap_are_removed(world: World) -> None:
+    many(world, 10, world.clock())
+    deep(world)
+    world.clock.sleep(HOUR)
+    assert deep(world)["status"] == "done"
+    assert len(world.dispatcher.asked) == 10
+
+
+def test_the_cap_is_ten_or_three_in_ten() -> None:
+    assert [cap(count) for count in (0, 33, 34, 100, 300)] == [10, 10, 10, 30, 90]
+
+
+def test_what_is_due_is_done_though_the_comparison_aborts(world: World) -> None:
+    many(world, 11, world.clock())
+    world.reports.suspected = {f"lost-{number}": world.clock() for number in range(11)}
+    world.environments.adjust(ALICE, "good", ttl=timedelta(minutes=1))
+    world.clock.sleep(HOUR)
+    report = deep(world)
+    assert report["status"].startswith("aborted") and world.dispatcher.asked == ["good"]
+
+
+def test_a_half_read_inventory_restores_nothing() -> None:
+    world = World()
+    for number in range(40):
+        world.ready(f"env-{number:02}", ttl=timedelta(days=6))
+    look_at(world)
+    world.clock.sleep(60)
+    before = dict(world.records.records)
+    world.inventory.found_services = world.inventory.found_services[:20]
+    report = deep(world)
+    assert report["status"].startswith("aborted: 20 environments to restore among 40")
+    assert world.records.records == before
+
+
+@pytest.mark.parametrize("what", ["found_services", "found_stacks"])
+def test_an_empty_inventory_is_an_error_and_suspicions_stay(world: World, what: str) -> None:
+    with_orphan(world)
+    deep(world)
+    suspected = dict(world.reports.suspected)
+    world.clock.sleep(HOUR)
+    setattr(world.inventory, what, [])
+    with pytest.raises(Terminal, match=r"shows no (service|stack) of ours"):
+        deep(world)
+    assert world.reports.reports["s"]["status"].startswith("failed: 1 records say")
+    assert world.reports.suspected == suspected and world.dispatcher.asked == []
+
+
+def test_services_that_are_all_foreign_are_as_good_as_none(world: World) -> None:
+    strange = [replace(each, tags=ours("good", platform="another")) for each in world.inventory.found_services]
+    world.inventory.found_services = strange
+    with pytest.raises(Terminal, match="shows no service of ours"):
+        deep(world)
+
+
+def test_a_table_without_any_record_is_an_error() -> None:
+    world = with_orphan(World())
+    with pytest.raises(Terminal, match="the wrong table or a lost one"):
+        deep(world)
+    assert world.reports.suspected == {}
+
+
+def test_a_tombstone_is_record_enough() -> None:
+    world = World()
+    destroyed(world, "old")
+    assert found(deep(with_orphan(world))) == [("lost1", "orphan service", "suspect", "suspected")]
+
+
+def test_an_empty_platform_in_an_empty_cloud_is_all_right() -> None:
+    assert deep(World())["status"] == "done"
+
+
+def test_a_cloud_that_does_not_answer_is_told_raised_and_changes_nothing(world: World) -> None:
+    world.inventory.error = Transient("AWS could not be reached.")
+    world.environments.adjust(ALICE, "good", ttl=timedelta(seconds=1))
+    world.clock.sleep(60)
+    with pytest.raises(Transient):
+        deep(world)
+    report = world.reports.reports["s"]
+    assert report["status"] == "failed: AWS could not be reached."
+    assert found(report) == [("good", None, "expire", "dispatched")]
+    assert world.reports.running is None
+
+
+def test_a_dry_run_plans_and_forgets(world: World) -> None:
+    with_orphan(world, "lost1")
+    with_orphan(world, "lost2")
+    suspected = {"lost1": world.clock()}
+    world.reports.suspected = dict(suspected)
+    world.inventory.found_services[0] = replace(world.inventory.found_services[0], status="PAUSED")
+    world.clock.sleep(HOUR)
+    before = dict(world.records.records)
+    report = deep(world, dry_run=True)
+    assert found(report) == [
+        ("lost1", "orphan service", "remove", "planned"),
+        ("lost2", "orphan service", "suspect", "planned"),
+        ("good", "drifted", "restore", "planned"),
+    ]
+    assert report["status"] == "planned"
+    assert (world.records.records, world.reports.suspected, world.dispatcher.asked) == (before, suspected, [])
+
+
+def test_a_record_that_changes_before_the_write_is_left_alone(world: World) -> None:
+    world.inventory.found_services[0] = replace(world.inventory.found_services[0], status="PAUSED")
+    world.records.meanwhile["drifted"] = lambda: world.environments.pause(ALICE, "good")
+    assert found(deep(world)) == [("good", "drifted", "restore", "changed meanwhile")]
+    assert world.record("good").paused
+
+
+def test_an_id_that_is_taken_before_the_write_is_left_alone(world: World) -> None:
+    with_orphan(world)
+    deep(world)
+    world.clock.sleep(HOUR)
+    world.records.meanwhile["orphan service"] = lambda: world.ready("lost1")
+    assert found(deep(world)) == [("lost1", "orphan service", "remove", "changed meanwhile")]
+    assert world.record("lost1").present
+
+
+def test_one_failure_stops_no_other(world: World) -> None:
+    with_orphan(world, "lost1")
+    with_orphan(world, "lost2")
+    deep(world)
+    world.clock.sleep(HOUR)
+
+    def refuse() -> None:
+        raise Terminal("The table said no.")
+
+    world.records.meanwhile["orphan service"] = refuse
+    assert found(deep(world)) == [
+        ("lost1", "orphan service", "remove", "failed: The table said no."),
+        ("lost2", "orphan service", "remove", "dispatched"),
+    ]
+    assert found(deep(world)) == [("lost1", "orphan service", "remove", "dispatched")]
+
+
+def test_what_is_not_reached_in_time_is_left_for_the_next_run(world: World) -> None:
+    with_orphan(world, "lost1")
+    with_orphan(world, "lost2")
+    deep(world)
+    world.clock.sleep(HOUR)
+    world.records.meanwhile["orphan service"] = lambda: world.clock.sleep(800)
+    assert [outcome for _, _, _, outcome in found(deep(world))] == ["dispatched", "left for the next run"]
+    assert found(deep(world))[-1] == ("lost2", "orphan service", "remove", "dispatched")
+
+
+def test_a_look_that_takes_too_long_ends_in_order(world: World) -> None:
+    with_orphan(world)
+    world.inventory.while_looking = lambda: world.clock.sleep(800)
+    report = deep(world)
+    assert report["status"].startswith("stopped: the time was up")
+    assert report["steps"] == [] and world.reports.suspected == {}
+    assert counted(report)["sweep_incomplete"] == 1
+
+
+def test_expired_ones_left_over_are_the_backlog(world: World) -> None:
+    for number in range(3):
+        world.ready(f"old-{number}", ttl=timedelta(seconds=1))
+    world.clock.sleep(60)
+    world.records.meanwhile["expire"] = lambda: world.clock.sleep(800)
+    report = world.sweep()
+    assert [outcome for _, _, _, outcome in found(report)] == [
+        "dispatched",
+        "left for the next run",
+        "left for the next run",
+    ]
+    assert report["backlog"] == counted(report)["sweep_backlog"] == 2
+
+
+def test_one_deep_sweep_runs_at_a_time(world: World) -> None:
+    world.reports.running = "another"
+    assert deep(world)["status"] == "skipped: another deep sweep is running"
+    assert deep(world, dry_run=True)["status"] == "planned"
+
+
+def turn(world: World, environment_id: str, status: str) -> None:
+    """App Runner shows the environment's service in this status."""
+    services = world.inventory.found_services
+    services[:] = [
+        replace(each, status=status) if each.name == f"fib-app-{environment_id}-service" else each for each in services
+    ]
+
+
+@pytest.mark.parametrize("status", ["DELETE_FAILED", "CREATE_FAILED"])
+def test_what_somebody_else_broke_is_made_again(world: World, status: str) -> None:
+    before = world.ready("other")
+    look_at(world)
+    turn(world, "other", status)
+    world.clock.sleep(60)
+    assert [(step["disagreement"], step["outcome"]) for step in deep(world)["steps"]] == [("drifted", "dispatched")]
+    assert world.record("other").generation == before.generation + 1
+
+
+def test_a_service_that_is_being_changed_is_left_to_the_next_sweep(world: World) -> None:
+    world.ready("other")
+    look_at(world)
+    turn(world, "other", "OPERATION_IN_PROGRESS")
+    world.clock.sleep(60)
+    assert found(deep(world)) == []
+
+
+def test_an_expired_environment_is_not_made_again(world: World) -> None:
+    world.ready("other", ttl=timedelta(seconds=30))
+    look_at(world)
+    world.inventory.found_services.pop()
+    world.clock.sleep(60)
+    world.records.meanwhile["expire"] = lambda: world.environments.adjust(ALICE, "other", labels={"a": "b"})
+    assert found(deep(world)) == [("other", None, "expire", "changed meanwhile")]
+
+
+def test_a_report_has_room_in_the_table_whatever_was_found(world: World) -> None:
+    for number in range(3000):
+        world.inventory.found_services.append(service(f"lost-{number}", world.clock(), {}))
+    report = deep(world)
+    assert report["step_count"] == 3000
+    assert len(report["steps"]) == 500
+    assert len(str(report)) < 300_000
+
+
+def test_a_strike_does_not_count_for_a_removal_asked_for_anew(world: World) -> None:
+    record = failed_removal(world, "stuck")
+    struck = desire.strike(desire.strike(record, world.clock()), world.clock())
+    assert struck.strikes == 2
+    failed = replace(struck, failure=record.failure)
+    assert desire.remove(failed, "again", world.clock()).strikes == 0

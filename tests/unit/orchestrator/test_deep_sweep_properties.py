@@ -1,0 +1,230 @@
+"""A deep sweep given whole platforms that are corrupted, foreign and partly unknown, again and again (I3, I4, I6).
+
+`CHAOS_EXAMPLES` is how many platforms; each is swept four times, hours apart, with its cloud changed in between.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from orchestrator import names
+from orchestrator.environment import Environment, Failure, Observed, Operation, Receipt, Spec
+from orchestrator.errors import FibfactoryError
+from orchestrator.ports import FoundResource, FoundService, FoundStack
+from orchestrator.sweep import Kind
+from tests.e2e.chaos import wanted_examples, write_figures
+from tests.unit.orchestrator.clouds import PREFIX, ours, queue, service, stack
+from tests.unit.orchestrator.worlds import ALICE, IMAGE, PLATFORM, World
+
+EXAMPLES = wanted_examples(1000)
+PASSES = 4
+
+_happened: Counter[str] = Counter()
+"""What the sweeps did over all examples: a property that nothing ever put to the test would hold, too."""
+
+
+@dataclass(frozen=True)
+class Mix:
+    """How often what is in a platform; weights."""
+
+    seed: int
+    size: int
+    good: int
+    orphaned: int
+    strange: int
+    damage: int
+
+
+mixes = st.builds(
+    Mix,
+    seed=st.integers(0, 2**32 - 1),
+    size=st.integers(0, 60),
+    good=st.integers(0, 10),
+    orphaned=st.integers(0, 10),
+    strange=st.integers(0, 10),
+    damage=st.integers(0, 10),
+)
+
+
+class Platform:
+    """A platform made by chance, of which a test knows what may be touched without asking the sweep."""
+
+    def __init__(self, mix: Mix) -> None:
+        self.chance = random.Random(mix.seed)
+        self.mix = mix
+        self.world = World()
+        self.ids = [f"env-{number:02}" for number in range(mix.size)]
+        for environment_id in self.ids:
+            record = self._record(environment_id)
+            if record:
+                self.world.records.records[environment_id] = record
+        self.world.clock.sleep(3600 * self.chance.choice([1, 3]))
+        if self.chance.random() < 0.5:
+            since = self.world.clock() - timedelta(hours=self.chance.choice([0, 2, -2]))
+            self.world.reports.suspected = {each: since for each in self.ids if self.chance.random() < 0.5}
+        self.furnish()
+
+    def furnish(self) -> None:
+        """Make the cloud anew: mostly what the records say, and then what chance makes of it."""
+        inventory, begin = self.world.inventory, datetime.fromisoformat("2026-01-01T00:00:00+00:00")
+        services: list[FoundService] = []
+        stacks: list[FoundStack] = []
+        resources: list[FoundResource] = []
+        for environment_id in self.ids:
+            since = begin if self.chance.random() < 0.8 else self.world.clock()
+            if self._is_there(environment_id):
+                status = self.chance.choices(["RUNNING", "PAUSED", "OPERATION_IN_PROGRESS"], [20, 1, 1])[0]
+                services.append(service(environment_id, since, self._tags(environment_id), status))
+            if self._is_there(environment_id):
+                stacks.append(stack(environment_id, since, self._tags(environment_id)))
+            if self.chance.random() < 0.1:
+                resources.append(queue(environment_id))
+        if self.chance.random() * 40 < self.mix.damage:
+            services = services[: self.chance.randrange(len(services) + 1)]
+        if self.chance.random() * 40 < self.mix.damage:
+            stacks = stacks[: self.chance.randrange(len(stacks) + 1)]
+        inventory.found_services, inventory.found_stacks, inventory.found_resources = services, stacks, resources
+
+    def sweep(self) -> Mapping[str, Any]:
+        try:
+            return self.world.sweep(Kind.DEEP)
+        except FibfactoryError:
+            return self.world.reports.reports["s"]
+
+    def not_ours(self, environment_id: str) -> bool:
+        """Whether anything under the environment's name does not say by both tags that it is ours."""
+        wanted = {names.TAG_PLATFORM: PLATFORM, names.TAG_ENVIRONMENT: environment_id}
+        service_name, stack_name = names.service_name(PREFIX, environment_id), names.stack_name(environment_id)
+        tags = [each.tags for each in self.world.inventory.found_services if each.name == service_name]
+        tags += [each.tags for each in self.world.inventory.found_stacks if each.name == stack_name]
+        return not tags or any(each is None or not wanted.items() <= each.items() for each in tags)
+
+    def in_the_cloud(self) -> int:
+        """How many environments anything at all is found of."""
+        inventory = self.world.inventory
+        found = {names.id_of_service(PREFIX, each.name) for each in inventory.found_services}
+        found |= {names.id_of_stack(each.name) for each in inventory.found_stacks}
+        return len(found | {each.tags[names.TAG_ENVIRONMENT] for each in inventory.found_resources})
+
+    def _is_there(self, environment_id: str) -> bool:
+        record = self.world.records.records.get(environment_id)
+        expected = record is not None and not record.gone
+        return self.chance.random() < (1 - self.mix.damage / 40 if expected else 0.1 + self.mix.orphaned / 12)
+
+    def _tags(self, environment_id: str) -> Mapping[str, str] | None:
+        strange = [
+            None,
+            {},
+            ours(environment_id, platform="another"),
+            ours(environment_id, platform="none"),
+            ours(environment_id, environment=self.chance.choice(self.ids)),
+            {names.TAG_PLATFORM: PLATFORM},
+        ]
+        return self.chance.choice(strange) if self.chance.random() * 20 < self.mix.strange else ours(environment_id)
+
+    def _record(self, environment_id: str) -> Environment | None:
+        now = self.world.clock()
+        record = Environment(environment_id, ALICE.owner, now, now, Spec(IMAGE), dispatched_at=now)
+        ready = replace(record, observed=Observed(generation=1, at=now), protected=self.chance.random() < 0.2)
+        failure = Failure(Operation.DESTROY, "aws_refused", "AWS said no.", final=True, at=now)
+        removing = replace(ready, present=False, generation=2)
+        kinds: list[tuple[int, Environment | None]] = [
+            (2 * self.mix.good, ready),
+            (1, replace(ready, paused=True)),
+            (1, replace(removing, failure=failure, strikes=self.chance.randrange(5))),
+            (1, removing),
+            (1 + self.mix.orphaned, replace(removing, receipt=Receipt(now, (), (), "asked for", IMAGE))),
+            (1 + self.mix.orphaned, None),
+        ]
+        return self.chance.choices([kind for _, kind in kinds], [weight for weight, _ in kinds])[0]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def figures() -> Iterator[None]:
+    """Tells what was swept, and fails when too little happened for the property to mean anything."""
+    yield
+    write_figures("deep sweeps of corrupted, foreign and unknown inventories", {"inventories": EXAMPLES, **_happened})
+    if EXAMPLES >= 100:
+        expected = (
+            "remove",
+            "restore",
+            "try again",
+            "suspect",
+            "keep",
+            "aborted",
+            "failed",
+            "done",
+            "protected",
+            "not ours",
+        )
+        assert [what for what in expected if not _happened[what]] == [], dict(_happened)
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@given(mixes)
+def test_I4_I6_whatever_the_cloud_looks_like_only_what_is_surely_ours_is_touched(mix: Mix) -> None:
+    platform = Platform(mix)
+    world = platform.world
+    known = set(world.reports.suspected)
+    for number in range(PASSES):
+        before, suspected = dict(world.records.records), world.reports.suspects()
+        report = platform.sweep()
+        check(platform, before, suspected, report)
+        if number == 0:
+            assert not removed(report) - known, "removed in the pass that first saw it"
+        world.clock.sleep(3600 * platform.chance.choice([0.5, 1, 24]))
+        if platform.chance.random() < 0.5:
+            platform.furnish()
+
+
+def check(
+    platform: Platform, before: Mapping[str, Environment], suspected: Mapping[str, datetime], report: Mapping[str, Any]
+) -> None:
+    after = platform.world.records.records
+    steps = [step for step in report["steps"] if step["disagreement"]]
+    touched = {step["environment"] for step in steps if step["outcome"] == "dispatched"}
+    due = {step["environment"] for step in report["steps"] if not step["disagreement"]}
+    _happened.update([report["status"].split(":")[0], *(step["action"] for step in steps)])
+
+    # What the report does not own up to was not touched either.
+    assert {each for each in after if after[each] != before.get(each)} <= touched | due
+    if report["status"] != "done":
+        assert not touched and platform.world.reports.suspects() == suspected
+
+    for environment_id, record in before.items():
+        if record.protected and not record.gone:
+            _happened["protected"] += 1
+            assert environment_id not in touched
+    gone = removed(report)
+    for environment_id in platform.ids:
+        if platform.not_ours(environment_id):
+            _happened["not ours"] += 1
+            assert environment_id not in gone
+    for environment_id in gone:
+        assert environment_id not in before or before[environment_id].gone
+        assert suspected[environment_id] + timedelta(hours=1) <= platform.world.clock()
+        assert not after[environment_id].present and after[environment_id].unsure
+    for each in platform.world.inventory.found_services:
+        if names.id_of_service(PREFIX, each.name) in gone:
+            assert each.created_at + timedelta(hours=1) <= platform.world.clock()
+    restored = {step["environment"] for step in steps if (step["action"], step["outcome"]) == ("restore", "dispatched")}
+    for environment_id in restored:
+        assert before[environment_id].present and after[environment_id].spec == before[environment_id].spec
+
+    assert len(gone) <= max(10, 0.3 * platform.in_the_cloud())
+    assert len(restored) <= max(10, 0.3 * len(before))
+
+
+def removed(report: Mapping[str, Any]) -> set[str]:
+    return {
+        step["environment"] for step in report["steps"] if (step["action"], step["outcome"]) == ("remove", "dispatched")
+    }

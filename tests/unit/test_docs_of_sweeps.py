@@ -1,0 +1,24 @@
+"""The docs name every disagreement that a deep sweep can report, and no other."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from orchestrator.disagreements import Disagreement
+from orchestrator.sweep import Kind, counted
+
+DOCS = (Path(__file__).resolve().parents[2] / "docs" / "how-it-works.md").read_text()
+
+
+def test_the_table_names_each_disagreement() -> None:
+    table = DOCS.split("| disagreement |")[1].split("\n\n")[0]
+    named = [name for row in table.splitlines()[2:] for name in re.findall(r"`([^`]+)`", row.split("|")[1])]
+    assert named == sorted(named, key=list(Disagreement).index)
+    assert set(named) == set(Disagreement)
+
+
+def test_the_metrics_and_kinds_are_named() -> None:
+    report = {"steps": [], "step_count": 0, "backlog": 0, "status": "done"}
+    assert [name for name in counted(report) if f"`{name}`" not in DOCS] == []
+    assert [kind for kind in Kind if f"**{kind}**" not in DOCS] == []
