@@ -22,7 +22,7 @@ from tools.platform_on_localcloud import Platform, running_platform
 _HIDDEN_PREFIXES = ("AWS_", "PULUMI_", "FIBFACTORY_")
 _E2E = "tests/e2e/"
 _OF_PROGRAMS = {f"{_E2E}test_seed_command.py", f"{_E2E}test_any_automation_program.py"}
-_WITH_THEIR_OWN_CLOUD = {f"{_E2E}test_demo.py", f"{_E2E}test_up_and_down.py"}
+_WITH_THEIR_OWN_CLOUD = {f"{_E2E}test_demo.py", f"{_E2E}test_up_and_down.py", f"{_E2E}test_long_operations.py"}
 
 
 class OnePlatform(LoadScopeScheduling):

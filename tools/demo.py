@@ -22,6 +22,7 @@ from localcloud.errors import CloudError
 from tools.platform_on_localcloud import DeployFailed, Platform, forget_other_clouds, running_platform
 
 IMAGE = "public.ecr.aws/fibfactory/fibservice:latest"
+_SHORT_LIMIT = 20
 console = Console(highlight=False, soft_wrap=True)
 
 
@@ -40,6 +41,7 @@ def main() -> int:
             client = Client(platform.outputs["api_url"], platform.cloud.session("alice"))
             by_request(client)
             by_schedule(client, platform)
+            by_healing(client, platform)
             nothing_runs(platform)
     except (CloudError, DeployFailed, DemoFailed, ApiError) as error:
         console.print(f"[red]The demo failed:[/] {error}")
@@ -90,6 +92,54 @@ def by_schedule(client: Client, platform: Platform) -> None:
     console.print(f"  reason: {record['reason']}")
     _receipt(record)
     _listed(client, [])
+
+
+def by_healing(client: Client, platform: Platform) -> None:
+    """A worker is killed in the middle of a create; the light sweep finds its lease ended, and the next worker heals."""
+    _step("A worker is killed in the middle of a create, and the sweep has it healed")
+    admin = platform.cloud.apprunner_admin
+    admin.behave(delays={"create": 3})
+    with platform.worker_configured(_SHORT_LIMIT, FIBFACTORY_LEASE_MARGIN_SECONDS="2"):
+        console.print(
+            f"  for this scene the worker function's limit is {_SHORT_LIMIT} s instead of 15 min, so that its lease ends soon"
+        )
+        _call(client, "PUT", "/environments/heal1", {"image": IMAGE, "ttl": "1h"})
+        killed = time.monotonic()
+        _kill_worker("heal1")
+        record = client.call("GET", "/environments/heal1").checked().body
+        console.print(
+            f"  killed -9: the worker and its Pulumi; the record says {record['status']}, and Pulumi's lock stays"
+        )
+        admin.behave(delays={"create": 0.3})
+        lease_left = max(0.0, _SHORT_LIMIT + 2 - (time.monotonic() - killed))
+        console.print(f"  nobody may touch it until the dead worker's lease is over, in {lease_left:.0f} s at most")
+        time.sleep(lease_left)
+        console.print("  the light sweep is brought forward to now; EventBridge Scheduler fires it within 10 s")
+        platform.bring_forward(platform.outputs["light_schedule"])
+        record = _followed(client, "heal1", "ready")
+        console.print(f"  healed {time.monotonic() - killed:.1f} s after the kill; what happened meanwhile:")
+        for event in client.call("GET", "/environments/heal1/events", query={"limit": 100}).checked().body["events"]:
+            if event["kind"] != "progress" or "dead worker" in event["message"] or "worker died" in event["message"]:
+                console.print(f"    {event['kind']:10} {event['message']}", style="dim", markup=False)
+        _visit(f"{record['url']}/fib/20", b'{"fib":6765,"n":20}\n')
+        _call(client, "DELETE", "/environments/heal1")
+        _receipt(_followed(client, "heal1", "destroyed"))
+
+
+def _kill_worker(environment_id: str) -> None:
+    """Kill, as a sandbox that ends would, the worker and the engine that is making this environment."""
+    give_up = time.monotonic() + 60
+    stack = f"fibfactory-{environment_id}"
+    while time.monotonic() < give_up:
+        for process in psutil.process_iter(["name", "cmdline"]):
+            if process.info["name"] == "pulumi" and {"up", stack} <= set(process.info["cmdline"] or ()):
+                time.sleep(1.5)  # until the service is being made
+                for doomed in (process.parent(), process):
+                    if doomed:
+                        doomed.kill()
+                return
+        time.sleep(0.05)
+    raise DemoFailed(f"No worker came to make {environment_id} within a minute.")
 
 
 def nothing_runs(platform: Platform) -> None:

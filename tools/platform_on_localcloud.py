@@ -64,6 +64,26 @@ class Platform:
             "PULUMI_BACKEND_URL": f"s3://{self.outputs['state_bucket']}?region={self.outputs['region']}",
         }
 
+    @contextmanager
+    def worker_configured(self, seconds: int, **variables: str) -> Iterator[None]:
+        """Give the worker function another limit and more variables for a while, as its operator could."""
+        functions = self.cloud.session("operator").client("lambda")
+        name = self.outputs["worker_function"]
+        before = functions.get_function_configuration(FunctionName=name)
+        own = before["Environment"]["Variables"]
+
+        def configure(timeout: int, environment: Mapping[str, str]) -> None:
+            functions.update_function_configuration(
+                FunctionName=name, Timeout=timeout, Environment={"Variables": dict(environment)}
+            )
+            functions.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+
+        configure(seconds, {**own, **variables})
+        try:
+            yield
+        finally:
+            configure(before["Timeout"], own)
+
     def bring_forward(self, schedule: str) -> None:
         """Let a schedule's event happen now (within Scheduler's next ten seconds): a copy of it that runs once and goes."""
         scheduler = self.cloud.session("operator").client("scheduler")
