@@ -108,9 +108,9 @@ class Observed:
     url: str | None = None
     service_arn: str | None = None
     image: str | None = None
+    at: datetime | None = None
     digest: str | None = None
     paused: bool = False
-    at: datetime | None = None
 
 
 @dataclass(frozen=True)

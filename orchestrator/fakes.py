@@ -212,6 +212,8 @@ class FakeWorld:
     """The engine finds no difference, so App Runner has no new operation."""
     stays_as_it_is: bool = False
     """The service neither pauses nor resumes."""
+    leftovers: list[str] = field(default_factory=list)
+    """What else a look finds, whatever is destroyed."""
     held_locks: list[Lock] = field(default_factory=list)
     pending: list[PendingCreate] = field(default_factory=list)
     digests: dict[str, str] = field(default_factory=dict)
@@ -273,7 +275,7 @@ class FakeWorld:
     def look(self, environment: Environment) -> Look:
         found = [service.arn for name, service in self.services.items() if name == environment.id]
         found += [stack for stack in self.stacks if stack == names.stack_name(environment.id)]
-        return Look(("services", "stacks"), tuple(found), ("other accounts",))
+        return Look(("services", "stacks"), (*found, *self.leftovers), ("other accounts",))
 
     def answers(self, url: str) -> str | None:
         if self.while_asked:

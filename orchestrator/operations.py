@@ -88,9 +88,15 @@ class Operations:
     def _remove_unknown(self, refusal: Terminal) -> None:
         """Remove the service whose name is in the way: ours by its tags, and made by a create whose success was never told.
 
-        Raises the refusal again when it is somebody else's.
+        One that was made a moment ago may not be listed yet. Raises the refusal again when it is somebody else's.
         """
         service = self._idle_service()
+        for pause in self.look_again_after:
+            if service:
+                break
+            if self.stop.wait(pause):
+                raise Interrupted("Stopped while looking whose service has the name.")
+            service = self._idle_service()
         if service is None:
             raise refusal
         self.note(f"{service.arn} is ours, and the engine does not know it: it is removed and made again.")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -15,9 +16,12 @@ from orchestrator import names
 from orchestrator.adapters.aws_errors import error_code, translating
 from orchestrator.adapters.state import StateBucket
 from orchestrator.environment import Environment
+from orchestrator.errors import Transient
 from orchestrator.ports import Look, Service
 
 _SERVICE_ARN = re.compile(r"arn:[^:]+:apprunner:[^:]*:[^:]*:service/")
+
+_MOVED_ON = ("InvalidStateException", "ResourceNotFoundException")
 
 _PRIVATE_IMAGE = re.compile(
     r"(?P<account>[0-9]{12})\.dkr\.ecr\.[^/]+/(?P<repository>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>sha256:.+))?"
@@ -50,15 +54,15 @@ class AwsCloud:
         return None
 
     def remove_leftover(self, environment: Environment, service: Service) -> None:
-        with translating("removing a service that the engine left"):
+        with _changing(service, "removing a service that the engine left"):
             self._apprunner.delete_service(ServiceArn=service.arn)
 
     def pause(self, service: Service) -> None:
-        with translating("pausing a service"):
+        with _changing(service, "pausing a service"):
             self._apprunner.pause_service(ServiceArn=service.arn)
 
     def resume(self, service: Service) -> None:
-        with translating("resuming a service"):
+        with _changing(service, "resuming a service"):
             self._apprunner.resume_service(ServiceArn=service.arn)
 
     def digest(self, image: str) -> str | None:
@@ -129,7 +133,7 @@ class AwsCloud:
             operations = [] if busy else self._apprunner.list_operations(ServiceArn=arn)["OperationSummaryList"]
         except ClientError as error:
             # A service that goes while we look can be described, but no longer asked for its tags or operations.
-            if error_code(error) in ("ResourceNotFoundException", "InvalidStateException") and not self._lives(arn):
+            if error_code(error) in _MOVED_ON and not self._lives(arn):
                 return None
             raise
         image = described["SourceConfiguration"].get("ImageRepository", {}).get("ImageIdentifier", "")
@@ -151,3 +155,18 @@ class AwsCloud:
     def _tags(self, environment: Environment) -> Mapping[str, str]:
         """The tags by which what is this environment's is known, whatever its owner and generation."""
         return {names.TAG_PLATFORM: self._platform, names.TAG_ENVIRONMENT: environment.id}
+
+
+@contextmanager
+def _changing(service: Service, doing: str) -> Iterator[None]:
+    """Errors of a change. That the service is no longer what it was is no refusal: the next try looks again.
+
+    The SDK may be to blame: it sends a change whose answer was lost once more, and that one finds the first at work.
+    """
+    with translating(doing):
+        try:
+            yield
+        except ClientError as error:
+            if error_code(error) in _MOVED_ON:
+                raise Transient(f"While {doing}, {service.arn} was changed by somebody else.", "busy") from error
+            raise

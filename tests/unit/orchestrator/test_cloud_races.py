@@ -12,7 +12,8 @@ from botocore.stub import Stubber
 from orchestrator.adapters.cloud import AwsCloud
 from orchestrator.adapters.state import StateBucket
 from orchestrator.environment import Environment, Observed, Spec
-from orchestrator.errors import Terminal
+from orchestrator.errors import Terminal, Transient
+from orchestrator.ports import Service
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ARN = f"arn:aws:apprunner:us-west-2:000000000000:service/fib-app-test1-service/{'0' * 32}"
@@ -68,3 +69,24 @@ def test_a_refusal_for_another_reason_is_no_absence() -> None:
     )
     with pytest.raises(Terminal):
         cloud.service(TEST1)
+
+
+@pytest.mark.parametrize("code", ["InvalidStateException", "ResourceNotFoundException"])
+@pytest.mark.parametrize("change", ["pause", "resume", "delete"])
+def test_a_service_that_changed_since_it_was_looked_at_is_looked_at_again(change: str, code: str) -> None:
+    cloud, _ = seen((f"{change}_service", code))
+    service = Service("arn:aws:apprunner:us-west-2:1:service/fib-app-test1-service/x", "RUNNING", "image")
+    changes = {
+        "pause": lambda: cloud.pause(service),
+        "resume": lambda: cloud.resume(service),
+        "delete": lambda: cloud.remove_leftover(TEST1, service),
+    }
+    with pytest.raises(Transient) as failure:
+        changes[change]()
+    assert failure.value.code == "busy"
+
+
+def test_a_change_that_is_refused_for_good_is_not_tried_again() -> None:
+    cloud, _ = seen(("pause_service", "InvalidRequestException"))
+    with pytest.raises(Terminal):
+        cloud.pause(Service("arn:aws:apprunner:us-west-2:1:service/fib-app-test1-service/x", "RUNNING", "image"))

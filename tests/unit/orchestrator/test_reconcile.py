@@ -316,6 +316,19 @@ def test_I5_what_is_still_found_is_tried_again_and_never_called_destroyed(world:
     assert environment.retry_at is not None
 
 
+def test_I5_whatever_a_look_still_finds_keeps_the_receipt_from_being_written(world: World) -> None:
+    world.ready()
+    world.environments.remove(ALICE, "test1")
+    world.cloud.leftovers = ["arn:aws:sqs:us-west-2:1:queue"]
+    environment = world.work("test1")
+    assert environment is not None and environment.failure is not None and environment.receipt is None
+    assert environment.failure.code == "leftovers" and "sqs" in environment.failure.message
+    world.cloud.leftovers.clear()
+    world.clock.sleep(31)
+    world.work("test1")
+    assert world.record().receipt
+
+
 def test_an_operation_that_outlasts_the_invocation_goes_on_in_another(world: World) -> None:
     world.environments.put(ALICE, "test1", wish())
     world.cloud.during = lambda: world.clock.sleep(14 * 60)

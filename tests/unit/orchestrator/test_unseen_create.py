@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from orchestrator.environment import Environment
 from orchestrator.errors import Terminal
+from orchestrator.fakes import FakeWorld
 from orchestrator.ports import Service
 from tests.unit.orchestrator.worlds import ALICE, IMAGE, World, wish
 
@@ -18,6 +22,25 @@ def test_a_service_of_ours_that_the_engine_does_not_know_is_removed_and_made_aga
     assert environment is not None and environment.status == "ready"
     assert world.cloud.calls == ["deploy new", "remove leftover", "deploy new"]
     assert environment.observed.service_arn != UNSEEN.arn
+
+
+def test_one_that_is_not_listed_yet_is_looked_for_again() -> None:
+    class Late(FakeWorld):
+        looks = 0
+
+        def service(self, environment: Environment) -> Service | None:
+            self.looks += 1
+            return None if self.looks <= 2 else super().service(environment)
+
+    world = World()
+    world.cloud = late = Late()
+    world.reconciler = replace(world.reconciler, engine=late, cloud=late, health=late)
+    world.environments.put(ALICE, "test1", wish())
+    late.services["test1"] = UNSEEN
+    late.errors = [Terminal("A service of this name runs already.", "name_taken")]
+    environment = world.work("test1")
+    assert environment is not None and environment.status == "ready"
+    assert late.calls == ["deploy new", "remove leftover", "deploy new"]
 
 
 def test_a_name_that_somebody_elses_service_has_stays_taken() -> None:
