@@ -93,11 +93,10 @@ class Environments:
         self, caller: Caller, environment_id: str, *, unless_version: int | None = None, wait: float = 0
     ) -> Environment:
         """One record. With `unless_version`, waits up to `wait` seconds for another version."""
+        give_up = self.clock() + timedelta(seconds=wait)
         environment = self._visible(caller, environment_id)
-        waited = 0.0
-        while environment.version == unless_version and waited < wait:
+        while environment.version == unless_version and self.clock() < give_up:
             self.sleep(0.5)
-            waited += 0.5
             environment = self._visible(caller, environment_id)
         return environment
 

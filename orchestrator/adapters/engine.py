@@ -176,6 +176,8 @@ class PulumiEngine:
         self, environment: Environment, *, new: bool, refresh: bool, progress: Progress, stop: StopSignal
     ) -> Deployed:
         stack = names.stack_name(environment.id)
+        if environment.unsure:
+            self.state.forget_half_made(stack)
         with self._leaving_no_lock(environment):
             report = self.stacks.up(
                 stack, self._inputs(environment), new=new, refresh=refresh, progress=progress, stop=stop
@@ -184,6 +186,8 @@ class PulumiEngine:
 
     def destroy(self, environment: Environment, *, refresh: bool, progress: Progress, stop: StopSignal) -> None:
         stack = names.stack_name(environment.id)
+        if environment.unsure:
+            self.state.forget_half_made(stack)
         with self._leaving_no_lock(environment):
             self.stacks.destroy(stack, refresh=refresh, progress=progress, stop=stop)
         self.state.tidy(stack)

@@ -70,6 +70,15 @@ class StateBucket:
                 "bad_state",
             ) from error
 
+    def forget_half_made(self, stack: str) -> None:
+        """Remove the checkpoint of a stack whose making was cut short: without a secrets provider, nothing can be done with it.
+
+        The CLI writes an empty one first, and the one with the secrets provider a moment later.
+        """
+        if self.checkpoint(stack) == {}:
+            with translating("removing a half-made stack"):
+                self._client.delete_object(Bucket=self._bucket, Key=f"{_stack_key(stack)}.json")
+
     def pending_creates(self, stack: str) -> list[PendingCreate]:
         """What the checkpoint says was begun to be made. (Any write of it drops the other kinds of pending operations.)"""
         pending = (self.checkpoint(stack) or {}).get("pending_operations") or []

@@ -50,6 +50,7 @@ def test_the_resources_carry_the_tags_by_which_they_are_known(alice: Client, pla
         "fibfactory:owner": record["owner"],
         "fibfactory:environment": "tagged1",
         "fibfactory:generation": "1",
+        "fibfactory:desired": "running",
     }
     destroyed(alice, "tagged1")
 

@@ -82,7 +82,7 @@ REFUSED: list[tuple[str, str, str, dict[str, Any]]] = [
     ("worker", "lambda", "invoke", {"FunctionName": "{api_function}"}),
     ("worker", "iam", "create_role", {"RoleName": "x", "AssumeRolePolicyDocument": "{}"}),
     ("worker", "kms", "create_key", {}),
-    ("worker", "ecr", "create_repository", {"repositoryName": "x"}),
+    ("worker", "ecr", "create_repository", {"repositoryName": "xx"}),
 ]
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from orchestrator.desire import Lifetimes
+from orchestrator.environment import Environment
 from orchestrator.errors import Conflict, Forbidden, NotFound, PreconditionFailed
+from orchestrator.fakes import FakeRecords
 from tests.unit.orchestrator.worlds import ALICE, BOB, OPERATOR, World, wish
 
 HOUR = timedelta(hours=1)
@@ -211,6 +214,20 @@ def test_a_long_poll_answers_when_the_version_is_another(world: World) -> None:
     before = world.clock()
     world.environments.get(ALICE, "test1", unless_version=environment.version - 1, wait=20)
     assert world.clock() == before
+
+
+def test_a_slow_table_does_not_make_a_wait_longer_than_api_gateways(world: World) -> None:
+    class SlowRecords(FakeRecords):
+        def get(self, environment_id: str) -> Environment | None:
+            world.clock.sleep(0.7)
+            return super().get(environment_id)
+
+    environment = world.ready()
+    slow = SlowRecords()
+    slow.records = world.records.records
+    began = world.clock()
+    replace(world.environments, records=slow).get(ALICE, "test1", unless_version=environment.version, wait=20)
+    assert world.clock() - began <= timedelta(seconds=22)
 
 
 def test_sweeps_are_for_operators(world: World) -> None:
