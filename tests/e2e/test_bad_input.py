@@ -18,6 +18,10 @@ CASES: list[tuple[str, str, Any, int, str]] = [
     ("PUT", "/environments/abc", b"{not json", 400, "bad_json"),
     ("PUT", "/environments/abc", b"\xff\xfe", 400, "bad_json"),
     ("PUT", "/environments/abc", [], 400, "bad_request"),
+    ("PUT", "/environments/abc", [GOOD], 400, "bad_request"),
+    ("PUT", "/environments/abc", b'{"image": ' + b"[" * 5000 + b"]" * 5000 + b"}", 400, "bad_json"),
+    ("PUT", "/environments/abc", b'{"port": ' + b"1" * 5000 + b"}", 400, "bad_json"),
+    ("PUT", "/environments/abc", b'{"port": NaN}', 400, "bad_json"),
     ("PUT", "/environments/abc", None, 400, "bad_request"),
     ("PUT", "/environments/abc", {}, 400, "bad_request"),
     ("PUT", "/environments/abc", {**GOOD, "colour": "blue"}, 400, "unknown_field"),
@@ -25,6 +29,9 @@ CASES: list[tuple[str, str, Any, int, str]] = [
     ("PUT", "/environments/abc", {"image": "docker.io/library/nginx"}, 400, "bad_request"),
     ("PUT", "/environments/abc", {**GOOD, "port": 0}, 400, "bad_request"),
     ("PUT", "/environments/abc", {**GOOD, "port": "eighty"}, 400, "bad_request"),
+    ("PUT", "/environments/abc", {**GOOD, "port": "8080"}, 400, "bad_request"),
+    ("PUT", "/environments/abc", {**GOOD, "revision": "\ud800"}, 400, "bad_request"),
+    ("PUT", "/environments/abc", {**GOOD, "variables": {"A": "\ud800"}}, 400, "bad_request"),
     ("PUT", "/environments/abc", {**GOOD, "cpu": 1024, "memory": 512}, 400, "bad_request"),
     ("PUT", "/environments/abc", {**GOOD, "variables": {"PORT": "1"}}, 400, "bad_request"),
     ("PUT", "/environments/abc", {**GOOD, "variables": {"a b": "1"}}, 400, "bad_request"),
@@ -55,9 +62,11 @@ CASES: list[tuple[str, str, Any, int, str]] = [
     ("DELETE", "/environments/A", None, 400, "bad_id"),
     ("POST", "/sweeps", {"dry_run": "perhaps"}, 400, "bad_request"),
     ("POST", "/sweeps", {"force": True}, 400, "unknown_field"),
+    ("POST", "/sweeps", [None], 400, "bad_request"),
     ("GET", "/sweeps/none", None, 403, "operators_only"),
     ("GET", "/nothing", None, 404, "no_such_path"),
     ("GET", "/environments/abc/def/ghi", None, 404, "no_such_path"),
+    ("GET", "/environments/\x84", None, 404, "no_such_path"),
     ("PATCH", "/health", {}, 405, "method_not_allowed"),
     ("DELETE", "/environments", None, 405, "method_not_allowed"),
     ("PUT", "/sweeps", {}, 405, "method_not_allowed"),
@@ -108,14 +117,22 @@ def test_a_user_without_the_permission_and_a_wrong_secret_are_refused(platform: 
     assert Client(platform.outputs["api_url"], forged).call("GET", "/environments").status == 403
 
 
-def test_the_openapi_document_names_every_route_and_what_is_not_there_yet(alice: Client) -> None:
+@pytest.mark.parametrize("kind", ["text/plain", "multipart/form-data", "application/x-www-form-urlencoded"])
+def test_a_body_that_says_it_is_no_json_is_refused(alice: Client, kind: str) -> None:
+    answer = alice.call("PUT", "/environments/abc", GOOD, headers={"Content-Type": kind})
+    assert (answer.status, answer.body["code"]) == (415, "unsupported_media_type")
+
+
+def test_the_openapi_document_names_every_route(alice: Client) -> None:
     document = alice.call("GET", "/openapi.json").body
     assert document["openapi"].startswith("3.1")
-    assert "Pause and resume" in document["info"]["description"]
     assert set(document["paths"]) == {
         "/environments",
         "/environments/{environment_id}",
         "/environments/{environment_id}/events",
+        "/environments/{environment_id}/pause",
+        "/environments/{environment_id}/resume",
+        "/environments/{environment_id}/revive",
         "/sweeps",
         "/sweeps/{sweep_id}",
         "/health",
