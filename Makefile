@@ -1,6 +1,6 @@
 # What people and CI run. Everything works from a fresh clone: each target sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check up down requirements clean
+.PHONY: help setup demo test chaos check up down requirements clean
 .SILENT:
 
 # The virtual environment's commands and the Pulumi CLI, linked there by set-up.
@@ -22,6 +22,9 @@ demo: setup ## the whole story on this machine: local cloud, platform, environme
 
 test: check ## every check and every test
 	python -m pytest -n 3 $(ARGS)
+
+chaos: setup ## everything that is promised, tried hard: about an hour; figures in bench/out/ (ARGS="--seeds 10000 crash-points")
+	python -m tools.bars $(ARGS)
 
 check: setup ## formatter, linter, types, import rules
 	ruff format --check --quiet $(LINES) || { echo "format: run ruff format on these"; ruff format --check $(LINES); exit 1; }
