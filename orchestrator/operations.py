@@ -62,7 +62,7 @@ class Operations:
         self._recover()
         service = self._idle_service()
         self.engine.destroy(self.target, refresh=self._state_may_differ(service), progress=self.note, stop=self.stop)
-        leftover = self._idle_service()
+        leftover = self._late_service() if self.target.unsure and service is None else self._idle_service()
         if leftover:
             self.note(f"The engine left {leftover.arn}; it is removed by name and tags.")
             remove_service(self.cloud, self.target, leftover, self.stop)
@@ -88,15 +88,9 @@ class Operations:
     def _remove_unknown(self, refusal: Terminal) -> None:
         """Remove the service whose name is in the way: ours by its tags, and made by a create whose success was never told.
 
-        One that was made a moment ago may not be listed yet. Raises the refusal again when it is somebody else's.
+        Raises the refusal again when it is somebody else's.
         """
-        service = self._idle_service()
-        for pause in self.look_again_after:
-            if service:
-                break
-            if self.stop.wait(pause):
-                raise Interrupted("Stopped while looking whose service has the name.")
-            service = self._idle_service()
+        service = self._late_service()
         if service is None:
             raise refusal
         self.note(f"{service.arn} is ours, and the engine does not know it: it is removed and made again.")
@@ -108,6 +102,17 @@ class Operations:
 
     def _idle_service(self) -> Service | None:
         return idle_service(self.cloud, self.target, self.stop)
+
+    def _late_service(self) -> Service | None:
+        """The idle service, also when it was made a moment ago, by a create that never told, and is not listed yet."""
+        service = self._idle_service()
+        for pause in self.look_again_after:
+            if service:
+                break
+            if self.stop.wait(pause):
+                raise Interrupted("Stopped while looking for a service that may not be listed yet.")
+            service = self._idle_service()
+        return service
 
     def _fit_to_change(self) -> Service | None:
         """The idle service, running unless it is wanted paused; None when there is none, or was none that can be changed."""

@@ -21,7 +21,7 @@ _FIRST_BACKOFF = timedelta(seconds=30)
 
 def begun(environment: Environment, token: int, operation: Operation) -> Environment:
     """The operation begins. Until it ends well, the engine's state can't be trusted, whatever becomes of this worker."""
-    return _written(held(environment, token), operation=operation, unsure=True)
+    return _written(held(environment, token), operation=operation, unsure=True, retry_at=None)
 
 
 def made_ready(environment: Environment, token: int, observed: Observed) -> Environment:

@@ -22,7 +22,11 @@ from tools.platform_on_localcloud import Platform, running_platform
 _HIDDEN_PREFIXES = ("AWS_", "PULUMI_", "FIBFACTORY_")
 _E2E = "tests/e2e/"
 _OF_PROGRAMS = {f"{_E2E}test_seed_command.py", f"{_E2E}test_any_automation_program.py"}
-_WITH_THEIR_OWN_CLOUD = {f"{_E2E}test_demo.py", f"{_E2E}test_up_and_down.py", f"{_E2E}test_long_operations.py"}
+_ALONE = {
+    f"{_E2E}test_{name}.py"
+    for name in ("api_fuzz", "crash_points", "demo", "long_operations", "stateful_model", "up_and_down")
+}
+"""Long ones, and those that start a cloud of their own or change the platform's functions."""
 
 
 class OnePlatform(LoadScopeScheduling):
@@ -36,12 +40,13 @@ class OnePlatform(LoadScopeScheduling):
         file = nodeid.partition("::")[0]
         if file in _OF_PROGRAMS:
             return "programs"
-        return _E2E if file.startswith(_E2E) and file not in _WITH_THEIR_OWN_CLOUD else file
+        return _E2E if file.startswith(_E2E) and file not in _ALONE else file
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
-    """How tests are shared out when they run in parallel, whatever --dist says."""
+    """How tests are shared out when they run in parallel, whatever --dist says: end-to-end ones, the longest, first."""
+    config.option.loadscopereorder = False
     return OnePlatform(config, log)
 
 

@@ -114,7 +114,7 @@ def bars(seeds: int) -> tuple[Bar, ...]:
             "kills",
             "real kills of worker and CLI",
             "≥ 100, 0 leaked, 0 requests lost, ≤ 2 sweeps",
-            ("tools.chaos", "kills", "--json", "{out}"),
+            ("tools.chaos", "kills", "--most", "40", "--json", "{out}"),
             _kills,
         ),
         Bar(

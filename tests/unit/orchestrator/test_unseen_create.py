@@ -5,12 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 
 from orchestrator.environment import Environment
-from orchestrator.errors import Terminal
+from orchestrator.errors import Terminal, Transient
 from orchestrator.fakes import FakeWorld
 from orchestrator.ports import Service
 from tests.unit.orchestrator.worlds import ALICE, IMAGE, World, wish
 
 UNSEEN = Service("arn:unseen", "RUNNING", IMAGE, "SUCCEEDED", "operation-0")
+
+
+class Late(FakeWorld):
+    """A cloud that does not list a service at the first two looks."""
+
+    looks = 0
+
+    def service(self, environment: Environment) -> Service | None:
+        self.looks += 1
+        return None if self.looks <= 2 else super().service(environment)
 
 
 def test_a_service_of_ours_that_the_engine_does_not_know_is_removed_and_made_again() -> None:
@@ -25,13 +35,6 @@ def test_a_service_of_ours_that_the_engine_does_not_know_is_removed_and_made_aga
 
 
 def test_one_that_is_not_listed_yet_is_looked_for_again() -> None:
-    class Late(FakeWorld):
-        looks = 0
-
-        def service(self, environment: Environment) -> Service | None:
-            self.looks += 1
-            return None if self.looks <= 2 else super().service(environment)
-
     world = World()
     world.cloud = late = Late()
     world.reconciler = replace(world.reconciler, engine=late, cloud=late, health=late)
@@ -41,6 +44,20 @@ def test_one_that_is_not_listed_yet_is_looked_for_again() -> None:
     environment = world.work("test1")
     assert environment is not None and environment.status == "ready"
     assert late.calls == ["deploy new", "remove leftover", "deploy new"]
+
+
+def test_I5_a_removal_right_after_a_create_that_never_told_waits_for_its_service_to_be_listed() -> None:
+    world = World()
+    world.environments.put(ALICE, "test1", wish())
+    world.cloud.errors = [Transient("The connection was closed.", "aws_unreachable")]
+    world.work("test1")
+    world.cloud = late = Late(forgets=True)
+    world.reconciler = replace(world.reconciler, engine=late, cloud=late, health=late)
+    late.services["test1"] = UNSEEN
+    world.environments.remove(ALICE, "test1")
+    environment = world.work("test1")
+    assert environment is not None and environment.status == "destroyed"
+    assert late.calls == ["destroy refresh", "remove leftover"]
 
 
 def test_a_name_that_somebody_elses_service_has_stays_taken() -> None:

@@ -1,0 +1,70 @@
+"""One call to AWS as its request tells it: the service, the operation, what it is about, and whether it changes anything.
+
+Rule: read from the request alone, by the protocols of AWS's own clients (X-Amz-Target, S3's methods and sub-resources,
+Lambda's paths). A request that is none of them is named by its method and path.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from email.message import Message
+from urllib.parse import parse_qs, unquote, urlsplit
+
+_SCOPE = re.compile(r"Credential=[^/,\s]+/\d{8}/[a-z0-9-]+/(?P<service>[a-z0-9-]+)/aws4_request")
+_INVOKE = re.compile(r"/2015-03-31/functions/(?P<function>[^/]+)/invocations")
+_READS = re.compile(r"(BatchGet|Decrypt|Describe|Encrypt|GenerateDataKey|Get|Head|List|Query|Scan)")
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request on its way. `target` is S3's key, Lambda's function, else ''; `client` finds the caller's process id."""
+
+    service: str
+    operation: str
+    target: str
+    body: bytes = field(repr=False)
+    client: Callable[[], int | None] = field(repr=False, compare=False)
+    at: float = field(default_factory=time.time, compare=False)
+
+    @property
+    def changes(self) -> bool:
+        """Whether it would change something: what it leaves behind is an effect."""
+        return not _READS.match(self.operation)
+
+    def mentions(self, text: str) -> bool:
+        """Whether its target or its body says this."""
+        return text in self.target or text.encode() in self.body
+
+
+def read_call(method: str, path: str, headers: Message, body: bytes, client: Callable[[], int | None]) -> Call:
+    """The call that a request is."""
+    scope = _SCOPE.search(headers.get("Authorization", ""))
+    service = scope["service"] if scope else ""
+    named = headers.get("X-Amz-Target")
+    invoke = _INVOKE.match(unquote(path))
+    if named:
+        operation, target = named.rpartition(".")[2], ""
+    elif service == "s3":
+        operation, target = _of_s3(method, path, headers)
+    elif invoke:
+        operation, target = "Invoke", invoke["function"]
+    else:
+        operation, target = method.capitalize(), urlsplit(path).path
+    return Call(service, operation, target, body, client)
+
+
+def _of_s3(method: str, path: str, headers: Message) -> tuple[str, str]:
+    """S3's operation, by its path-style address: those that Pulumi's CLI and a program beside it need."""
+    url = urlsplit(path)
+    query = parse_qs(url.query, keep_blank_values=True)
+    _, _, key = unquote(url.path).lstrip("/").partition("/")
+    if not key:
+        if method == "GET":
+            return "ListObjectsV2", query.get("prefix", [""])[0]
+        return "DeleteObjects" if "delete" in query else f"{method.capitalize()}Bucket", ""
+    if method == "PUT" and headers.get("x-amz-copy-source"):
+        return "CopyObject", key
+    return f"{method.capitalize()}Object", key

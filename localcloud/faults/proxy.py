@@ -1,0 +1,207 @@
+"""The proxy: one loopback port for all of AWS, in the process of whoever orders the faults.
+
+    with serve(cloud.endpoint_url, cloud.apprunner_url) as proxy:
+        proxy.arm(Fault(Match("dynamodb", "TransactWriteItems"), cut))
+        boto3.client("dynamodb", endpoint_url=proxy.url)
+
+Rule: what it forwards arrives as it was sent (the signature covers the Host header, so that is passed on too), once, and
+never again; what it cuts off gets no byte of an answer. It returns from `serve` with no thread and no connection left.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from email.message import Message
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+from xml.sax.saxutils import escape
+
+from localcloud.faults.calls import Call, read_call
+from localcloud.faults.clients import Client
+from localcloud.faults.faults import Armed, Cut, Fault, Faults, Moment, Outcome, Refusal
+from localcloud.settings import HOST
+
+_REMEMBERED = 100_000
+_UPSTREAM_SECONDS = 120.0
+_OF_ONE_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "expect", "content-length"})
+_APP_RUNNER = ("apprunner", "tagging")
+
+
+class Proxy:
+    """The running proxy: where it is, what it saw, and the faults that wait."""
+
+    def __init__(self, url: str, everything: str, apprunner: str) -> None:
+        self.url = url
+        self.faults = Faults()
+        self._calls: deque[Call] = deque(maxlen=_REMEMBERED)
+        self._everything = urlsplit(everything).netloc
+        self._apprunner = urlsplit(apprunner).netloc
+
+    @property
+    def calls(self) -> list[Call]:
+        """What passed or should have passed, in the order of arrival."""
+        return list(self._calls)
+
+    def arm(self, fault: Fault) -> Armed:
+        """Let a fault happen to the calls to come."""
+        return self.faults.arm(fault)
+
+    def remember(self, call: Call) -> None:
+        self._calls.append(call)
+
+    def upstream(self, call: Call) -> str:
+        """Host and port of the part of the cloud that serves the call."""
+        return self._apprunner if call.service in _APP_RUNNER else self._everything
+
+
+@contextmanager
+def serve(everything: str, apprunner: str) -> Iterator[Proxy]:
+    """Stand in front of these two URLs until the block is left."""
+    with _Server((HOST, 0), _Handler) as server:
+        server.proxy = Proxy(f"http://{HOST}:{server.server_address[1]}", everything, apprunner)
+        thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="fault proxy", daemon=True)
+        thread.start()
+        try:
+            yield server.proxy
+        finally:
+            server.shutdown()
+            thread.join()
+            server.cut_all()
+
+
+class _Server(ThreadingHTTPServer):
+    proxy: Proxy
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._open: set[Any] = set()
+        self._lock = threading.Lock()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._lock:
+            self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._lock:
+            self._open.discard(request)
+        super().shutdown_request(request)
+
+    def cut_all(self) -> None:
+        """Close the connections that clients keep for later."""
+        with self._lock:
+            left = list(self._open)
+        for request in left:
+            with suppress(OSError):
+                request.shutdown(2)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away in the middle is what this proxy is for; nothing else is expected."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+
+    def setup(self) -> None:
+        super().setup()
+        host, port = self.client_address
+        self._client = Client(host, port, self.server.server_address[1])
+
+    def do_any(self) -> None:
+        """Pass the call on, unless a fault says what else happens."""
+        body = self._body()
+        call = read_call(self.command, self.path, self.headers, body, lambda: self._client.pid)
+        proxy = self.server.proxy
+        armed = proxy.faults.take(call)
+        outcome: Outcome = None
+        if armed and armed.fault.moment is Moment.BEFORE:
+            outcome = armed.happens_to(call)
+        if outcome is not None:
+            proxy.remember(call)
+            self._instead(call, outcome)
+            return
+        try:
+            status, headers, answer = self._forwarded(proxy.upstream(call), body)
+        except (OSError, http.client.HTTPException):
+            self._instead(call, Cut())
+            return
+        proxy.remember(call)
+        if armed and armed.fault.moment is Moment.AFTER:
+            outcome = armed.happens_to(call)
+        if outcome is not None:
+            self._instead(call, outcome)
+            return
+        self._answer(status, headers, answer)
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_any
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        parts = []
+        while size := int(self.rfile.readline().partition(b";")[0], 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        while self.rfile.readline().strip():
+            pass  # trailers
+        return b"".join(parts)
+
+    def _forwarded(self, upstream: str, body: bytes) -> tuple[int, Message, bytes]:
+        # A connection for each call: one that is kept may be closed by the other end just when a call is sent, and then
+        # nobody knows whether that call took effect.
+        connection = http.client.HTTPConnection(upstream, timeout=_UPSTREAM_SECONDS)
+        try:
+            connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            for name, value in self.headers.items():
+                if name.lower() not in _OF_ONE_HOP:
+                    connection.putheader(name, value)
+            if body or "Content-Length" in self.headers:
+                connection.putheader("Content-Length", str(len(body)))
+            connection.endheaders(body)
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+        finally:
+            connection.close()
+
+    def _instead(self, call: Call, outcome: Outcome) -> None:
+        if isinstance(outcome, Refusal):
+            headers, body = _refused(call, outcome)
+            self._answer(outcome.status, headers, body)
+        else:
+            self.close_connection = True
+
+    def _answer(self, status: int, headers: Message, body: bytes) -> None:
+        self.send_response_only(status)
+        for name, value in headers.items():
+            if name.lower() not in _OF_ONE_HOP:
+                self.send_header(name, value)
+        told = headers.get("Content-Length") if self.command == "HEAD" else None
+        if status != 204:
+            self.send_header("Content-Length", told or str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+        self.wfile.flush()
+
+
+def _refused(call: Call, refusal: Refusal) -> tuple[Message, bytes]:
+    """The error in the words of the service's protocol."""
+    headers = Message()
+    if call.service == "s3":
+        headers["Content-Type"] = "application/xml"
+        text = f"<Error><Code>{escape(refusal.code)}</Code><Message>{escape(refusal.message)}</Message></Error>"
+        return headers, text.encode()
+    headers["Content-Type"] = "application/x-amz-json-1.0"
+    headers["X-Amzn-ErrorType"] = refusal.code
+    return headers, json.dumps({"__type": refusal.code, "message": refusal.message}).encode()

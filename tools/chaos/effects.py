@@ -1,0 +1,71 @@
+"""What a worker leaves behind, call by call, under names that are the same in every run.
+
+Rule: an effect is told by what it does and how often that was done before in its operation (`checkpoint, 2nd time`), never by
+its place among all: other calls come and go.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from localcloud.faults.calls import Call
+
+_STATE = (
+    (re.compile(r"\.pulumi/stacks/.*\.json\.bak$"), "checkpoint's copy"),
+    (re.compile(r"\.pulumi/stacks/.*\.pulumi-tags$"), "stack's tags"),
+    (re.compile(r"\.pulumi/stacks/"), "checkpoint"),
+    (re.compile(r"\.pulumi/locks/"), "Pulumi's lock"),
+    (re.compile(r"\.pulumi/history/"), "history"),
+    (re.compile(r"\.pulumi/backups/"), "backup"),
+)
+
+
+@dataclass(frozen=True)
+class Effect:
+    """The `nth` time of what `name` says."""
+
+    name: str
+    nth: int
+
+    def __str__(self) -> str:
+        return f"{self.name} #{self.nth}"
+
+
+def effects_of(calls: Iterable[Call], about: str) -> list[Effect]:
+    """The effects among these calls that are about the environment, in their order."""
+    seen: Counter[str] = Counter()
+    found = []
+    for call in calls:
+        if call.changes and call.mentions(about):
+            seen[name_of(call)] += 1
+            found.append(Effect(name_of(call), seen[name_of(call)]))
+    return found
+
+
+def name_of(call: Call) -> str:
+    """What the call does, in a few words."""
+    if call.service == "dynamodb":
+        return f"table: {_of_table(json.loads(call.body))}"
+    if call.service == "s3":
+        kind = next((kind for pattern, kind in _STATE if pattern.search(call.target)), call.target or "objects")
+        return f"state: {call.operation.removesuffix('Object').removesuffix('Objects')} {kind}"
+    return f"{call.service}: {call.operation}"
+
+
+def _of_table(body: Any) -> str:
+    """An event's kind says what a write is; a claim and a letting go have none, and differ by the lease's holder."""
+    items = [next(iter(write.values())) for write in body.get("TransactItems", [])] or [body]
+    rows = [write["Item"] for write in items if "Item" in write]
+    kinds = [row["kind"]["S"] for row in rows if "kind" in row]
+    if kinds:
+        return str(kinds[0])
+    for row in rows:
+        if "record" in row:
+            return "claim" if row["record"]["M"]["lease"]["M"]["holder"].get("S") else "let go"
+        return " ".join(str(row[key]["S"]).partition("#")[0] for key in ("pk", "sk") if "S" in row[key])
+    return "write"
