@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from orchestrator import desire
-from orchestrator.disagreements import Comparison, Finding, Remedy, Seen, environments_in
-from orchestrator.environment import Environment, Status
+from orchestrator.disagreements import Comparison, Finding, Remedy, Seen, environments_in, without
+from orchestrator.environment import LIVE, Environment, Status
+from orchestrator.errors import Terminal
 from orchestrator.ports import Dispatcher, Event, Inventory, Records, Reports
-from orchestrator.steps import DISPATCHED, KEPT, LEFT, PLANNED, Step, failure
+from orchestrator.sweep_steps import DISPATCHED, KEPT, LEFT, PLANNED, Step, failure
 
 LOOKED_FOR = (
     "where cloud and records disagree: orphans, what is missing, what somebody else changed, unfinished removals"
@@ -25,7 +26,6 @@ ABORTED = "aborted"
 SUSPECTED = "suspected; a later deep sweep removes it if nothing accounts for it by then"
 
 _PAGE = 100
-_LIVE = tuple(status for status in Status if status is not Status.DESTROYED)
 
 
 @dataclass(frozen=True)
@@ -57,20 +57,31 @@ class DeepSweep:
         Raises Transient or Terminal when the cloud or the table could not be read, or what was read can't be true.
         """
         try:
-            comparison, counts = self._compare(stop_at)
+            comparison, counts, unreadable = self._compare(stop_at)
         except _TimeUp:
             return Outcome(trouble="stopped: the time was up before everything was read, and nothing of it was done")
+        return self._acted(comparison, counts, unreadable, dry_run=dry_run, stop_at=stop_at)
+
+    def _acted(
+        self,
+        comparison: Comparison,
+        counts: Mapping[str, int],
+        unreadable: Sequence[Step],
+        *,
+        dry_run: bool,
+        stop_at: datetime,
+    ) -> Outcome:
         findings = comparison.findings
         too_many = comparison.too_many()
         if too_many:
             steps = [_step(each, KEPT if each.remedy is Remedy.KEEP else ABORTED) for each in findings]
-            return Outcome(tuple(steps), counts, f"aborted: {too_many}")
+            return Outcome((*unreadable, *steps), counts, f"aborted: {too_many}")
         if dry_run:
-            return Outcome(tuple(_step(each, _planned(each)) for each in findings), counts)
+            return Outcome((*unreadable, *(_step(each, _planned(each)) for each in findings)), counts)
         self.reports.suspect(comparison.suspects())
-        return Outcome(tuple(self._taken(each, stop_at) for each in findings), counts)
+        return Outcome((*unreadable, *(self._taken(each, stop_at) for each in findings)), counts)
 
-    def _compare(self, stop_at: datetime) -> tuple[Comparison, Mapping[str, int]]:
+    def _compare(self, stop_at: datetime) -> tuple[Comparison, Mapping[str, int], Sequence[Step]]:
         def in_time() -> None:
             if self.clock() >= stop_at:
                 raise _TimeUp
@@ -81,9 +92,12 @@ class DeepSweep:
         stacks = self.inventory.stacks()
         in_time()
         seen = Seen(began, services, stacks, self.inventory.resources())
-        records = self._records(seen, in_time)
+        records, unreadable = self._records(seen, in_time)
+        if unreadable:
+            seen = without(unreadable, self.prefix, seen)
         comparison = Comparison(self.platform, self.prefix, seen, records, self.reports.suspects())
-        comparison.check_plausible(any_record=bool(records) or bool(self._page((Status.DESTROYED,), None, 1)[0]))
+        any_record = bool(records or unreadable) or bool(self._page((Status.DESTROYED,), None, 1)[0])
+        comparison.check_plausible(any_record=any_record)
         counts = {
             "services": len(seen.services),
             "stacks": len(seen.stacks),
@@ -91,24 +105,37 @@ class DeepSweep:
             "environments": len(comparison.environments),
             "records": sum(not record.gone for record in records.values()),
         }
-        return comparison, counts
+        steps = [Step(each, Remedy.KEEP, "its record says nothing", failure(why)) for each, why in unreadable.items()]
+        return comparison, counts, steps
 
-    def _records(self, seen: Seen, in_time: Callable[[], None]) -> Mapping[str, Environment]:
-        """The records of all that lives and of all that was seen, each read for itself: listings lag."""
+    def _records(
+        self, seen: Seen, in_time: Callable[[], None]
+    ) -> tuple[Mapping[str, Environment], Mapping[str, Terminal]]:
+        """The records of all that lives and of all that was seen, each read for itself, as listings lag; and which can't be read.
+
+        One that can't be read accounts for what is there, whatever it says.
+        """
         ids = environments_in(self.prefix, seen) | set(self._listed(in_time))
         found: dict[str, Environment] = {}
+        unreadable: dict[str, Terminal] = {}
         for environment_id in sorted(ids):
             in_time()
-            record = self.records.get(environment_id)
-            if record:
-                found[environment_id] = record
-        return found
+            try:
+                record = self.records.get(environment_id)
+            except Terminal as error:
+                if error.code != "bad_record":
+                    raise
+                unreadable[environment_id] = error
+            else:
+                if record:
+                    found[environment_id] = record
+        return found, unreadable
 
     def _listed(self, in_time: Callable[[], None]) -> Iterator[str]:
         cursor: str | None = None
         while True:
             in_time()
-            ids, cursor = self._page(_LIVE, cursor, _PAGE)
+            ids, cursor = self._page(LIVE, cursor, _PAGE)
             yield from ids
             if cursor is None:
                 return

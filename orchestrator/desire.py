@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from orchestrator.environment import Environment, Lease, Spec
+from orchestrator.environment import Environment, Lease, Observed, Spec
 from orchestrator.errors import Conflict
 
 
@@ -165,7 +165,7 @@ def revive(tombstone: Environment, limits: Lifetimes, now: datetime, *, ttl: tim
             f"PUT /environments/{tombstone.id} makes a new one.",
             "unknown_spec",
         )
-    if receipt and receipt.digest and "@" not in spec.image:
+    if receipt and receipt.digest and receipt.image == spec.image and "@" not in spec.image:
         repository = spec.image.rsplit(":", 1)[0] if ":" in spec.image.rsplit("/", 1)[-1] else spec.image
         spec = replace(spec, image=f"{repository}@{receipt.digest}")
     wish = Wish(
@@ -186,13 +186,21 @@ def orphan(environment_id: str, tombstone: Environment | None, owner: str, reaso
     if tombstone is None:
         found = create(environment_id, owner, Wish(spec=Spec(image=UNKNOWN_IMAGE)), limits, now)
     else:
-        found = recreate(tombstone, owner, Wish(spec=tombstone.spec), limits, now)
+        wish = Wish(tombstone.spec, tombstone.ttl, tombstone.labels)
+        found = recreate(tombstone, owner, wish, limits, now)
+        if tombstone.receipt:
+            seen = Observed(image=tombstone.receipt.image, digest=tombstone.receipt.digest)
+            found = replace(found, observed=seen)
     return replace(found, present=False, unsure=True, reason=reason)
 
 
 def restore(environment: Environment, reason: str, now: datetime) -> Environment:
-    """The record wanted as it already was, after somebody else changed what runs: it is made true once more."""
-    return _new_generation(replace(environment, unsure=True, reason=reason), now)
+    """The record wanted as it already was, after somebody else changed what runs: it is made true once more.
+
+    Which service it has is as much in doubt as all the rest.
+    """
+    observed = replace(environment.observed, service_arn=None)
+    return _new_generation(replace(environment, observed=observed, unsure=True, reason=reason), now)
 
 
 def strike(environment: Environment, now: datetime) -> Environment:

@@ -8,7 +8,7 @@ is never touched.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -246,7 +246,7 @@ class Comparison:
             yield _about(record, Disagreement.MISSING_SERVICE, Remedy.RESTORE, because)
         for service in services:
             wanted = "PAUSED" if record.paused else "RUNNING"
-            if service.claim is _Claim.OURS and service.status not in (wanted, "OPERATION_IN_PROGRESS"):
+            if service.claim is _Claim.OURS and service.status not in (wanted, _BUSY):
                 because = f"it should be {record.status}, and {service.label} is {service.status}"
                 yield _about(record, Disagreement.DRIFTED, Remedy.RESTORE, because)
             if service.claim is _Claim.OURS and len(services) == len(things):
@@ -321,13 +321,27 @@ def environments_in(prefix: str, seen: Seen) -> set[str]:
     return {environment_id for environment_id in found if environment_id}
 
 
+def without(ids: Collection[str], prefix: str, seen: Seen) -> Seen:
+    """The cloud without all that is under these environments' names or tags."""
+    return Seen(
+        seen.began,
+        [
+            each
+            for each in seen.services
+            if not {names.id_of_service(prefix, each.name), _tagged_id(each.tags or {})} & set(ids)
+        ],
+        [each for each in seen.stacks if names.id_of_stack(each.name) not in ids],
+        [each for each in seen.resources if _tagged_id(each.tags) not in ids],
+    )
+
+
 def cap(environments: int) -> int:
     """How many of so many environments one sweep may touch by inference: ten, or three in ten."""
     return max(10, environments * 3 // 10)
 
 
 def _about(record: Environment, name: Disagreement, remedy: Remedy, because: str) -> Finding:
-    if record.protected and remedy is not Remedy.KEEP:
+    if record.present and record.protected and remedy is not Remedy.KEEP:
         return Finding(name, Remedy.KEEP, record.id, f"{because}; it is protected, so that only a request changes it")
     return Finding(name, remedy, record.id, because, record)
 

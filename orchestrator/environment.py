@@ -28,6 +28,10 @@ class Status(StrEnum):
     DESTROYED = "destroyed"
 
 
+LIVE = tuple(status for status in Status if status is not Status.DESTROYED)
+"""Of all that is not a tombstone."""
+
+
 class Operation(StrEnum):
     """What a worker does to an environment."""
 

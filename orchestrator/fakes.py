@@ -127,6 +127,7 @@ class FakeReports:
     def __init__(self) -> None:
         self.reports: dict[str, Mapping[str, Any]] = {}
         self.running: str | None = None
+        self.running_until = datetime.max.replace(tzinfo=UTC)
         self.suspected: dict[str, datetime] = {}
 
     def write(self, sweep_id: str, report: Mapping[str, Any]) -> None:
@@ -136,11 +137,14 @@ class FakeReports:
         return self.reports.get(sweep_id)
 
     def acquire(self, sweep_id: str, now: datetime, until: datetime) -> bool:
-        self.running = self.running or sweep_id
-        return self.running == sweep_id
+        if self.running and self.running != sweep_id and now < self.running_until:
+            return False
+        self.running, self.running_until = sweep_id, until
+        return True
 
     def release(self, sweep_id: str) -> None:
-        self.running = None
+        if self.running == sweep_id:
+            self.running = None
 
     def suspects(self) -> Mapping[str, datetime]:
         return dict(self.suspected)
@@ -216,6 +220,8 @@ class FakeWorld:
     """What else a look finds, whatever is destroyed."""
     held_locks: list[Lock] = field(default_factory=list)
     pending: list[PendingCreate] = field(default_factory=list)
+    known: set[str] = field(default_factory=set)
+    """The ARNs in the engine's state, where a test cares."""
     digests: dict[str, str] = field(default_factory=dict)
 
     def deploy(
@@ -250,6 +256,9 @@ class FakeWorld:
 
     def pending_creates(self, environment: Environment) -> Sequence[PendingCreate]:
         return list(self.pending)
+
+    def knows(self, environment: Environment, arn: str) -> bool:
+        return arn in self.known
 
     def clear_pending_creates(self, environment: Environment, *, progress: Progress, stop: StopSignal) -> None:
         self.calls.append("clear pending creates")

@@ -85,7 +85,12 @@ def _scheduled(parts: wiring.Parts, event: ScheduleEvent, context: LambdaContext
 
 
 def _swept(parts: wiring.Parts, sweep_id: str, kind: Kind, dry_run: bool, context: LambdaContext) -> Any:
-    report = parts.worker.swept(sweep_id, kind, dry_run, _remaining(context))
+    try:
+        report = parts.worker.swept(sweep_id, kind, dry_run, _remaining(context))
+    except Exception:
+        parts.metrics.add_metric("sweep_incomplete", MetricUnit.Count, 1)
+        parts.metrics.flush_metrics()
+        raise
     parts.logger.info("The sweep is over.", extra={"sweep": report})
     for name, count in counted(report).items():
         parts.metrics.add_metric(name, MetricUnit.Count, count)

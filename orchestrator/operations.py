@@ -17,6 +17,12 @@ from orchestrator.recover import idle_service, recover, remove_service
 
 _HEALTH_PATIENCE = timedelta(seconds=60)
 
+_LISTED_LATE = (0.5, 1.5, 2.0, 4.0)
+"""Seconds between looks for a service that was made a moment ago.
+
+All of them fit into one short invocation, or an operation that needs them would never end.
+"""
+
 
 @dataclass(frozen=True)
 class Operations:
@@ -62,7 +68,8 @@ class Operations:
         self._recover()
         service = self._idle_service()
         self.engine.destroy(self.target, refresh=self._state_may_differ(service), progress=self.note, stop=self.stop)
-        leftover = self._late_service() if self.target.unsure and service is None else self._idle_service()
+        may_be_late = self.target.unsure and not service and not self.target.observed.service_arn
+        leftover = self._late_service() if may_be_late else self._idle_service()
         if leftover:
             self.note(f"The engine left {leftover.arn}; it is removed by name and tags.")
             remove_service(self.cloud, self.target, leftover, self.stop)
@@ -91,7 +98,7 @@ class Operations:
         Raises the refusal again when it is somebody else's.
         """
         service = self._late_service()
-        if service is None:
+        if service is None or self.engine.knows(self.target, service.arn):
             raise refusal
         self.note(f"{service.arn} is ours, and the engine does not know it: it is removed and made again.")
         remove_service(self.cloud, self.target, service, self.stop)
@@ -106,7 +113,7 @@ class Operations:
     def _late_service(self) -> Service | None:
         """The idle service, also when it was made a moment ago, by a create that never told, and is not listed yet."""
         service = self._idle_service()
-        for pause in self.look_again_after:
+        for pause in _LISTED_LATE:
             if service:
                 break
             if self.stop.wait(pause):
@@ -117,11 +124,12 @@ class Operations:
     def _fit_to_change(self) -> Service | None:
         """The idle service, running unless it is wanted paused; None when there is none, or was none that can be changed."""
         service = self._idle_service()
-        if service and service.never_ran:
+        if service and service.broken:
             self.note(f"The service is {service.status}: it is removed before the next try.")
             self.engine.destroy(self.target, refresh=True, progress=self.note, stop=self.stop)
             return None
-        if service and service.paused and not self.target.paused:
+        # Unless it is this very pause, half done: App Runner takes no new version while it is paused.
+        if service and service.paused and not (self.target.paused and not self.target.observed.paused):
             self.note("The service is resumed.")
             self.cloud.resume(service)
             service = self._idle_service()

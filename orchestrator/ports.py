@@ -126,10 +126,14 @@ class Lock:
 
 @dataclass(frozen=True)
 class PendingCreate:
-    """A resource that the engine began to make and never learned the end of; it may or may not be there."""
+    """A resource that the engine began to make and never learned the end of; it may or may not be there.
+
+    `main`: it is the environment's own service, which the cloud can look up by name.
+    """
 
     urn: str
     type: str
+    main: bool = False
 
 
 class Engine(Protocol):
@@ -158,6 +162,9 @@ class Engine(Protocol):
     def pending_creates(self, environment: Environment) -> Sequence[PendingCreate]:
         """What the stack's state says was begun to be made; none when there is no such stack."""
 
+    def knows(self, environment: Environment, arn: str) -> bool:
+        """Whether a resource of the stack's state has this ARN, so that it is the engine's to change and to remove."""
+
     def clear_pending_creates(self, environment: Environment, *, progress: Progress, stop: StopSignal) -> None:
         """Drop all of them from the state. The caller has seen that none of them is there.
 
@@ -184,7 +191,7 @@ class Service:
         return self.status == "PAUSED"
 
     @property
-    def never_ran(self) -> bool:
+    def broken(self) -> bool:
         """It can't be updated any more, only deleted; and it counts against the quota."""
         return self.status in ("CREATE_FAILED", "DELETE_FAILED")
 

@@ -11,7 +11,6 @@ from orchestrator.environment import Environment
 from orchestrator.errors import Interrupted, Terminal, Transient
 from orchestrator.ports import Cloud, Engine, Progress, Service, StopSignal
 
-_SERVICE_TYPE = "aws:apprunner/service:Service"
 _ENGINES_OWN = "pulumi:"
 """Types that exist in the engine's state only: stacks, providers."""
 
@@ -41,11 +40,11 @@ def remove_pending_creates(
 ) -> None:
     """Remove what was being made when its maker died, then let the state forget it.
 
-    Raises Terminal `needs_operator` for a type that can't be looked up.
+    Raises Terminal `needs_operator` for all but the environment's own service, as nothing else can be looked up by its name.
     """
     pending = engine.pending_creates(environment)
     made = [each for each in pending if not each.type.startswith(_ENGINES_OWN)]
-    unknown = [each for each in made if each.type != _SERVICE_TYPE]
+    unknown = [each for each in made if not each.main]
     if unknown:
         raise Terminal(
             f"A worker died while it made {unknown[0].urn}, and nobody but you can tell whether it is there. Remove it if it "
@@ -54,7 +53,7 @@ def remove_pending_creates(
         )
     if made:
         service = idle_service(cloud, environment, stop)
-        if service:
+        if service and not engine.knows(environment, service.arn):
             note(f"{service.arn} was being made when its worker died; it is removed.")
             remove_service(cloud, environment, service, stop)
     if pending:

@@ -12,12 +12,10 @@ from typing import Final, Literal
 
 from orchestrator import desire
 from orchestrator.desire import Lifetimes, Unset, Wish
-from orchestrator.environment import Environment, Status
+from orchestrator.environment import LIVE, Environment, Status
 from orchestrator.errors import Conflict, Forbidden, NotFound, PreconditionFailed, VersionConflict
 from orchestrator.names import check_id
 from orchestrator.ports import Dispatcher, Event, Page, Records, Reports
-
-LIVE = tuple(status for status in Status if status is not Status.DESTROYED)
 
 ANY: Final = "*"
 Match = int | Literal["*"]

@@ -13,12 +13,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from orchestrator import deep_sweep, due
+from orchestrator import deep_sweep, due_sweep
 from orchestrator.deep_sweep import DeepSweep, Outcome
-from orchestrator.due import DueSweep
+from orchestrator.due_sweep import DueSweep
 from orchestrator.errors import FibfactoryError
 from orchestrator.ports import Dispatcher, Records, Reports
-from orchestrator.steps import KEPT, LEFT, Step
+from orchestrator.sweep_steps import KEPT, LEFT, Step
 
 _STEPS_IN_A_REPORT, _LONGEST_TEXT = 500, 300
 """An item of the table has at most 400 KB (DynamoDB's quota)."""
@@ -89,9 +89,11 @@ class _Run:
             "dry_run": self.dry_run,
             "started_at": _text(self.started),
             "ended_at": _text(self.ports.clock()),
-            "looked_for": "; ".join([due.LOOKED_FOR] + [deep_sweep.LOOKED_FOR] * (self.kind is Kind.DEEP)),
+            "looked_for": "; ".join([due_sweep.LOOKED_FOR] + [deep_sweep.LOOKED_FOR] * (self.kind is Kind.DEEP)),
             "backlog": sum(step.outcome == LEFT for step in self.due),
             "step_count": len(steps),
+            "failures": sum(step.outcome.startswith("failed") for step in steps),
+            "kept": sum(step.outcome == KEPT for step in steps),
             "steps": _shown(steps),
             "inventory": self.outcome.inventory,
         }
@@ -101,12 +103,11 @@ class _Run:
 
 def counted(report: Mapping[str, Any]) -> Mapping[str, int]:
     """What of a report is worth a graph and an alarm, by the metrics' names."""
-    steps = report["steps"]
     return {
         "sweep_steps": report["step_count"],
-        "sweep_failures": sum(step["outcome"].startswith("failed") for step in steps),
+        "sweep_failures": report["failures"],
         "sweep_backlog": report["backlog"],
-        "sweep_kept": sum(step["outcome"] == KEPT for step in steps),
+        "sweep_kept": report["kept"],
         "sweep_incomplete": int(report["status"].startswith(("aborted", "stopped"))),
     }
 

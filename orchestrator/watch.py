@@ -12,7 +12,6 @@ from datetime import datetime
 from types import TracebackType
 
 from orchestrator.environment import Environment, Operation
-from orchestrator.errors import FibfactoryError
 from orchestrator.ports import Records
 
 
@@ -66,8 +65,8 @@ class Watch:
     def _overtaken(self) -> bool:
         try:
             latest = self._records.get(self._environment.id)
-        except FibfactoryError:
-            return False  # asked again in a moment; the deadline holds in any case
+        except Exception:
+            return False  # whatever it was, it is asked again in a moment; the deadline has to hold in any case
         if latest is None or latest.lease.token != self._environment.lease.token:
             return True
         return self._operation is not Operation.DESTROY and not latest.present

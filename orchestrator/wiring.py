@@ -64,7 +64,9 @@ class Parts:
         from orchestrator.adapters.inventory import AwsInventory
         from orchestrator.adapters.state import StateBucket
 
-        # The SDK's and the engine's own temporary files go there too, so that nothing of a dead worker's fills the disk.
+        # First, as a dead worker may have left the disk full. The SDK's and the engine's own temporary files go into the
+        # worker's folder, too, so that they are found when it has died.
+        sandbox.clean()
         tempfile.tempdir = str(sandbox.own_folder())
         settings = WorkerSettings()  # type: ignore[call-arg]  # from the environment
         state = StateBucket(self._client("s3"), settings.backend_url)

@@ -60,8 +60,9 @@ class Worker:
 
     def work(self, event: WorkEvent, request_id: str, remaining: timedelta) -> dict[str, Any]:
         """Reconcile one environment within the invocation's remaining time."""
+        limits = self.limits(remaining)
         self.clean()
-        environment = self.reconciler.run(event.environment, request_id, self.limits(remaining))
+        environment = self.reconciler.run(event.environment, request_id, limits)
         if environment is None:
             return {"environment": event.environment, "outcome": "nothing to do, or another worker is at it"}
         failure = environment.failure.code if environment.failure else None
@@ -70,6 +71,7 @@ class Worker:
     def swept(self, sweep_id: str, kind: Kind, dry_run: bool, remaining: timedelta) -> Mapping[str, Any]:
         """Sweep within the invocation's remaining time."""
         stop_at, ends_at = self.limits(remaining).stop_at, self.clock() + remaining
+        self.clean()
         return self.sweep.run(sweep_id, kind=kind, dry_run=dry_run, stop_at=stop_at, ends_at=ends_at)
 
     def limits(self, remaining: timedelta) -> Limits:

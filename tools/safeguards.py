@@ -171,7 +171,7 @@ SAFEGUARDS = (
     Safeguard(
         "protected: nothing is inferred of it",
         "orchestrator/disagreements.py",
-        "if record.protected and remedy is not Remedy.KEEP:",
+        "if record.present and record.protected and remedy is not Remedy.KEEP:",
         "if False:",
         (f"{_UNIT}/test_deep_sweep.py",),
     ),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError, IncompleteReadError
 
 from orchestrator.errors import OperationFailed, Terminal, Transient
 
@@ -17,11 +17,16 @@ _RETRYABLE = frozenset(
         "InternalServerError",
         "InternalServiceErrorException",
         "InternalFailure",
+        "PriorRequestNotComplete",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
         "RequestTimeout",
+        "RequestTimeoutException",
         "ServiceUnavailable",
         "SlowDown",
+        "ThrottledException",
         "Throttling",
         "ThrottlingException",
         "TooManyRequestsException",
@@ -55,7 +60,7 @@ def translated(error: Exception, doing: str) -> OperationFailed:
         if error_code(error) in _RETRYABLE or status >= 500 or cancelled_by(error) & _BUSY_TABLE:
             return Transient(message, "aws_unavailable")
         return Terminal(message, "aws_refused")
-    if isinstance(error, (ConnectionError, HTTPClientError)):
+    if isinstance(error, (ConnectionError, HTTPClientError, IncompleteReadError)):
         return Transient(f"While {doing}, AWS could not be reached: {error}", "aws_unreachable")
     return Terminal(f"While {doing}: {error}", "aws_client")
 

@@ -19,8 +19,6 @@ from orchestrator.environment import Environment
 from orchestrator.errors import Transient
 from orchestrator.ports import Look, Service
 
-_SERVICE_ARN = re.compile(r"arn:[^:]+:apprunner:[^:]*:[^:]*:service/")
-
 _MOVED_ON = ("InvalidStateException", "ResourceNotFoundException")
 
 _PRIVATE_IMAGE = re.compile(
@@ -93,7 +91,9 @@ class AwsCloud:
                 TagFilters=[{"Key": key, "Values": [value]} for key, value in tags.items()]
             )
             tagged = [resource["ResourceARN"] for page in pages for resource in page["ResourceTagMappingList"]]
-        found += [arn for arn in tagged if not _SERVICE_ARN.match(arn) or self._lives(arn)]
+        # Of a service under another name the worker's role may not ask, so that one counts as found.
+        ours = re.compile(rf"arn:[^:]+:apprunner:[^:]*:[^:]*:service/{re.escape(self._prefix)}-")
+        found += [arn for arn in tagged if not ours.match(arn) or self._lives(arn)]
         if self._state.exists(stack):
             found.append(f"the Pulumi stack {stack}")
         looked_at = (

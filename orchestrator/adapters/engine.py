@@ -41,6 +41,8 @@ _SETTINGS = {
 }
 """Each saves time, space or a surprise: measured for the project, and documented by Pulumi."""
 
+_SERVICE_TYPE = "aws:apprunner/service:Service"
+
 
 @dataclass
 class Report:
@@ -199,7 +201,14 @@ class PulumiEngine:
         self.state.break_lock(lock)
 
     def pending_creates(self, environment: Environment) -> Sequence[PendingCreate]:
-        return self.state.pending_creates(names.stack_name(environment.id))
+        service = names.service_name(self.prefix, environment.id)
+        return [
+            PendingCreate(urn, kind, main=(kind, name) == (_SERVICE_TYPE, service))
+            for urn, kind, name in self.state.pending_creates(names.stack_name(environment.id))
+        ]
+
+    def knows(self, environment: Environment, arn: str) -> bool:
+        return arn in self.state.ids(names.stack_name(environment.id))
 
     def clear_pending_creates(self, environment: Environment, *, progress: Progress, stop: StopSignal) -> None:
         with self._leaving_no_lock(environment):
@@ -207,21 +216,21 @@ class PulumiEngine:
 
     @contextmanager
     def _leaving_no_lock(self, environment: Environment) -> Iterator[None]:
-        """A CLI that did not end by itself leaves its lock: ours goes at once, as its process is known to be over.
+        """Remove the lock that our CLI may have left, as its process is known to be over.
 
-        Ours was taken on this machine while we hold the environment's lease. Raises LockLeft when it can't be removed.
+        One that did not end by itself leaves it; and one that could not delete it says so and ends well nevertheless. Ours was
+        taken on this machine while we hold the environment's lease. Raises LockLeft when it can't be removed.
         """
         since = environment.lease.since
         try:
             yield
-        except OperationFailed as failure:
+        finally:
             try:
                 for lock in self.locks(environment):
                     if lock.host == socket.gethostname() and since is not None and lock.at >= since:
                         self.break_lock(lock)
             except OperationFailed as error:
-                raise LockLeft(f"{failure.message} The engine's lock could not be removed: {error.message}") from error
-            raise
+                raise LockLeft(f"The engine's lock could not be looked for or removed: {error.message}") from error
 
     def _inputs(self, environment: Environment) -> EnvironmentInputs:
         spec = environment.spec

@@ -56,7 +56,7 @@ _TABLE: tuple[tuple[str, type[OperationFailed], str, str], ...] = (
         r"Service with the provided name already exists",
         Terminal,
         "name_taken",
-        "A service of this name runs already and does not carry this platform's tags, so it is left alone.",
+        "A service of this name runs already, and it is not the environment's own; it is left alone.",
     ),
     (
         r"CREATE_FAILED",
@@ -80,7 +80,8 @@ _TABLE: tuple[tuple[str, type[OperationFailed], str, str], ...] = (
         "AWS asked to come again later.",
     ),
     (
-        r"connection (refused|reset)|i/o timeout|no such host|EOF|TLS handshake|Could not connect|Connection was closed",
+        r"connection (refused|reset)|i/o timeout|context deadline exceeded|StatusCode: 0,|no such host|EOF|TLS handshake"
+        r"|Could not connect|Connection was closed",
         Transient,
         "aws_unreachable",
         "AWS could not be reached.",

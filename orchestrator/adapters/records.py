@@ -10,6 +10,7 @@ import base64
 import heapq
 import itertools
 import json
+import logging
 import random
 import secrets
 import time
@@ -32,8 +33,10 @@ from orchestrator.adapters.table import (
     timestamp,
 )
 from orchestrator.environment import Environment, Status
-from orchestrator.errors import BadRequest, LeaseLost, VersionConflict
+from orchestrator.errors import BadRequest, LeaseLost, Terminal, VersionConflict
 from orchestrator.ports import Event, Page
+
+_log = logging.getLogger(__name__)
 
 _QUERIES_PER_PAGE = 20
 """A filter that lets nearly nothing through ends a page early: its cursor goes on, and no request reads the whole table."""
@@ -112,7 +115,7 @@ class DynamoRecords:
         found: dict[tuple[str, int], Environment] = {}
         for _ in range(_QUERIES_PER_PAGE):
             answer = self._listing(owner, statuses[position], start, limit - len(found))
-            for environment in map(record_of, answer["Items"]):
+            for environment in _readable(answer["Items"]):
                 # One that changes its status while we read may come twice.
                 if labels.items() <= environment.labels.items():
                     found[environment.id, environment.incarnation] = environment
@@ -199,6 +202,15 @@ class DynamoRecords:
                     if "TransactionConflict" not in cancelled_by(error) or attempt == _BUSY_TRIES - 1:
                         raise
             time.sleep(random.uniform(0, 0.05 * 2**attempt))
+
+
+def _readable(rows: Iterable[Item]) -> Iterator[Environment]:
+    """One row that can't be read must not hide all the others; who asks for that very record is told."""
+    for row in rows:
+        try:
+            yield record_of(row)
+        except Terminal as error:
+            _log.warning("A record is left out of a listing.", extra={"detail": error.message})
 
 
 def _events_key(environment: Environment) -> str:

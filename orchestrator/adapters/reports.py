@@ -38,7 +38,11 @@ class DynamoReports:
     def acquire(self, sweep_id: str, now: datetime, until: datetime) -> bool:
         row = {"pk": "SWEEP", "sk": "RUNNING", "holder": sweep_id, "until": timestamp(until)}
         return self._put_running(
-            row, "attribute_not_exists(pk) OR #until <= :now", {"#until": "until"}, {":now": timestamp(now)}
+            row,
+            # Its own row, too: the SDK sends a write whose answer was lost once more.
+            "attribute_not_exists(pk) OR #until <= :now OR holder = :holder",
+            {"#until": "until"},
+            {":now": timestamp(now), ":holder": sweep_id},
         )
 
     def release(self, sweep_id: str) -> None:

@@ -12,7 +12,6 @@ import itertools
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
@@ -97,5 +96,5 @@ def _this_worker() -> str:
 
 @cache
 def _root() -> Path:
-    """The machine's temporary folder, as it is before anybody puts the worker's own in its place."""
-    return Path(tempfile.gettempdir())
+    """The machine's temporary folder. Not asked of `tempfile`, which writes a file to find it, and the disk may be full."""
+    return Path(os.environ.get("TMPDIR", "/tmp"))

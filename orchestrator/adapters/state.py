@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from orchestrator.adapters.aws_errors import error_code, translating
 from orchestrator.errors import Terminal, Transient
 from orchestrator.names import PROJECT
-from orchestrator.ports import Lock, PendingCreate
+from orchestrator.ports import Lock
 
 _MISSING = ("404", "NoSuchKey", "NotFound")
 
@@ -79,14 +79,18 @@ class StateBucket:
             with translating("removing a half-made stack"):
                 self._client.delete_object(Bucket=self._bucket, Key=f"{_stack_key(stack)}.json")
 
-    def pending_creates(self, stack: str) -> list[PendingCreate]:
-        """What the checkpoint says was begun to be made. (Any write of it drops the other kinds of pending operations.)"""
+    def pending_creates(self, stack: str) -> list[tuple[str, str, str | None]]:
+        """What the checkpoint says was begun to be made: URN, type, and `serviceName` if it has one.
+
+        (Any write of the checkpoint drops the other kinds of pending operations.)
+        """
         pending = (self.checkpoint(stack) or {}).get("pending_operations") or []
-        return [
-            PendingCreate(each["resource"]["urn"], each["resource"]["type"])
-            for each in pending
-            if each["type"] == "creating"
-        ]
+        made = [each["resource"] for each in pending if each["type"] == "creating"]
+        return [(each["urn"], each["type"], (each.get("inputs") or {}).get("serviceName")) for each in made]
+
+    def ids(self, stack: str) -> set[str]:
+        """The cloud's ids of the resources in the checkpoint."""
+        return {each["id"] for each in (self.checkpoint(stack) or {}).get("resources") or [] if each.get("id")}
 
     def locks(self, stack: str) -> list[Lock]:
         """The CLI's locks on the stack, oldest first."""
@@ -97,8 +101,7 @@ class StateBucket:
                 continue  # it went while we looked
             try:
                 lock = _LockFile.model_validate_json(text)
-            except ValidationError:
-                # One whose writer died in the middle of it: what S3 knows of it is its date.
+            except ValidationError:  # none of the CLI's, so nobody's that we could know
                 found.append(Lock(entry["Key"], entry["LastModified"], "nobody that it names"))
             else:
                 by = f"{lock.username}@{lock.hostname}, process {lock.pid}"

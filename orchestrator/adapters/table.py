@@ -21,9 +21,10 @@ from functools import cache
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.environment import Environment
+from orchestrator.errors import Terminal
 
 DUE_SHARDS = 4
 """The index by due_at is spread over so many keys, so that no single one takes every write."""
@@ -55,7 +56,14 @@ def record_item(environment: Environment, sk: str = "RECORD") -> Item:
 
 
 def record_of(raw: Item) -> Environment:
-    return _adapter().validate_python(plain(raw)["record"])
+    """The record of an item. Raises Terminal `bad_record` for one that this version can't read."""
+    try:
+        return _adapter().validate_python(plain(raw)["record"])
+    except (KeyError, ValidationError) as error:
+        raise Terminal(
+            f"The record {raw.get('pk', {}).get('S')} can't be read: another version of the orchestrator may have written it.",
+            "bad_record",
+        ) from error
 
 
 def due_shard(environment_id: str) -> str:

@@ -201,7 +201,9 @@ class Cli:
 
     def _creating(self, stack: SimStack) -> Steps:
         world, target = self.world, self.target
-        pending = PendingCreate(f"urn:pulumi:{target.stack}::{_SERVICE_TYPE}::app-runner-service", _SERVICE_TYPE)
+        pending = PendingCreate(
+            f"urn:pulumi:{target.stack}::{_SERVICE_TYPE}::app-runner-service", _SERVICE_TYPE, main=True
+        )
         yield from self._saving(stack)
         if self.failure:
             return
@@ -393,6 +395,11 @@ class SimEngine:
         self._come("the pending creates are read")
         stack = self._world.stacks.get(names.stack_name(environment.id))
         return tuple(stack.pending) if stack else ()
+
+    def knows(self, environment: Environment, arn: str) -> bool:
+        self._come("the state is read")
+        stack = self._world.stacks.get(names.stack_name(environment.id))
+        return bool(stack and stack.service and stack.service[0] == arn)
 
     def clear_pending_creates(self, environment: Environment, *, progress: Progress, stop: SimStop) -> None:
         self._ran("clear", environment, stop)

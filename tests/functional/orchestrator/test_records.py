@@ -200,6 +200,7 @@ def test_a_tombstone_is_kept_beside_the_next_incarnation(records: DynamoRecords)
 
 def test_one_sweep_runs_at_a_time_and_a_dead_ones_place_is_free_again(reports: DynamoReports) -> None:
     assert reports.acquire("one", NOW, NOW + timedelta(minutes=15))
+    assert reports.acquire("one", NOW, NOW + timedelta(minutes=15)), "sent once more, as its answer was lost"
     assert not reports.acquire("two", NOW, NOW + timedelta(minutes=15))
     reports.release("two")
     assert not reports.acquire("two", NOW, NOW + timedelta(minutes=15))

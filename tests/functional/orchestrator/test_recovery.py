@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -117,7 +118,8 @@ def test_a_killed_cli_is_tried_again_and_leaves_no_lock(ground: Ground) -> None:
         ground.engine.deploy(wanted, new=True, refresh=False, progress=kill_when_created, stop=Stop(grace=25.0))
     assert failure.value.code == "engine_killed"
     assert ground.engine.locks(wanted) == []
-    assert [each.type for each in ground.engine.pending_creates(wanted)] == ["aws:apprunner/service:Service"]
+    (pending,) = ground.engine.pending_creates(wanted)
+    assert pending.type == "aws:apprunner/service:Service" and pending.main
     first = ground.apprunner.services()[0].arn
 
     observed = ground.deploy(replace(wanted, unsure=True))
@@ -201,6 +203,28 @@ def test_a_lock_from_outside_every_dead_lease_is_left_alone(
     assert len(ground.engine.locks(claimed)) == 1
     ground.destroy(claimed)
     assert ground.live() == []
+
+
+def test_a_lock_that_the_cli_could_not_remove_after_it_did_well_is_removed(
+    ground: Ground, backend: Backend, operator_session: boto3.Session
+) -> None:
+    wanted = environment("stays1")
+    key = ".pulumi/locks/organization/fibfactory/fibfactory-stays1/0d8d4d6c-4ea4-4d3c-9d2c-1f2e3d4c5b6a.json"
+
+    def leave_it(line: str) -> None:
+        lock = {"pid": 1, "username": "u", "hostname": socket.gethostname(), "timestamp": now().isoformat()}
+        operator_session.client("s3").put_object(Bucket=backend.bucket, Key=key, Body=json.dumps(lock).encode())
+
+    ground.engine.deploy(wanted, new=True, refresh=False, progress=leave_it, stop=Stop(grace=25.0))
+    assert ground.engine.locks(wanted) == []
+    ground.destroy(wanted)
+
+
+def test_what_the_state_knows_and_what_is_pending_is_told_apart(ground: Ground) -> None:
+    wanted = environment("known1")
+    arn = ground.deploy(wanted).service_arn
+    assert arn and ground.engine.knows(wanted, arn) and not ground.engine.knows(wanted, f"{arn}0")
+    ground.destroy(wanted)
 
 
 def test_a_stack_whose_making_was_cut_short_is_made_again(

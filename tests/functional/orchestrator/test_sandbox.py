@@ -73,6 +73,20 @@ def test_a_dead_workers_child_and_folder_go_when_the_next_one_starts(workers: Ex
     assert not worker.folder.exists()
 
 
+def test_cleaning_needs_no_room_on_the_disk(workers: ExitStack, tmp_path: Path) -> None:
+    worker = started(workers, tmp_path)
+    worker.process.kill()
+    worker.process.wait()
+    full = (
+        "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+        "from orchestrator.adapters import sandbox; sandbox.clean()"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    subprocess.run([sys.executable, "-c", full], env=environment, check=True, timeout=60)
+    assert not worker.folder.exists()
+
+
 def test_a_living_neighbours_stay(workers: ExitStack, tmp_path: Path) -> None:
     worker = started(workers, tmp_path)
     clean(tmp_path)

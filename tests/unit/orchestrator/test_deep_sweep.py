@@ -13,6 +13,7 @@ from orchestrator import desire, lease, names
 from orchestrator.disagreements import MOST_STRIKES, NOBODY, cap
 from orchestrator.environment import Environment, Failure, Operation
 from orchestrator.errors import Terminal, Transient
+from orchestrator.fakes import FakeRecords
 from orchestrator.sweep import Kind, counted
 from tests.unit.orchestrator.clouds import OWNER, look_at, ours, queue, service, stack
 from tests.unit.orchestrator.worlds import ALICE, PLATFORM, World
@@ -309,8 +310,6 @@ def test_what_a_worker_is_at_is_not_missing(world: World) -> None:
 def test_I6_a_protected_environment_is_not_touched_by_inference(world: World) -> None:
     world.ready("other", protected=True)
     paused = world.ready("third", protected=True)
-    failed = replace(failed_removal(world, "fourth"), protected=True)
-    world.records.records["fourth"] = failed
     world.clock.sleep(60)
     look_at(world)
     world.inventory.found_services = [
@@ -319,11 +318,39 @@ def test_I6_a_protected_environment_is_not_touched_by_inference(world: World) ->
         if each.name != "fib-app-other-service"
     ]
     assert found(deep(world)) == [
-        ("fourth", "unfinished removal", "keep", "kept"),
         ("other", "missing service", "keep", "kept"),
         ("third", "drifted", "keep", "kept"),
     ]
-    assert world.record("third") == paused and world.record("fourth") == failed
+    assert world.record("third") == paused
+
+
+def test_a_forced_removal_of_a_protected_one_is_tried_again_as_it_was_asked_for(world: World) -> None:
+    world.records.records["fourth"] = replace(failed_removal(world, "fourth"), protected=True)
+    look_at(world)
+    assert found(deep(world)) == [("fourth", "unfinished removal", "try again", "dispatched")]
+
+
+def test_a_record_that_can_not_be_read_accounts_for_what_is_there_and_hides_nothing_else(world: World) -> None:
+    class Records(FakeRecords):
+        def get(self, environment_id: str) -> Environment | None:
+            if environment_id == "riddle":
+                raise Terminal("The record ENV#riddle can't be read.", "bad_record")
+            return super().get(environment_id)
+
+    world.ready("other")
+    world.clock.sleep(7200)
+    look_at(world)
+    yesterday = world.clock() - timedelta(days=1)
+    world.inventory.found_services = [
+        *(each for each in world.inventory.found_services if each.name != "fib-app-other-service"),
+        service("riddle", yesterday, ours("riddle")),
+    ]
+    records = Records()
+    records.records = world.records.records
+    world.sweeper = replace(world.sweeper, records=records, deep=replace(world.sweeper.deep, records=records))
+    world.reports.suspect({"riddle": yesterday})
+    steps = {step["environment"]: step["outcome"] for step in deep(world)["steps"]}
+    assert steps == {"riddle": "failed: The record ENV#riddle can't be read.", "other": "dispatched"}
 
 
 def test_a_running_service_without_its_stack_is_told(world: World) -> None:

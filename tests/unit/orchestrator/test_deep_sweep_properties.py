@@ -201,7 +201,7 @@ def check(
         assert not touched and platform.world.reports.suspects() == suspected
 
     for environment_id, record in before.items():
-        if record.protected and not record.gone:
+        if record.protected and record.present:
             _happened["protected"] += 1
             assert environment_id not in touched
     gone = removed(report)

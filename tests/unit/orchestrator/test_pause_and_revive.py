@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from orchestrator import desire, names
-from orchestrator.errors import Conflict, NotFound
+from orchestrator.errors import Conflict, NotFound, Terminal
 from orchestrator.ports import Event
 from tests.unit.orchestrator.worlds import ALICE, BOB, IMAGE, World, wish
 
@@ -165,6 +165,26 @@ def test_the_receipt_knows_which_image_a_tag_meant_and_that_one_is_revived(world
     assert receipt and receipt.digest == "sha256:" + "a" * 64 and receipt.image == PRIVATE + tag
     revived = world.environments.revive(ALICE, "test1").environment
     assert revived.spec.image == f"{PRIVATE}@sha256:{'a' * 64}"
+
+
+def test_another_images_digest_is_not_revived(world: World) -> None:
+    world.cloud.digests[f"{PRIVATE}:one"] = "sha256:" + "a" * 64
+    world.environments.put(ALICE, "test1", wish(f"{PRIVATE}:one"))
+    world.work("test1")
+    world.cloud.errors = [Terminal("Bad image.", "create_failed")]
+    world.environments.put(ALICE, "test1", wish(f"{PRIVATE}:two"))
+    world.work("test1")
+    destroyed(world)
+    assert world.environments.revive(ALICE, "test1").environment.spec.image == f"{PRIVATE}:two"
+
+
+def test_a_new_version_for_a_paused_one_that_shall_stay_paused_resumes_it_in_between(world: World) -> None:
+    paused(world)
+    world.environments.put(ALICE, "test1", wish("public.ecr.aws/fibfactory/fibservice:v2"))
+    world.environments.pause(ALICE, "test1")
+    world.cloud.calls.clear()
+    world.work("test1")
+    assert world.cloud.calls == ["resume", "deploy", "pause"] and world.record().status == "paused"
 
 
 def test_without_a_digest_the_tag_is_revived(world: World) -> None:

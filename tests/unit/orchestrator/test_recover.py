@@ -11,7 +11,10 @@ from orchestrator.ports import Lock, PendingCreate, Service
 from orchestrator.progress import MAX_ATTEMPTS, MAX_INVOCATIONS
 from tests.unit.orchestrator.worlds import ALICE, HOST, World, wish
 
-SERVICE = PendingCreate("urn:pulumi:s::fibfactory::aws:apprunner/service:Service::app", "aws:apprunner/service:Service")
+SERVICE = PendingCreate(
+    "urn:pulumi:s::fibfactory::aws:apprunner/service:Service::app", "aws:apprunner/service:Service", main=True
+)
+SECOND = PendingCreate("urn:pulumi:s::fibfactory::aws:apprunner/service:Service::more", "aws:apprunner/service:Service")
 BUCKET = PendingCreate("urn:pulumi:s::fibfactory::aws:s3/bucket:Bucket::files", "aws:s3/bucket:Bucket")
 PROVIDER = PendingCreate("urn:pulumi:s::fibfactory::pulumi:providers:aws::aws-provider", "pulumi:providers:aws")
 
@@ -122,13 +125,23 @@ def test_a_pending_create_is_looked_up_before_a_destroy_too(world: World) -> Non
     assert world.cloud.services == {}
 
 
-def test_what_can_not_be_looked_up_is_left_for_a_person(world: World) -> None:
+def test_a_service_that_the_state_knows_is_not_what_was_being_made(world: World) -> None:
     dead(world)
-    world.cloud.pending = [SERVICE, BUCKET]
+    world.cloud.pending = [SERVICE]
+    world.cloud.services["test1"] = Service("arn:test1", "RUNNING", "image", "SUCCEEDED")
+    world.cloud.known = {"arn:test1"}
+    assert worked(world).status == "ready"
+    assert "remove leftover" not in world.cloud.calls
+
+
+@pytest.mark.parametrize("other", [BUCKET, SECOND])
+def test_what_can_not_be_looked_up_is_left_for_a_person(world: World, other: PendingCreate) -> None:
+    dead(world)
+    world.cloud.pending = [SERVICE, other]
     world.cloud.services["test1"] = Service("arn:half-made", "RUNNING", "image", "SUCCEEDED")
     failure = worked(world).failure
-    assert failure and failure.code == "needs_operator" and BUCKET.urn in failure.message
-    assert world.cloud.pending == [SERVICE, BUCKET] and world.cloud.services
+    assert failure and failure.code == "needs_operator" and other.urn in failure.message
+    assert world.cloud.pending == [SERVICE, other] and world.cloud.services
 
 
 def test_a_pending_service_that_will_not_go_is_tried_again_and_not_forgotten(world: World) -> None:

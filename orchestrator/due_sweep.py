@@ -13,7 +13,7 @@ from enum import StrEnum
 from orchestrator import desire
 from orchestrator.environment import Environment
 from orchestrator.ports import Dispatcher, Event, Records
-from orchestrator.steps import DISPATCHED, LEFT, Step, failure
+from orchestrator.sweep_steps import DISPATCHED, LEFT, Step, failure
 
 EXPIRIES_PER_RUN = 100
 """So many expired environments are removed in one run, the longest overdue first; the next run takes the rest."""

@@ -1,0 +1,36 @@
+"""Which of AWS's errors are worth another try."""
+
+from __future__ import annotations
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, IncompleteReadError, ParamValidationError
+
+from orchestrator.adapters.aws_errors import translated
+from orchestrator.errors import Terminal, Transient
+
+
+def refused(code: str, status: int = 400) -> ClientError:
+    answer = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(answer, "GetResources")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        refused("ThrottledException"),
+        refused("ThrottlingException"),
+        refused("TooManyRequestsException"),
+        refused("RequestTimeoutException"),
+        refused("ExpiredTokenException"),
+        refused("SomethingNew", 503),
+        EndpointConnectionError(endpoint_url="http://127.0.0.1:1"),
+        IncompleteReadError(actual_bytes=1, expected_bytes=2),
+    ],
+)
+def test_what_passes_by_itself_is_tried_again(error: Exception) -> None:
+    assert isinstance(translated(error, "looking"), Transient)
+
+
+@pytest.mark.parametrize("error", [refused("AccessDeniedException"), ParamValidationError(report="no such parameter")])
+def test_what_does_not_is_final(error: Exception) -> None:
+    assert isinstance(translated(error, "looking"), Terminal)
