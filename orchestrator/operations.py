@@ -17,12 +17,6 @@ from orchestrator.recover import idle_service, recover, remove_service
 
 _HEALTH_PATIENCE = timedelta(seconds=60)
 
-_LISTED_LATE = (0.5, 1.5, 2.0, 4.0)
-"""Seconds between looks for a service that was made a moment ago.
-
-All of them fit into one short invocation, or an operation that needs them would never end.
-"""
-
 
 @dataclass(frozen=True)
 class Operations:
@@ -33,6 +27,7 @@ class Operations:
     health: Health
     clock: Callable[[], datetime]
     look_again_after: tuple[float, ...]
+    listed_late: tuple[float, ...]
     target: Environment
     note: Progress
     stop: StopSignal
@@ -113,7 +108,7 @@ class Operations:
     def _late_service(self) -> Service | None:
         """The idle service, also when it was made a moment ago, by a create that never told, and is not listed yet."""
         service = self._idle_service()
-        for pause in _LISTED_LATE:
+        for pause in self.listed_late:
             if service:
                 break
             if self.stop.wait(pause):

@@ -76,6 +76,11 @@ class Reconciler:
     """Seconds between two looks at whether something newer is wanted."""
     look_again_after: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0, 8.0)
     """Seconds between two looks for what a destroy left."""
+    listed_late: tuple[float, ...] = (0.5, 1.5, 2.0, 4.0)
+    """Seconds between two looks for a service that was made a moment ago and may not be listed yet.
+
+    All of them fit into one short invocation, or an operation that needs them would never end.
+    """
     watching: Callable[..., AbstractContextManager[StopSignal]] = Watch
     """What tells a running operation to stop."""
 
@@ -181,7 +186,15 @@ class _Work:
     def _operations(self, target: Environment, stop: StopSignal) -> Operations:
         ports = self.ports
         return Operations(
-            ports.engine, ports.cloud, ports.health, ports.clock, ports.look_again_after, target, self._note, stop
+            ports.engine,
+            ports.cloud,
+            ports.health,
+            ports.clock,
+            ports.look_again_after,
+            ports.listed_late,
+            target,
+            self._note,
+            stop,
         )
 
     def _made_ready(self, observed: Observed) -> None:

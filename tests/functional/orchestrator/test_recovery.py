@@ -50,8 +50,10 @@ class Ground:
         return [each.status for each in self.apprunner.services() if each.status != "DELETED"]
 
     def _operations(self, environment: Environment) -> Operations:
-        looks = (0.5, 1.0, 2.0)
-        return Operations(self.engine, self.cloud, HttpHealth(), now, looks, environment, print, Stop(grace=25.0))
+        looks = (0.5, 1.0, 2.0, 4.0)
+        return Operations(
+            self.engine, self.cloud, HttpHealth(), now, looks, looks, environment, print, Stop(grace=25.0)
+        )
 
 
 @pytest.fixture

@@ -49,6 +49,7 @@ class World:
             host=HOST,
             watch_every=0.01,
             look_again_after=(0.0, 0.0),
+            listed_late=(0.0, 0.0),
         )
 
         deep = DeepSweep(
