@@ -342,7 +342,12 @@ def cap(environments: int) -> int:
 
 def _about(record: Environment, name: Disagreement, remedy: Remedy, because: str) -> Finding:
     if record.present and record.protected and remedy is not Remedy.KEEP:
-        return Finding(name, Remedy.KEEP, record.id, f"{because}; it is protected, so that only a request changes it")
+        return Finding(
+            name,
+            Remedy.KEEP,
+            record.id,
+            f"{because}; it is protected, so that only a request changes it: a PUT with another revision makes it again",
+        )
     return Finding(name, remedy, record.id, because, record)
 
 

@@ -54,7 +54,7 @@ def remove_pending_creates(
     if made:
         service = idle_service(cloud, environment, stop)
         if service and not engine.knows(environment, service.arn):
-            note(f"{service.arn} was being made when its worker died; it is removed.")
+            note(f"{service.arn} was left half made when the engine was killed; it is removed.")
             remove_service(cloud, environment, service, stop)
     if pending:
         engine.clear_pending_creates(environment, progress=note, stop=stop)

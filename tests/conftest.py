@@ -7,6 +7,8 @@ to go cannot go anywhere.
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 
 import boto3
@@ -67,6 +69,16 @@ def machine_without_aws_settings(tmp_path_factory: pytest.TempPathFactory) -> It
         if pulumi_bin:
             environment.setenv("PATH", str(pulumi_bin), prepend=os.pathsep)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def temporary_files_go_with_the_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What this process puts into temporary folders and never deletes, as Pulumi's Automation API does with its own."""
+    folder = tmp_path_factory.mktemp("tmp")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(folder))
+        yield
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

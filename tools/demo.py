@@ -99,7 +99,7 @@ def by_healing(client: Client, platform: Platform) -> None:
     _step("A worker is killed in the middle of a create, and the sweep has it healed")
     admin = platform.cloud.apprunner_admin
     admin.behave(delays={"create": 3})
-    with platform.worker_configured(_SHORT_LIMIT, FIBFACTORY_LEASE_MARGIN_SECONDS="2"):
+    with platform.configured("worker_function", {"FIBFACTORY_LEASE_MARGIN_SECONDS": "2"}, _SHORT_LIMIT):
         console.print(
             f"  for this scene the worker function's limit is {_SHORT_LIMIT} s instead of 15 min, so that its lease ends soon"
         )
@@ -119,7 +119,7 @@ def by_healing(client: Client, platform: Platform) -> None:
         record = _followed(client, "heal1", "ready")
         console.print(f"  healed {time.monotonic() - killed:.1f} s after the kill; what happened meanwhile:")
         for event in client.call("GET", "/environments/heal1/events", query={"limit": 100}).checked().body["events"]:
-            if event["kind"] != "progress" or "dead worker" in event["message"] or "worker died" in event["message"]:
+            if event["kind"] != "progress" or "dead worker" in event["message"] or "half made" in event["message"]:
                 console.print(f"    {event['kind']:10} {event['message']}", style="dim", markup=False)
         _visit(f"{record['url']}/fib/20", b'{"fib":6765,"n":20}\n')
         _call(client, "DELETE", "/environments/heal1")

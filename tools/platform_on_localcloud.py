@@ -65,20 +65,23 @@ class Platform:
         }
 
     @contextmanager
-    def worker_configured(self, seconds: int, **variables: str) -> Iterator[None]:
-        """Give the worker function another limit and more variables for a while, as its operator could."""
-        functions = self.cloud.session("operator").client("lambda")
-        name = self.outputs["worker_function"]
-        before = functions.get_function_configuration(FunctionName=name)
+    def configured(self, function: str, variables: Mapping[str, str], seconds: int | None = None) -> Iterator[None]:
+        """Give a function (`api_function`, `worker_function`) another limit and more variables for a while.
+
+        As its operator could.
+        """
+        client = self.cloud.session("operator").client("lambda")
+        name = self.outputs[function]
+        before = client.get_function_configuration(FunctionName=name)
         own = before["Environment"]["Variables"]
 
         def configure(timeout: int, environment: Mapping[str, str]) -> None:
-            functions.update_function_configuration(
+            client.update_function_configuration(
                 FunctionName=name, Timeout=timeout, Environment={"Variables": dict(environment)}
             )
-            functions.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+            client.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
 
-        configure(seconds, {**own, **variables})
+        configure(seconds or before["Timeout"], {**own, **variables})
         try:
             yield
         finally:

@@ -18,7 +18,7 @@ TWO_MINUTES = 120
 @pytest.fixture
 def short_worker(platform: Platform) -> Iterator[None]:
     """The worker function with a limit of 20 seconds, of which the last five are for stopping in order."""
-    with platform.worker_configured(FUNCTION_LIMIT, FIBFACTORY_STOP_BEFORE_SECONDS="5"):
+    with platform.configured("worker_function", {"FIBFACTORY_STOP_BEFORE_SECONDS": "5"}, FUNCTION_LIMIT):
         yield
 
 

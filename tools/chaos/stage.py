@@ -151,7 +151,6 @@ def stage_on(
 ) -> Iterator[Stage]:
     """Put the proxy in front of a platform's functions; `variables` are added to the worker function's."""
     cloud = platform.cloud
-    functions = cloud.session("operator").client("lambda", config=_PATIENCE)
     with serve(cloud.endpoint_url, cloud.apprunner_url) as proxy, _schedules_off(platform):
         reached = {
             "AWS_ENDPOINT_URL": proxy.url,
@@ -160,28 +159,10 @@ def stage_on(
         }
         worker = {**reached, "FIBFACTORY_LEASE_MARGIN_SECONDS": str(LEASE_MARGIN_SECONDS), **(variables or {})}
         with (
-            _configured(functions, platform.outputs["api_function"], None, reached),
-            _configured(functions, platform.outputs["worker_function"], seconds, worker),
+            platform.configured("api_function", reached),
+            platform.configured("worker_function", worker, seconds),
         ):
             yield Stage(platform, proxy)
-
-
-@contextmanager
-def _configured(functions: Any, name: str, seconds: int | None, variables: Mapping[str, str]) -> Iterator[None]:
-    before = functions.get_function_configuration(FunctionName=name)
-    own = before["Environment"]["Variables"]
-
-    def configure(timeout: int, environment: Mapping[str, str]) -> None:
-        functions.update_function_configuration(
-            FunctionName=name, Timeout=timeout, Environment={"Variables": dict(environment)}
-        )
-        functions.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
-
-    configure(seconds or before["Timeout"], {**own, **variables})
-    try:
-        yield
-    finally:
-        configure(before["Timeout"], own)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import boto3
 import psutil
@@ -133,7 +134,7 @@ def test_a_killed_cli_is_tried_again_and_leaves_no_lock(ground: Ground) -> None:
 
 
 @pytest.fixture
-def killed_worker(ground: Ground) -> Iterator[Callable[[Environment], Environment]]:
+def killed_worker(ground: Ground, tmp_path: Path) -> Iterator[Callable[[Environment], Environment]]:
     """Starts a worker's deploy in a process of its own and kills it and its CLI once the service is being made."""
     code = (
         "import sys\nfrom tests.functional.orchestrator.test_recovery import deploy_here\ndeploy_here(*sys.argv[1:])\n"
@@ -144,7 +145,8 @@ def killed_worker(ground: Ground) -> Iterator[Callable[[Environment], Environmen
         target, region = ground.target, ground.engine.region
         arguments = [environment.id, str(target.backend_url), str(target.secrets_provider), region]
         worker = subprocess.Popen(
-            [sys.executable, "-c", code, *arguments], env={**os.environ, "PYTHONPATH": os.getcwd()}
+            [sys.executable, "-c", code, *arguments],
+            env={**os.environ, "PYTHONPATH": os.getcwd(), "TMPDIR": str(tmp_path)},
         )
         started.append(worker)
         eventually(ground.live, "the service")
