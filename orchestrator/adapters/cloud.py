@@ -13,13 +13,12 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from orchestrator import names
+from orchestrator.adapters.apprunner import MOVED_ON, listed, lives
 from orchestrator.adapters.aws_errors import error_code, translating
 from orchestrator.adapters.state import StateBucket
 from orchestrator.environment import Environment
 from orchestrator.errors import Transient
 from orchestrator.ports import Look, Service
-
-_MOVED_ON = ("InvalidStateException", "ResourceNotFoundException")
 
 _PRIVATE_IMAGE = re.compile(
     r"(?P<account>[0-9]{12})\.dkr\.ecr\.[^/]+/(?P<repository>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>sha256:.+))?"
@@ -93,7 +92,7 @@ class AwsCloud:
             tagged = [resource["ResourceARN"] for page in pages for resource in page["ResourceTagMappingList"]]
         # Of a service under another name the worker's role may not ask, so that one counts as found.
         ours = re.compile(rf"arn:[^:]+:apprunner:[^:]*:[^:]*:service/{re.escape(self._prefix)}-")
-        found += [arn for arn in tagged if not ours.match(arn) or self._lives(arn)]
+        found += [arn for arn in tagged if not ours.match(arn) or lives(self._apprunner, arn)]
         if self._state.exists(stack):
             found.append(f"the Pulumi stack {stack}")
         looked_at = (
@@ -108,17 +107,11 @@ class AwsCloud:
         if known:
             yield known
         name = names.service_name(self._prefix, environment.id)
-        token: dict[str, str] = {}
-        while True:
-            page = self._apprunner.list_services(**token)
-            yield from (
-                summary["ServiceArn"]
-                for summary in page["ServiceSummaryList"]
-                if summary["ServiceName"] == name and summary["ServiceArn"] != known
-            )
-            if not page.get("NextToken"):
-                return
-            token = {"NextToken": page["NextToken"]}
+        yield from (
+            summary["ServiceArn"]
+            for summary in listed(self._apprunner)
+            if summary["ServiceName"] == name and summary["ServiceArn"] != known
+        )
 
     def _describe(self, environment: Environment, arn: str) -> Service | None:
         try:
@@ -133,24 +126,13 @@ class AwsCloud:
             operations = [] if busy else self._apprunner.list_operations(ServiceArn=arn)["OperationSummaryList"]
         except ClientError as error:
             # A service that goes while we look can be described, but no longer asked for its tags or operations.
-            if error_code(error) in _MOVED_ON and not self._lives(arn):
+            if error_code(error) in MOVED_ON and not lives(self._apprunner, arn):
                 return None
             raise
         image = described["SourceConfiguration"].get("ImageRepository", {}).get("ImageIdentifier", "")
         if not operations:
             return Service(arn, status, image)
         return Service(arn, status, image, operations[0]["Status"], operations[0]["Id"])
-
-    def _lives(self, arn: str) -> bool:
-        """The tagging API shows a service for a while after its delete; describing it tells."""
-        with translating("looking at App Runner"):
-            try:
-                status: str = self._apprunner.describe_service(ServiceArn=arn)["Service"]["Status"]
-            except ClientError as error:
-                if error_code(error) == "ResourceNotFoundException":
-                    return False
-                raise
-        return status != "DELETED"
 
     def _tags(self, environment: Environment) -> Mapping[str, str]:
         """The tags by which what is this environment's is known, whatever its owner and generation."""
@@ -167,6 +149,6 @@ def _changing(service: Service, doing: str) -> Iterator[None]:
         try:
             yield
         except ClientError as error:
-            if error_code(error) in _MOVED_ON:
+            if error_code(error) in MOVED_ON:
                 raise Transient(f"While {doing}, {service.arn} was changed by somebody else.", "busy") from error
             raise

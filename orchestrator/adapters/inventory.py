@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from botocore.exceptions import ClientError
 
 from orchestrator import names
+from orchestrator.adapters.apprunner import MOVED_ON, listed, lives
 from orchestrator.adapters.aws_errors import error_code, translated, translating
 from orchestrator.adapters.state import StateBucket
 from orchestrator.errors import Terminal, Transient
@@ -44,8 +45,8 @@ class AwsInventory:
     def services(self) -> Sequence[FoundService]:
         tagged = dict(self._tagged())
         with translating("listing App Runner's services"):
-            listed = [each for each in self._listed() if each["Status"] != "DELETED"]
-        candidates = [each for each in listed if self._by_name(each) or each["ServiceArn"] in tagged]
+            living = [each for each in listed(self._apprunner) if each["Status"] != "DELETED"]
+        candidates = [each for each in living if self._by_name(each) or each["ServiceArn"] in tagged]
         return _in_parallel(lambda each: self._service(each, tagged), candidates)
 
     def stacks(self) -> Sequence[FoundStack]:
@@ -56,15 +57,6 @@ class AwsInventory:
         and `services` has those that live.
         """
         return [FoundResource(arn, tags) for arn, tags in self._tagged() if not _SERVICE.fullmatch(arn)]
-
-    def _listed(self) -> Iterator[Mapping[str, Any]]:
-        token: dict[str, str] = {}
-        while True:
-            page = self._apprunner.list_services(**token)
-            yield from page["ServiceSummaryList"]
-            if not page.get("NextToken"):
-                return
-            token = {"NextToken": page["NextToken"]}
 
     def _tagged(self) -> Iterator[tuple[str, Tags]]:
         with translating("looking for what carries our tag"):
@@ -86,25 +78,13 @@ class AwsInventory:
             try:
                 tags = _plain(self._apprunner.list_tags_for_resource(ResourceArn=arn)["Tags"])
             except ClientError as error:
-                if self._went(arn, error):
+                # One that goes while we look can be described for a while, but tells no tags.
+                if error_code(error) in MOVED_ON and not lives(self._apprunner, arn):
                     return None
                 refusal = translated(error, f"reading the tags of {arn}")
                 if isinstance(refusal, Transient):
                     raise refusal from error
         return FoundService(arn, summary["ServiceName"], summary["Status"], summary["CreatedAt"], tags)
-
-    def _went(self, arn: str, error: ClientError) -> bool:
-        """Whether the service went while we looked; for a while such a one can be described, but tells no tags."""
-        if error_code(error) not in ("ResourceNotFoundException", "InvalidStateException"):
-            return False
-        with translating(f"looking at {arn}"):
-            try:
-                status: str = self._apprunner.describe_service(ServiceArn=arn)["Service"]["Status"]
-            except ClientError as unknown:
-                if error_code(unknown) == "ResourceNotFoundException":
-                    return True
-                raise
-        return status == "DELETED"
 
     def _stack(self, name: str, changed_at: datetime) -> FoundStack | None:
         try:
