@@ -24,8 +24,10 @@ from localcloud import identities, ministack
 from localcloud.errors import CloudError, FolderInUse
 from localcloud.guardian import Guardian
 from localcloud.processes import Part, end, start
+from localcloud.registry import Registry
 from localcloud.running import RunningCloud
 from localcloud.settings import HOST, ROOT, CloudSettings, Ports
+from localcloud.token_issuer import IssuerServer
 
 
 class LocalCloud:
@@ -35,6 +37,7 @@ class LocalCloud:
         self._settings = settings or CloudSettings()
         self._parts: list[Part] = []
         self._guardian: Guardian | None = None
+        self._issuer: IssuerServer | None = None
 
     def __enter__(self) -> RunningCloud:
         return self.start()
@@ -54,8 +57,9 @@ class LocalCloud:
         folder = _make_folder(self._settings.folder)
         mark = uuid.uuid4().hex
         try:
-            self._guardian = Guardian.start(mark, folder)
+            self._guardian = Guardian.start(mark, folder, ports)
             self._start_parts(ports, folder, mark)
+            self._issuer = IssuerServer()
             # Built while the parts start: loading botocore's model of IAM takes about as long as they do.
             iam = identities.root_client(f"http://{HOST}:{ports.ministack}")
             self._wait(ports)
@@ -67,6 +71,7 @@ class LocalCloud:
                 owner_pid=os.getpid(),
                 owner_started=psutil.Process().create_time(),
                 pulumi_bin=self._settings.pulumi_bin,
+                tokens=self._issuer.issuer,
             )
             cloud.write()
         except BaseException:
@@ -89,6 +94,9 @@ class LocalCloud:
             for part in self._parts:
                 part.process.wait()
             self._parts = []
+            if self._issuer:
+                self._issuer.stop()
+                self._issuer = None
         finally:
             if self._guardian:
                 self._guardian.clean_up()
@@ -99,6 +107,8 @@ class LocalCloud:
         docker = {name: value for name, value in os.environ.items() if name.startswith("DOCKER_")}
         emulator = [sys.executable, "-m", "localcloud.apprunner", "--port", str(ports.apprunner)]
         emulator += ["--images", str(self._settings.images), "--folder", str(folder / "apprunner")]
+        emulator += ["--iam", f"http://{HOST}:{ports.ministack}{ministack.IAM_DOOR}"]
+        emulator += ["--registry", Registry.of(ports).address]
         provider = [
             sys.executable,
             "-m",

@@ -1,8 +1,8 @@
 """The process that outlives a local cloud's owner for as long as it takes to clean up: `python -m localcloud.guardian`.
 
 It reads its standard input, a pipe whose other end only the owner holds. When that end closes, because the owner let
-go of it or because the owner is gone (also by SIGKILL, also out of memory), it ends every process with the cloud's
-mark and removes the cloud's folder.
+go of it or because the owner is gone (also by SIGKILL, also out of memory), it ends every process with the
+cloud's mark, removes its containers, and removes its folder.
 
 Rule: this is the only code that removes a cloud's folder, so the path taken after a crash is the path taken every
 time.
@@ -20,8 +20,10 @@ from pathlib import Path
 
 import click
 
+from localcloud import docker_cli
 from localcloud.processes import end_marked
-from localcloud.settings import ROOT
+from localcloud.registry import Registry
+from localcloud.settings import ROOT, Ports
 
 _GRACE_SECONDS = 2.0
 
@@ -33,10 +35,11 @@ class Guardian:
     process: subprocess.Popen[bytes]
 
     @classmethod
-    def start(cls, mark: str, folder: Path) -> Guardian:
+    def start(cls, mark: str, folder: Path, ports: Ports) -> Guardian:
         """Start watching. To be called before anything else of the cloud is started."""
+        arguments = ["--mark", mark, "--folder", str(folder), "--registry", Registry.of(ports).address]
         process = subprocess.Popen(
-            [sys.executable, "-m", "localcloud.guardian", "--mark", mark, "--folder", str(folder)],
+            [sys.executable, "-m", "localcloud.guardian", *arguments],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             start_new_session=True,
@@ -53,13 +56,15 @@ class Guardian:
 @click.command()
 @click.option("--mark", required=True, help="The cloud's mark.")
 @click.option("--folder", required=True, type=click.Path(path_type=Path), help="The cloud's folder.")
-def main(mark: str, folder: Path) -> None:
+@click.option("--registry", required=True, help="The address of the cloud's registry of images.")
+def main(mark: str, folder: Path, registry: str) -> None:
     """Wait for the owner to let go, then leave nothing of its cloud."""
     # A closed terminal or a shutdown that signals everybody must not end the one who cleans up.
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
     sys.stdin.buffer.read()
     end_marked(mark, _GRACE_SECONDS)
+    docker_cli.forget(mark, Registry(registry))
     remove(folder)
 
 

@@ -20,6 +20,7 @@ from localcloud.apprunner.admin import AppRunnerAdmin
 from localcloud.identities import Identity
 from localcloud.processes import MARK
 from localcloud.settings import ACCOUNT, HOST, REGION, Ports
+from localcloud.token_issuer import TokenIssuer
 
 FILE = "cloud.json"
 
@@ -38,6 +39,8 @@ class RunningCloud:
     owner_pid: int
     owner_started: float
     pulumi_bin: Path | None
+    tokens: TokenIssuer
+    """Makes the tokens of GitHub's workflows."""
 
     region = REGION
     account = ACCOUNT

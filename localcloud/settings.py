@@ -89,5 +89,5 @@ def find_pulumi_bin(environ: os._Environ[str] | dict[str, str]) -> Path | None:
     if on_path:
         return Path(on_path).parent
     cache = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    cached = cache / "fibfactory" / "pulumi" / PULUMI_VERSION / "bin"
+    cached = cache / "fibfactory" / "pulumi" / f"{PULUMI_VERSION}-without-cgo" / "bin"
     return cached if (cached / "pulumi").is_file() else None

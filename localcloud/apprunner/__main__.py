@@ -32,14 +32,20 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--images", type=_FILE, default=DEFAULT_IMAGES, show_default=True, help="Which command stands for which image."
 )
+@click.option("--iam", "iam_url", help="The door to ask whether a caller may; without it everybody may do everything.")
+@click.option("--registry", help="ADDRESS:PORT of private images' registry; without it all services are processes.")
 @click.option("--settings", "settings_file", type=_FILE, help="TOML file with more settings; the options above win.")
-def main(port: int, folder: Path, images: Path, settings_file: Path | None) -> None:
+def main(
+    port: int, folder: Path, images: Path, iam_url: str | None, registry: str | None, settings_file: Path | None
+) -> None:
     """Run the App Runner emulator."""
     stopped = threading.Event()
     # Set before anything is started, so that an early signal leaves nothing behind either.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
-    settings = _settings(settings_file, {"port": port, "folder": folder.resolve(), "images": images.resolve()})
+    fixed = {"port": port, "folder": folder.resolve(), "images": images.resolve()}
+    chosen = {"iam_url": iam_url, "registry": registry}
+    settings = _settings(settings_file, fixed | {name: value for name, value in chosen.items() if value})
     try:
         with serve(settings) as emulator:
             click.echo(f"App Runner emulator ready at {emulator.url}")

@@ -9,6 +9,8 @@
     ├── UnknownOperation      UnknownOperationException
     └── NotAuthenticated      no usable signature; its code says what is missing
 
+What the identity system refuses is an ApiError with that system's code, such as AccessDeniedException.
+
 Rule: only `wire` turns these into HTTP.
 """
 

@@ -17,10 +17,15 @@ from waitress import create_server, wasyncore
 from localcloud.apprunner.admin import AppRunnerAdmin
 from localcloud.apprunner.calls import CallLog
 from localcloud.apprunner.cloud import Cloud
+from localcloud.apprunner.container_launcher import Containers
 from localcloud.apprunner.door import Door
-from localcloud.apprunner.process_runtime import ProcessRuntime
+from localcloud.apprunner.iam import Everybody, Iam, MinistackIam
+from localcloud.apprunner.launcher import Launcher
+from localcloud.apprunner.local_runtime import LocalRuntime
+from localcloud.apprunner.process_launcher import Processes
 from localcloud.apprunner.settings import EmulatorSettings
 from localcloud.apprunner.wire import Wire
+from localcloud.registry import Registry
 
 HOST = "127.0.0.1"
 _THREADS = 48
@@ -44,12 +49,13 @@ class RunningEmulator:
 def serve(settings: EmulatorSettings) -> Iterator[RunningEmulator]:
     """Run an emulator until the block is left. OSError when the port is taken."""
     settings.folder.mkdir(parents=True, exist_ok=True)
-    runtime = ProcessRuntime(
-        settings.images, settings.folder, start_timeout=settings.start_timeout, stop_timeout=settings.stop_timeout
+    runtime = LocalRuntime(
+        _launcher(settings), settings.folder, start_timeout=settings.start_timeout, stop_timeout=settings.stop_timeout
     )
     cloud = Cloud(runtime, settings.behaviour)
+    iam = MinistackIam(settings.iam_url) if settings.iam_url else Everybody()
     try:
-        server = _Server(_application(cloud, settings.account), settings.port)
+        server = _Server(_application(cloud, settings.account, iam), settings.port)
         try:
             yield RunningEmulator(f"http://{HOST}:{server.port}", server.port)
         finally:
@@ -58,11 +64,16 @@ def serve(settings: EmulatorSettings) -> Iterator[RunningEmulator]:
         cloud.close()
 
 
-def _application(cloud: Cloud, account: str) -> Flask:
+def _launcher(settings: EmulatorSettings) -> Launcher:
+    processes = Processes(settings.images)
+    return Containers(Registry(settings.registry), otherwise=processes) if settings.registry else processes
+
+
+def _application(cloud: Cloud, account: str, iam: Iam) -> Flask:
     app = Flask("localcloud.apprunner")
     app.config["MAX_CONTENT_LENGTH"] = _LARGEST_BODY
     calls = CallLog()
-    app.register_blueprint(Wire(cloud, calls, account).blueprint())
+    app.register_blueprint(Wire(cloud, calls, account, iam).blueprint())
     app.register_blueprint(Door(cloud, calls).blueprint())
     return app
 

@@ -56,6 +56,16 @@ class EmulatorSettings(_Model):
     port: int = Field(default=0, ge=0, le=65535)
     images: Path = DEFAULT_IMAGES
     account: str = Field(default="000000000000", pattern=r"^[0-9]{12}$")
+    iam_url: str | None = Field(
+        default=None,
+        pattern=r"^http://127\.0\.0\.1:[0-9]+/",
+        description="Who is asked whether a caller may; else nobody",
+    )
+    registry: str | None = Field(
+        default=None,
+        pattern=r"^127\.0\.0\.1:[0-9]+$",
+        description="Where private images are pulled from, to run as containers; else there are processes only",
+    )
     start_timeout: float = Field(default=60.0, gt=0, description="Real seconds a process has to become healthy")
     stop_timeout: float = Field(default=5.0, ge=0, description="Real seconds between SIGTERM and SIGKILL")
     behaviour: Behaviour = Behaviour()

@@ -1,8 +1,7 @@
 """Who calls, from a request's SigV4 Authorization header.
 
 Rules: a request without a complete header is refused with AWS's errors, and so is one signed for another service. The
-signature itself is not checked, as the emulator knows no secret keys; the identity system that does is not part of
-it.
+signature itself is checked by who knows the secret keys: see `iam`.
 """
 
 from __future__ import annotations

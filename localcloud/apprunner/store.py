@@ -39,6 +39,11 @@ class Store:
         with self.lock:
             return self._services.get(arn)
 
+    def find(self, arn: str) -> Service | AutoScaling | None:
+        """A service or an automatic scaling configuration by its full ARN."""
+        with self.lock:
+            return self._services.get(arn) or self._autoscaling.get(arn)
+
     def service(self, arn: str, region: str) -> Service:
         """A service in any state. Raises NotFound, also for one of another region."""
         found = self.find_service(arn)

@@ -20,8 +20,10 @@ from localcloud.apprunner import operations
 from localcloud.apprunner.calls import CallLog
 from localcloud.apprunner.cloud import Cloud
 from localcloud.apprunner.errors import ApiError, InvalidRequest, Malformed
+from localcloud.apprunner.iam import Iam, Signed
 from localcloud.apprunner.model import Block, Caller
 from localcloud.apprunner.operations import Api, Target
+from localcloud.apprunner.permissions import Check, checks
 from localcloud.apprunner.schema import parse, serialise
 from localcloud.apprunner.settings import FaultKind
 from localcloud.apprunner.signature import read_caller
@@ -44,10 +46,11 @@ class _Call:
 class Wire:
     """AWS's side of the emulator."""
 
-    def __init__(self, cloud: Cloud, calls: CallLog, account: str) -> None:
+    def __init__(self, cloud: Cloud, calls: CallLog, account: str, iam: Iam) -> None:
         self._cloud = cloud
         self._calls = calls
         self._account = account
+        self._iam = iam
         self._apis = operations.load_apis()
 
     def blueprint(self) -> Blueprint:
@@ -68,6 +71,7 @@ class Wire:
             call = replace(call, caller=caller)
             given = _read_json(incoming)
             call = replace(call, service=_service_name(given))
+            self._iam.demand(_signed(incoming), self._checks(target, caller, given))
             self._raise_fault(target, call.service)
             body = self._carry_out(target, caller, given)
         except ApiError as refused:
@@ -77,6 +81,10 @@ class Wire:
             _log.exception("%s", call.name)
             error = ApiError("An internal error of the emulator; see its log.", code=_api(call, "internal"), status=500)
         return self._write(call, body, error)
+
+    def _checks(self, target: Target, caller: Caller, given: object) -> list[Check]:
+        with self._cloud.store.lock:
+            return checks(target, caller, given if isinstance(given, Mapping) else {}, self._cloud.store)
 
     def _carry_out(self, target: Target, caller: Caller, given: object) -> Block:
         wanted = parse(target.operation.input_shape, given)
@@ -108,6 +116,10 @@ class Wire:
         )
         content_type = call.target.api.content_type if call.target else "application/x-amz-json-1.0"
         return Response(json.dumps(body), status, {"x-amzn-RequestId": str(uuid.uuid4())}, content_type=content_type)
+
+
+def _signed(incoming: Request) -> Signed:
+    return Signed(incoming.method, incoming.path, incoming.headers.to_wsgi_list(), incoming.get_data())
 
 
 def _read_json(incoming: Request) -> object:

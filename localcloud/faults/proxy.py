@@ -31,6 +31,7 @@ _REMEMBERED = 100_000
 _UPSTREAM_SECONDS = 120.0
 _OF_ONE_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "expect", "content-length"})
 _APP_RUNNER = ("apprunner", "tagging")
+_QUERY_PROTOCOL = ("iam", "sts")
 
 
 class Proxy:
@@ -201,6 +202,11 @@ def _refused(call: Call, refusal: Refusal) -> tuple[Message, bytes]:
     if call.service == "s3":
         headers["Content-Type"] = "application/xml"
         text = f"<Error><Code>{escape(refusal.code)}</Code><Message>{escape(refusal.message)}</Message></Error>"
+        return headers, text.encode()
+    if call.service in _QUERY_PROTOCOL:
+        headers["Content-Type"] = "text/xml"
+        code, message = escape(refusal.code), escape(refusal.message)
+        text = f"<ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
         return headers, text.encode()
     headers["Content-Type"] = "application/x-amz-json-1.0"
     headers["X-Amzn-ErrorType"] = refusal.code

@@ -94,7 +94,7 @@ def changes(handler: Resource, op: Operation) -> list[diff.Change]:
     new = dict(op.inputs)
     for key in handler.unordered & old.keys() & new.keys():
         old[key], new[key] = _sorted(old[key]), _sorted(new[key])
-    found = diff.changes(old, new, handler.replace_on)
+    found = [each for each in diff.changes(old, new, handler.replace_on) if each.path not in handler.ignored]
     if handler.taggable and not any(change.root == "tags" for change in found):
         wanted = tags.merged(op.connection.default_tags, op.inputs.get("tags"))
         if wanted is not UNKNOWN:
@@ -129,12 +129,13 @@ def create(handler: Resource, token: str, op: Operation) -> dict[str, Any]:
     op.check_cancelled()
     try:
         handler.create(op)
+        live = _read(handler, op)
     except _FAILURES as exc:
         if not op.id:
             raise _told(handler, exc) from exc
         outputs = _outputs(handler, token, op, _try_read(handler, op))
         raise Partial(op.id, outputs, str(_told(handler, exc))) from exc
-    return _outputs(handler, token, op, _read(handler, op) or {})
+    return _outputs(handler, token, op, live or {})
 
 
 def update(handler: Resource, token: str, op: Operation) -> dict[str, Any]:

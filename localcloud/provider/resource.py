@@ -28,6 +28,7 @@ class Resource:
     auto_name: how to name one without a name.
     defaults: what the official plug-in fills in.
     unordered: lists whose order means nothing.
+    ignored: paths of inputs whose change is no change.
     kept: inputs that AWS fills in and keeps, so that leaving them out of a program changes nothing.
     taggable: takes tags.
     gone: AWS's error codes for "not there".
@@ -41,6 +42,7 @@ class Resource:
     auto_name: ClassVar[AutoName | None] = None
     defaults: ClassVar[Mapping[str, Any]] = {}
     unordered: ClassVar[frozenset[str]] = frozenset()
+    ignored: ClassVar[frozenset[str]] = frozenset()
     kept: ClassVar[frozenset[str]] = frozenset()
     taggable: ClassVar[bool] = False
     gone: ClassVar[tuple[str, ...]] = ("ResourceNotFoundException",)

@@ -186,10 +186,16 @@ def fixture_images_file(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def running_lab(folder: Path, images: Path, *, start_timeout: float = 60.0) -> Iterator[Lab]:
+def running_lab(
+    folder: Path, images: Path, *, start_timeout: float = 60.0, registry: str | None = None
+) -> Iterator[Lab]:
     """An emulator whose operations take only as long as their processes do."""
     settings = EmulatorSettings(
-        folder=folder, images=images, start_timeout=start_timeout, behaviour=Behaviour(delays=NO_DELAYS)
+        folder=folder,
+        images=images,
+        start_timeout=start_timeout,
+        registry=registry,
+        behaviour=Behaviour(delays=NO_DELAYS),
     )
     with serve(settings) as emulator, emulator.admin() as admin:
         yield Lab(emulator, admin, client("apprunner", emulator.url))

@@ -52,8 +52,10 @@ def test_an_input_that_pulumi_aws_does_not_know_is_refused_with_the_name_that_wa
 
 
 def test_a_type_or_an_input_that_is_not_carried_out_is_refused_and_not_ignored(workspace: Workspace) -> None:
-    with pytest.raises(auto.CommandError, match="does not serve aws:sns/topic:Topic"):
-        workspace.up("type", lambda: void(aws.sns.Topic("topic", opts=provider())))
+    with pytest.raises(auto.CommandError, match="does not serve aws:sfn/stateMachine:StateMachine"):
+        workspace.up(
+            "type", lambda: void(aws.sfn.StateMachine("machine", definition="{}", role_arn="arn", opts=provider()))
+        )
 
     def with_replica() -> None:
         aws.dynamodb.Table(

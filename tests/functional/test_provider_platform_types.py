@@ -10,6 +10,7 @@ import boto3
 import pulumi
 import pulumi_aws as aws
 import pytest
+from pulumi import automation as auto
 
 from tests.functional.provider_programs import WARNINGS_OF_THE_SDK, Workspace, changes, drift, provider
 
@@ -26,6 +27,15 @@ def trust(service: str) -> str:
 
 def allow(action: str) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}]})
+
+
+def keep(images: int) -> str:
+    selection = {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": images}
+    return json.dumps({"rules": [{"rulePriority": 1, "selection": selection, "action": {"type": "expire"}}]})
+
+
+def page(text: str) -> str:
+    return json.dumps({"widgets": [{"type": "text", "properties": {"markdown": text}}]})
 
 
 def everything(folder: Path, later: bool) -> None:
@@ -66,7 +76,7 @@ def everything(folder: Path, later: bool) -> None:
         policy_arn="arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",
         opts=options,
     )
-    aws.cloudwatch.LogGroup(
+    logs = aws.cloudwatch.LogGroup(
         "logs", name="/aws/lambda/every-function", retention_in_days=30 if later else 14, tags=tags, opts=options
     )
     function = aws.lambda_.Function(
@@ -117,11 +127,21 @@ def everything(folder: Path, later: bool) -> None:
         timeout_milliseconds=20000 if later else 29000,
         opts=options,
     )
+    authorizer = aws.apigatewayv2.Authorizer(
+        "authorizer",
+        name="every-authorizer",
+        api_id=api.id,
+        authorizer_type="JWT",
+        identity_sources=["$request.header.Authorization"],
+        jwt_configuration={"audiences": ["later" if later else "first"], "issuer": "https://issuer.example"},
+        opts=options,
+    )
     aws.apigatewayv2.Route(
         "route",
         api_id=api.id,
         route_key="$default",
-        authorization_type="NONE" if later else "AWS_IAM",
+        authorization_type="JWT" if later else "AWS_IAM",
+        authorizer_id=authorizer.id if later else None,
         target=integration.id.apply(lambda identifier: f"integrations/{identifier}"),
         opts=options,
     )
@@ -131,6 +151,7 @@ def everything(folder: Path, later: bool) -> None:
         name="$default",
         auto_deploy=True,
         stage_variables={"color": "green" if later else "blue"},
+        access_log_settings={"destination_arn": logs.arn, "format": json.dumps({"later": later})},
         tags=tags,
         opts=options,
     )
@@ -155,12 +176,47 @@ def everything(folder: Path, later: bool) -> None:
     aws.s3.Bucket(
         "bucket", bucket="every-bucket", force_destroy=True, versioning={"enabled": later}, tags=tags, opts=options
     )
-    aws.ecr.Repository(
+    repository = aws.ecr.Repository(
         "repository",
         name="every-repository",
+        image_scanning_configuration={"scan_on_push": later},
+        encryption_configurations=[{"encryption_type": "AES256"}],
         image_tag_mutability="IMMUTABLE" if later else "MUTABLE",
         tags=tags,
         opts=options,
+    )
+    aws.ecr.LifecyclePolicy("lifecycle", repository=repository.name, policy=keep(5), opts=options)
+    topic = aws.sns.Topic(
+        "topic", name="every-topic", display_name="later" if later else "first", tags=tags, opts=options
+    )
+    aws.sns.TopicSubscription(
+        "subscription",
+        topic=topic.arn,
+        protocol="sqs",
+        endpoint=queue.arn,
+        raw_message_delivery=later,
+        opts=options,
+    )
+    aws.cloudwatch.MetricAlarm(
+        "alarm",
+        name="every-alarm",
+        alarm_description="later" if later else "first",
+        namespace="every",
+        metric_name="failures",
+        dimensions={"service": "every"},
+        statistic="Sum",
+        period=300,
+        evaluation_periods=2 if later else 1,
+        threshold=2 if later else 1,
+        comparison_operator="GreaterThanOrEqualToThreshold",
+        treat_missing_data="notBreaching",
+        alarm_actions=[topic.arn],
+        ok_actions=[topic.arn] if later else [],
+        tags=tags,
+        opts=options,
+    )
+    aws.cloudwatch.Dashboard(
+        "dashboard", dashboard_name="every-dashboard", dashboard_body=page("later" if later else "first"), opts=options
     )
     key = aws.kms.Key(
         "key", description="later" if later else "first", deletion_window_in_days=7, tags=tags, opts=options
@@ -172,7 +228,7 @@ def everything(folder: Path, later: bool) -> None:
 
 
 # What has nothing that can change in place.
-_FIXED = {"attachment", "permission", "alias"}
+_FIXED = {"attachment", "permission", "alias", "lifecycle"}
 
 
 @pytest.fixture
@@ -225,7 +281,100 @@ def leftovers(session: boto3.Session) -> list[str]:
         *(group["Name"] for group in scheduler.list_schedule_groups()["ScheduleGroups"]),
         *(bucket["Name"] for bucket in session.client("s3").list_buckets()["Buckets"]),
         *(each["repositoryName"] for each in session.client("ecr").describe_repositories()["repositories"]),
+        *(topic["TopicArn"] for topic in session.client("sns").list_topics()["Topics"]),
+        *(alarm["AlarmName"] for alarm in session.client("cloudwatch").describe_alarms()["MetricAlarms"]),
+        *(each["DashboardName"] for each in session.client("cloudwatch").list_dashboards()["DashboardEntries"]),
         *(url.rsplit("/", 1)[-1] for url in session.client("sqs").list_queues().get("QueueUrls", [])),
         *(alias["AliasName"] for alias in session.client("kms").list_aliases()["Aliases"]),
     ]
     return [name for name in found if "every" in name]
+
+
+def watched(name: str, threshold: int, lifecycle: int, audience: str) -> None:
+    """A program of what watches a platform, and of its doors; some of it can't be changed in place."""
+    options = provider()
+    topic = aws.sns.Topic("topic", name=f"{name}-topic", opts=options)
+    aws.cloudwatch.MetricAlarm(
+        "alarm",
+        name=f"{name}-alarm",
+        namespace="watched",
+        metric_name="failures",
+        statistic="Sum",
+        period=60,
+        evaluation_periods=1,
+        threshold=threshold,
+        comparison_operator="GreaterThanThreshold",
+        alarm_actions=[topic.arn],
+        opts=options,
+    )
+    aws.cloudwatch.Dashboard("dashboard", dashboard_name=f"{name}-page", dashboard_body=page(name), opts=options)
+    repository = aws.ecr.Repository("repository", name=f"{name}/repository", opts=options)
+    aws.ecr.LifecyclePolicy(
+        "lifecycle",
+        repository=repository.name,
+        policy=keep(lifecycle),
+        opts=pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(delete_before_replace=True)),
+    )
+    api = aws.apigatewayv2.Api("api", name=f"{name}-api", protocol_type="HTTP", opts=options)
+    aws.apigatewayv2.Authorizer(
+        "authorizer",
+        name="tokens",
+        api_id=api.id,
+        authorizer_type="JWT",
+        identity_sources=["$request.header.Authorization"],
+        jwt_configuration={"audiences": [audience], "issuer": "https://issuer.example"},
+        opts=options,
+    )
+    images = aws.ecr.get_images_output(repository_name=repository.name, opts=asking(options))
+    token = aws.ecr.get_authorization_token_output(opts=asking(options))
+    pulumi.export("images", images.image_ids)
+    pulumi.export("user", token.user_name)
+    pulumi.export("signed_in", token.password.apply(bool))
+
+
+def asking(options: pulumi.ResourceOptions) -> pulumi.InvokeOutputOptions:
+    return pulumi.InvokeOutputOptions(provider=options.provider)
+
+
+def replaced(result: Any) -> int:
+    return changes(result).get("replace", 0) + changes(result).get("create-replacement", 0)
+
+
+def test_what_aws_cannot_change_in_place_is_made_anew_and_nothing_else_is(
+    workspace: Workspace, operator_session: boto3.Session
+) -> None:
+    made = workspace.up("watched", lambda: watched("before", 1, lifecycle=5, audience="ours"))
+    assert (made.outputs["images"].value, made.outputs["user"].value) == ([], "AWS")
+    assert made.outputs["signed_in"].value is True
+
+    assert changes(workspace.up("watched", lambda: watched("before", 2, lifecycle=5, audience="theirs"))) == {
+        "update": len(("alarm", "authorizer"))
+    }
+    rules = workspace.up("watched", lambda: watched("before", 2, lifecycle=9, audience="theirs"))
+    assert replaced(rules) == 1
+    ecr = operator_session.client("ecr")
+    kept = ecr.get_lifecycle_policy(repositoryName="before/repository")["lifecyclePolicyText"]
+    assert json.loads(kept) == json.loads(keep(9))
+
+    renamed = workspace.up("watched", lambda: watched("after", 2, lifecycle=9, audience="theirs"))
+    assert replaced(renamed) == len(("topic", "alarm", "dashboard", "repository", "lifecycle"))
+    assert drift(workspace, "watched") == {}
+    alarms = operator_session.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    assert [alarm["AlarmName"] for alarm in alarms if alarm["Namespace"] == "watched"] == ["after-alarm"]
+
+    workspace.stack("watched").destroy()
+    pages = operator_session.client("cloudwatch").list_dashboards()["DashboardEntries"]
+    assert [entry["DashboardName"] for entry in pages if entry["DashboardName"].endswith("-page")] == []
+    assert [
+        each for each in ecr.describe_repositories()["repositories"] if "repository" in each["repositoryName"]
+    ] == []
+
+
+def test_an_authorizer_of_another_kind_is_refused_before_anything_is_made(workspace: Workspace) -> None:
+    def program() -> None:
+        options = provider()
+        api = aws.apigatewayv2.Api("api", name="strange", protocol_type="HTTP", opts=options)
+        aws.apigatewayv2.Authorizer("strange", api_id=api.id, authorizer_type="REQUEST", opts=options)
+
+    with pytest.raises(auto.CommandError, match="only JWT is carried out"):
+        workspace.up("strange", program)

@@ -119,6 +119,7 @@ def test_an_image_without_a_tag_is_the_latest(image: str, expected: str) -> None
         ("public.ecr.aws/fibfactory/fibservice:v2", "-m"),
         ("000000000000.dkr.ecr.us-west-2.amazonaws.com/fibservice:v2", "-m"),
         ("000000000000.dkr.ecr.us-west-2.amazonaws.com/team/fibservice:v2", "-m"),
+        ("000000000000.dkr.ecr.us-west-2.amazonaws.com/team/fibservice@sha256:" + "a" * 64, "-m"),
         ("public.ecr.aws/fibfactory/fibservice:broken", "-c"),
         ("000000000000.dkr.ecr.us-west-2.amazonaws.com/fibservice:broken", "-c"),
     ],

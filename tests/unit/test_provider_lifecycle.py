@@ -52,6 +52,8 @@ class InMemory(Resource):
     def read(self, op: Operation) -> dict[str, Any] | None:
         if self.cloud is None:
             raise error("Gone")
+        if self.fails == "read":
+            raise error("Denied")
         return {key: value for key, value in self.cloud.items() if not key.startswith("__")}
 
     def update(self, op: Operation) -> None:
@@ -113,6 +115,10 @@ def test_a_create_that_fails_after_the_resource_exists_tells_its_id_and_properti
         made(handler)
     assert failed.value.id == "one"
     assert failed.value.outputs["arn"] == "arn"
+    handler.fails = "read"
+    with pytest.raises(Partial, match="Denied") as failed:
+        made(handler)
+    assert failed.value.id == "one", "made and never seen, it is the stack's all the same"
     handler.fails = "before"
     with pytest.raises(ProviderError, match="Refused"):
         made(handler)

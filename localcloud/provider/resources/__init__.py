@@ -7,6 +7,7 @@ from localcloud.provider.resource import Resource
 from localcloud.provider.resources import (
     apigatewayv2,
     apprunner,
+    cloudwatch,
     docker,
     dynamodb,
     ecr,
@@ -16,6 +17,7 @@ from localcloud.provider.resources import (
     logs,
     s3,
     scheduler,
+    sns,
     sqs,
 )
 
@@ -29,6 +31,7 @@ _HANDLERS: tuple[Resource, ...] = (
     lambda_.Permission(),
     lambda_.EventInvokeConfig(),
     apigatewayv2.Api(),
+    apigatewayv2.Authorizer(),
     apigatewayv2.Integration(),
     apigatewayv2.Route(),
     apigatewayv2.Stage(),
@@ -38,7 +41,12 @@ _HANDLERS: tuple[Resource, ...] = (
     apprunner.AutoScalingConfigurationVersion(),
     s3.Bucket(),
     ecr.Repository(),
+    ecr.LifecyclePolicy(),
     sqs.Queue(),
+    sns.Topic(),
+    sns.TopicSubscription(),
+    cloudwatch.MetricAlarm(),
+    cloudwatch.Dashboard(),
     kms.Key(),
     kms.Alias(),
     docker.Image(),

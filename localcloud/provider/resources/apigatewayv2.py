@@ -1,4 +1,4 @@
-"""HTTP APIs of API Gateway v2: the API, its integrations, routes and stages."""
+"""HTTP APIs of API Gateway v2: the API, its integrations, authorizers, routes and stages."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from localcloud.provider import shapes, tags
 from localcloud.provider.naming import AutoName
 from localcloud.provider.operation import Operation
 from localcloud.provider.resource import Resource
+from localcloud.provider.schema import Failure
 
 _GONE = ("NotFoundException",)
 
@@ -145,6 +146,48 @@ class Integration(_Part):
         self.client(op).delete_integration(ApiId=self.api(op), IntegrationId=op.id)
 
 
+class Authorizer(_Part):
+    """`aws:apigatewayv2/authorizer:Authorizer`, of the kind that checks tokens."""
+
+    tokens = ("aws:apigatewayv2/authorizer:Authorizer",)
+    supports = frozenset({"apiId", "authorizerType", "identitySources", "jwtConfiguration", "name"})
+    replace_on = frozenset({"apiId", "authorizerType"})
+    auto_name = AutoName(longest=128)
+
+    def check(self, op: Operation, inputs: dict[str, Any]) -> list[Failure]:
+        """Only that kind is served."""
+        if inputs["authorizerType"] != "JWT":
+            return [Failure("authorizerType", "only JWT is carried out by the stand-in provider")]
+        return []
+
+    def create(self, op: Operation) -> None:
+        """Create it."""
+        client = self.client(op)
+        op.made(client.create_authorizer(**_authorizer(client, "CreateAuthorizer", op))["AuthorizerId"])
+
+    def read(self, op: Operation) -> dict[str, Any] | None:
+        """The authorizer."""
+        api, client = self.api(op), self.client(op)
+        live = client.get_authorizer(ApiId=api, AuthorizerId=op.id)
+        token = live.get("JwtConfiguration") or {}
+        return {
+            "apiId": api,
+            "name": live["Name"],
+            "authorizerType": live["AuthorizerType"],
+            "identitySources": live.get("IdentitySource") or [],
+            "jwtConfiguration": {"audiences": token.get("Audience") or [], "issuer": token.get("Issuer")},
+        }
+
+    def update(self, op: Operation) -> None:
+        """All that can change."""
+        client = self.client(op)
+        client.update_authorizer(**_authorizer(client, "UpdateAuthorizer", op), AuthorizerId=op.id)
+
+    def delete(self, op: Operation) -> None:
+        """Delete it."""
+        self.client(op).delete_authorizer(ApiId=self.api(op), AuthorizerId=op.id)
+
+
 class Route(_Part):
     """`aws:apigatewayv2/route:Route`."""
 
@@ -261,6 +304,16 @@ def _arn(op: Operation, api: str, stage: str = "") -> str:
 def _timeout(op: Operation) -> dict[str, Any]:
     given = op.inputs.get("timeoutMilliseconds")
     return {"TimeoutInMillis": given} if given else {}
+
+
+def _authorizer(client: Any, operation: str, op: Operation) -> dict[str, Any]:
+    request = shapes.request(client, operation, op.inputs, {"jwtConfiguration"})
+    token = op.inputs.get("jwtConfiguration") or {}
+    issuer = {"Issuer": token["issuer"]} if token.get("issuer") else {}
+    return request | {
+        "IdentitySource": op.inputs.get("identitySources") or [],
+        "JwtConfiguration": {"Audience": token.get("audiences") or [], **issuer},
+    }
 
 
 def _stage(client: Any, operation: str, op: Operation) -> dict[str, Any]:

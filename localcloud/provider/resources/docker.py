@@ -1,13 +1,16 @@
 """Docker's images: built and pushed by the docker CLI.
 
-Rule: nothing is pretended. Without the CLI or its daemon the operation fails and says so.
+Rule: nothing is pretended. Without the CLI or its daemon the operation fails and says so. An image with a name in ECR goes to the
+registry of the caller's own cloud, and only Docker is told where that is: every output says the name that the program gave.
 """
 
 from __future__ import annotations
 
+import re
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from localcloud.provider.context import digest
@@ -16,8 +19,11 @@ from localcloud.provider.operation import Operation
 from localcloud.provider.resource import Resource
 from localcloud.provider.schema import Failure
 from localcloud.provider.wire import has_unknown
+from localcloud.registry import Registry
 
 _POLL = 0.1
+_PUSHED = re.compile(r"digest: (sha256:[0-9a-f]{64})")
+_BUILDERS = {"BuilderV1": "0", "BuilderBuildKit": "1"}
 
 
 class Image(Resource):
@@ -27,6 +33,8 @@ class Image(Resource):
     supports = frozenset({"build", "buildOnPreview", "imageName", "registry", "skipPush"})
     replace_on = frozenset({"imageName"})
     defaults: ClassVar[Mapping[str, Any]] = {"buildOnPreview": False, "skipPush": False}
+    # A registry's password is a new one on each run.
+    ignored = frozenset({"registry.username", "registry.password"})
 
     def check(self, op: Operation, inputs: dict[str, Any]) -> list[Failure]:
         """Note the digest of the context among the inputs, so that a changed file is a change."""
@@ -54,19 +62,15 @@ class Image(Resource):
         """What is known of it: what is in a registry is not looked at, as in the official plug-in."""
         name = str(op.inputs.get("imageName") or op.id)
         build = op.inputs.get("build") or {}
-        live = {
+        return {
             "baseImageName": name,
             "imageName": name,
             "registryServer": (op.inputs.get("registry") or {}).get("server") or _server(name),
             "context": build.get("context", "."),
             "dockerfile": build.get("dockerfile", "Dockerfile"),
             "platform": build.get("platform"),
+            "repoDigest": op.outputs.get("repoDigest", ""),
         }
-        shown = self._run(
-            op, "image", "inspect", "--format", "{{range .RepoDigests}}{{println .}}{{end}}", name, ok=False
-        )
-        digests = shown.split()
-        return live | {"repoDigest": digests[0] if digests else op.outputs.get("repoDigest", "")}
 
     def update(self, op: Operation) -> None:
         """Build and push again."""
@@ -76,12 +80,18 @@ class Image(Resource):
         """Nothing: what was pushed stays, as with the official plug-in."""
 
     def _build_and_push(self, op: Operation) -> None:
-        given = op.inputs
-        build = given.get("build") or {}
-        arguments = ["build", "--tag", given["imageName"]]
-        for name in ("platform", "target", "network"):
-            if build.get(name):
-                arguments += [f"--{name}", str(build[name]).lower() if name == "platform" else build[name]]
+        name = op.inputs["imageName"]
+        self._build(op, name)
+        shown = self._push(op, name) if not op.inputs["skipPush"] else self._image_id(op, name)
+        # What `read` answers: only who built it knows.
+        op.outputs = {**op.outputs, "repoDigest": shown}
+
+    def _build(self, op: Operation, name: str) -> None:
+        build = op.inputs.get("build") or {}
+        arguments = ["build", "--tag", name]
+        for option in ("platform", "target", "network"):
+            if build.get(option):
+                arguments += [f"--{option}", str(build[option]).lower() if option == "platform" else build[option]]
         if build.get("dockerfile"):
             arguments += ["--file", build["dockerfile"]]
         for key, value in (build.get("args") or {}).items():
@@ -90,20 +100,53 @@ class Image(Resource):
             arguments += ["--add-host", host]
         for image in (build.get("cacheFrom") or {}).get("images") or []:
             arguments += ["--cache-from", image]
-        self._run(op, *arguments, build.get("context", "."))
-        if given["skipPush"]:
-            return
-        registry = given.get("registry") or {}
-        if not registry.get("username"):
-            self._run(op, "push", given["imageName"])
-            return
+        builder = _BUILDERS.get(build.get("builderVersion", ""))
+        more = {"DOCKER_BUILDKIT": builder} if builder else {}
+        self._run(op, *arguments, build.get("context", "."), more=more)
+
+    def _push(self, op: Operation, name: str) -> str:
+        """Push it; its name by digest, as it was pushed."""
+        with self._name_for_docker(op, name) as known:
+            registry = op.inputs.get("registry") or {}
+            if registry.get("username"):
+                server = _server(known) if known != name else registry.get("server") or _server(name)
+                said = self._push_logged_in(op, known, server, registry)
+            else:
+                said = self._run(op, "push", known)
+        found = _PUSHED.search(said)
+        if found is None:
+            raise ProviderError(f"docker pushed {name} and did not say its digest: {said.strip()[-2000:]}")
+        return f"{_repository(name)}@{found[1]}"
+
+    def _push_logged_in(self, op: Operation, name: str, server: str, registry: Mapping[str, Any]) -> str:
+        # Apart from the person's own logins, and gone afterwards.
         with tempfile.TemporaryDirectory() as config:
-            server = registry.get("server") or _server(given["imageName"])
             login = ("--config", config, "login", "--username", registry["username"], "--password-stdin", server)
             self._run(op, *login, text=registry.get("password", ""))
-            self._run(op, "--config", config, "push", given["imageName"])
+            return self._run(op, "--config", config, "push", name)
 
-    def _run(self, op: Operation, *arguments: str, text: str = "", ok: bool = True) -> str:
+    @contextmanager
+    def _name_for_docker(self, op: Operation, name: str) -> Iterator[str]:
+        """The name under which Docker finds the image's registry: for a while another one, if it is the local cloud's."""
+        registry = Registry.behind(op.connection.caller.environment.get("AWS_ENDPOINT_URL", ""))
+        local = registry.local_name(name) if registry else None
+        if local is None:
+            yield name
+            return
+        self._run(op, "tag", name, local)
+        try:
+            yield local
+        finally:
+            # Also when the operation was cancelled, which would end a command of its own at once.
+            caller = op.connection.caller
+            subprocess.run(
+                ["docker", "image", "rm", local], env=dict(caller.environment), capture_output=True, check=False
+            )
+
+    def _image_id(self, op: Operation, name: str) -> str:
+        return self._run(op, "image", "inspect", "--format", "{{.Id}}", name).strip()
+
+    def _run(self, op: Operation, *arguments: str, text: str = "", more: Mapping[str, str] | None = None) -> str:
         caller = op.connection.caller
         with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as entered:
             entered.write(text)
@@ -115,7 +158,7 @@ class Image(Resource):
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     cwd=caller.folder,
-                    env=dict(caller.environment),
+                    env={**caller.environment, **(more or {})},
                 )
             except FileNotFoundError as exc:
                 raise ProviderError("the docker CLI is not on the PATH of the Pulumi CLI; images need it") from exc
@@ -128,15 +171,21 @@ class Image(Resource):
                     process.wait()
             output.seek(0)
             said = output.read()
-        if process.returncode and ok:
+        if process.returncode:
             raise ProviderError(f"docker {_verb(arguments)} failed: {said.strip()[-2000:]}")
-        return said if process.returncode == 0 else ""
+        return said
 
 
 def _verb(arguments: tuple[str, ...]) -> str:
-    return next(word for word in arguments if word in ("build", "push", "login", "image"))
+    return next(word for word in arguments if word in ("build", "push", "login", "tag", "image"))
 
 
 def _server(name: str) -> str:
     first = name.split("/")[0]
     return first if "/" in name and ("." in first or ":" in first or first == "localhost") else "docker.io"
+
+
+def _repository(name: str) -> str:
+    """The name without its tag; a colon before the last slash is a port's."""
+    folder, slash, last = name.rpartition("/")
+    return f"{folder}{slash}{last.partition(':')[0]}"

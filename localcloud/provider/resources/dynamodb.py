@@ -105,6 +105,7 @@ class Table(Resource):
                 "enabled": ttl.get("TimeToLiveStatus") in ("ENABLED", "ENABLING"),
                 "attributeName": ttl.get("AttributeName", ""),
             },
+            "serverSideEncryption": _live_encryption(table.get("SSEDescription") or {}),
             "pointInTimeRecovery": {"enabled": point.get("PointInTimeRecoveryStatus") == "ENABLED"},
             "tagsAll": tags.as_map(client.list_tags_of_resource(ResourceArn=table["TableArn"]).get("Tags")),
         }
@@ -280,3 +281,10 @@ def _encryption(given: Mapping[str, Any]) -> dict[str, Any]:
     if wanted.get("kmsKeyArn"):
         encryption |= {"SSEType": "KMS", "KMSMasterKeyId": wanted["kmsKeyArn"]}
     return encryption
+
+
+def _live_encryption(found: Mapping[str, Any]) -> dict[str, Any] | None:
+    """With a key of the account's, as far as a program can have asked for one; None for DynamoDB's own."""
+    if found.get("Status") not in ("ENABLED", "ENABLING", "UPDATING"):
+        return None
+    return {"enabled": True, "kmsKeyArn": found.get("KMSMasterKeyArn", "")}

@@ -1,4 +1,4 @@
-"""Repositories of the Elastic Container Registry."""
+"""Repositories of the Elastic Container Registry and what they forget by themselves."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ class Repository(Resource):
 
     tokens = ("aws:ecr/repository:Repository",)
     service = "ecr"
-    supports = frozenset({"forceDelete", "imageScanningConfiguration", "imageTagMutability", "name"})
-    replace_on = frozenset({"name"})
+    supports = frozenset(
+        {"encryptionConfigurations", "forceDelete", "imageScanningConfiguration", "imageTagMutability", "name"}
+    )
+    replace_on = frozenset({"encryptionConfigurations", "name"})
     auto_name = AutoName(longest=256, lower=True)
     defaults: ClassVar[Mapping[str, Any]] = {"imageTagMutability": "MUTABLE"}
+    kept = frozenset({"encryptionConfigurations", "imageScanningConfiguration"})
     taggable = True
     gone = ("RepositoryNotFoundException",)
 
@@ -27,6 +30,10 @@ class Repository(Resource):
         """Create it."""
         client, name = self.client(op), op.inputs["name"]
         request = shapes.request(client, "CreateRepository", op.inputs, {"tags"})
+        if encryption := op.inputs.get("encryptionConfigurations"):
+            # A list here, of which ECR takes one.
+            one = {"encryptionConfiguration": encryption[0]}
+            request |= shapes.request(client, "CreateRepository", one)
         client.create_repository(**request, repositoryName=name, tags=tags.as_list(op.all_tags))
         op.made(name)
 
@@ -42,6 +49,7 @@ class Repository(Resource):
             "repositoryUrl": found["repositoryUri"],
             "imageTagMutability": found.get("imageTagMutability", "MUTABLE"),
             "imageScanningConfiguration": found.get("imageScanningConfiguration"),
+            "encryptionConfigurations": [found["encryptionConfiguration"]],
             "tagsAll": tags.as_map(client.list_tags_for_resource(resourceArn=arn).get("tags")),
         }
 
@@ -65,3 +73,32 @@ class Repository(Resource):
             client.untag_resource(resourceArn=op.outputs["arn"], tagKeys=change.remove)
         if change.put:
             client.tag_resource(resourceArn=op.outputs["arn"], tags=tags.as_list(change.put))
+
+
+class LifecyclePolicy(Resource):
+    """`aws:ecr/lifecyclePolicy:LifecyclePolicy`; the id is the repository's name. It takes no tags."""
+
+    tokens = ("aws:ecr/lifecyclePolicy:LifecyclePolicy",)
+    service = "ecr"
+    supports = frozenset({"policy", "repository"})
+    replace_on = frozenset({"policy", "repository"})
+    gone = ("LifecyclePolicyNotFoundException", "RepositoryNotFoundException")
+
+    def create(self, op: Operation) -> None:
+        """Put it on the repository."""
+        policy, name = op.inputs["policy"], op.inputs["repository"]
+        self.client(op).put_lifecycle_policy(repositoryName=name, lifecyclePolicyText=policy)
+        op.made(name)
+
+    def read(self, op: Operation) -> dict[str, Any] | None:
+        """The policy's text."""
+        found = self.client(op).get_lifecycle_policy(repositoryName=op.id)
+        return {
+            "policy": found["lifecyclePolicyText"],
+            "registryId": found["registryId"],
+            "repository": found["repositoryName"],
+        }
+
+    def delete(self, op: Operation) -> None:
+        """Take it off the repository."""
+        self.client(op).delete_lifecycle_policy(repositoryName=op.id)

@@ -10,6 +10,7 @@ from localcloud import owner, running
 from localcloud.identities import Identity
 from localcloud.running import RunningCloud
 from localcloud.settings import Ports
+from localcloud.token_issuer import TokenIssuer
 
 
 @pytest.fixture
@@ -23,6 +24,7 @@ def cloud(tmp_path: Path) -> RunningCloud:
         owner_pid=2**30,
         owner_started=0.0,
         pulumi_bin=tmp_path / "pulumi",
+        tokens=TokenIssuer("http://127.0.0.1:4569", "a key"),
     )
 
 

@@ -40,12 +40,12 @@ def test_a_port_with_a_listener_is_refused_by_number() -> None:
 
 def test_the_pulumi_cli_on_the_path_comes_first(tmp_path: Path) -> None:
     on_path = program(tmp_path / "bin")
-    program(tmp_path / "cache/fibfactory/pulumi/3.250.0/bin")
+    program(tmp_path / "cache/fibfactory/pulumi/3.250.0-without-cgo/bin")
     assert find_pulumi_bin({"PATH": str(on_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}) == on_path
 
 
 def test_the_cached_pulumi_cli_is_found_without_one_on_the_path(tmp_path: Path) -> None:
-    cached = program(tmp_path / "cache/fibfactory/pulumi/3.250.0/bin")
+    cached = program(tmp_path / "cache/fibfactory/pulumi/3.250.0-without-cgo/bin")
     assert find_pulumi_bin({"PATH": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}) == cached
 
 

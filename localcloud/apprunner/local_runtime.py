@@ -1,20 +1,18 @@
-"""The runtime that runs each service as a process on loopback: the command that the images file names for its image.
+"""The runtime that runs services on this machine, each at a loopback port of its own.
 
 Rules:
-- A service keeps its port from `reserve` to `release`. A new deployment ends the old process and starts the new one
+- A service keeps its port from `reserve` to `release`. A new deployment ends what ran and starts the new one
   on the same port, so for that moment nothing answers, where App Runner would switch over without a gap.
-- A process gets a short, listed environment and never the emulator's credentials. Secrets are references into other
-  services, which this runtime does not read: they are left out, and the log says so.
+- Secrets are references into other services, which this runtime does not read: they are left out, and the log says so.
 - A start command of the caller's is not run: on a laptop it would be any command of anybody who can send a request.
 - Health checks use the configured protocol, path, timeout and healthy threshold. They follow each other quickly
-  instead of at the configured interval, and a process has `start_timeout` seconds instead of the unhealthy threshold,
+  instead of at the configured interval, and a service has `start_timeout` seconds instead of the unhealthy threshold,
   because a laptop is slower to start twenty at once and its user is less patient.
 - A healthy service is not watched on; one that dies later is collected and seen in `instances`, not started again.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Sequence
@@ -22,16 +20,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from localcloud.apprunner.child import Child
 from localcloud.apprunner.held_port import HOST, HeldPort, Ports
-from localcloud.apprunner.images import ImagesFileError, Program, load_images
+from localcloud.apprunner.launcher import Launcher, Running
 from localcloud.apprunner.probe import is_healthy
 from localcloud.apprunner.runtime import Deployment, DeploymentFailed, Instance
 
 _PROBE_SECONDS = 0.05
 _REMOVED = "the service has been removed"
-# The last one marks all processes of a cloud, so that whoever cleans up after a crash finds them.
-_PASSED_ON = ("PATH", "HOME", "TMPDIR", "LANG", "FIBFACTORY_CLOUD")
 
 
 @dataclass
@@ -41,15 +36,15 @@ class _Place:
     port: HeldPort
     lock: threading.Lock = field(default_factory=threading.Lock)
     closed: threading.Event = field(default_factory=threading.Event)
-    child: Child | None = None
+    running: Running | None = None
     log: Path | None = None
 
 
-class ProcessRuntime:
-    """Runs services as processes. Logs go below `folder`, named like App Runner's log groups, and stay there."""
+class LocalRuntime:
+    """Runs services as `launcher` knows how. Logs go below `folder`, named like App Runner's log groups, and stay there."""
 
-    def __init__(self, images: Path, folder: Path, *, start_timeout: float, stop_timeout: float) -> None:
-        self._images = images
+    def __init__(self, launcher: Launcher, folder: Path, *, start_timeout: float, stop_timeout: float) -> None:
+        self._launcher = launcher
         self._folder = folder
         self._start_timeout = start_timeout
         self._stop_timeout = stop_timeout
@@ -71,18 +66,12 @@ class ProcessRuntime:
         place = self._find(deployment.service_id)
         if place is None:
             raise DeploymentFailed(_REMOVED)
-        program = self._program(deployment)
+        if deployment.start_command:
+            raise DeploymentFailed("this runtime does not run a StartCommand")
         with place.lock:
             if place.closed.is_set():
                 raise DeploymentFailed(_REMOVED)
-            self._end(place)
-            place.log = log = self._log_file(deployment)
-            place.child = child = self._start(program, deployment, place.port.number, log)
-            try:
-                self._wait_healthy(child, deployment, place)
-            except DeploymentFailed as error:
-                self._end(place)
-                raise DeploymentFailed(f"{error}; see {log}") from error
+            self._replace(place, deployment)
 
     def stop(self, service_id: str) -> None:
         """End what runs; the port stays."""
@@ -107,15 +96,15 @@ class ProcessRuntime:
         """What runs or ran last."""
         with self._lock:
             places = list(self._places.items())
-        found = [(service_id, place.child, place.log) for service_id, place in places]
+        found = [(service_id, place.running, place.log) for service_id, place in places]
         return [
-            Instance(service_id, child.pid, child.status is None, log)
-            for service_id, child, log in found
-            if child and log
+            Instance(service_id, running.pid, running.status is None, log)
+            for service_id, running, log in found
+            if running and log
         ]
 
     def close(self) -> None:
-        """Release everything; all processes end at the same time."""
+        """Release everything; all of it ends at the same time."""
         with self._lock:
             open_places = list(self._places)
         with ThreadPoolExecutor(max_workers=max(1, len(open_places))) as pool:
@@ -126,37 +115,28 @@ class ProcessRuntime:
         with self._lock:
             return self._places.get(service_id)
 
-    def _program(self, deployment: Deployment) -> Program:
-        if deployment.start_command:
-            raise DeploymentFailed("this runtime does not run a StartCommand")
+    def _replace(self, place: _Place, deployment: Deployment) -> None:
+        log = self._log_file(deployment)
+        start = self._launcher.prepare(deployment, place.port.number, log)
+        self._end(place)
+        place.log = log
         try:
-            program = load_images(self._images).program(deployment.image)
-        except ImagesFileError as error:
-            raise DeploymentFailed(str(error)) from error
-        if program is None:
-            raise DeploymentFailed(f"no such image: {deployment.image} (none of {self._images})")
-        return program
-
-    def _start(self, program: Program, deployment: Deployment, port: int, log: Path) -> Child:
-        environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-        environment |= {**program.environment, **deployment.variables, "PORT": str(port), "HOST": HOST}
-        if deployment.secret_names:
-            with log.open("a") as out:
-                out.write(f"not resolved on this machine and left out: {', '.join(deployment.secret_names)}\n")
-        try:
-            return self._starter.submit(
-                Child, program.command, folder=program.folder, environment=environment, log=log
-            ).result()
+            place.running = running = self._starter.submit(start).result()
         except (OSError, ValueError, RuntimeError) as error:
             # A folder that is not there; a variable with a NUL in it; a runtime that is closing.
             raise DeploymentFailed(f"the process could not be started: {error}") from error
+        try:
+            self._wait_healthy(running, deployment, place)
+        except DeploymentFailed as error:
+            self._end(place)
+            raise DeploymentFailed(f"{error}; see {log}") from error
 
-    def _wait_healthy(self, child: Child, deployment: Deployment, place: _Place) -> None:
+    def _wait_healthy(self, running: Running, deployment: Deployment, place: _Place) -> None:
         deadline = time.monotonic() + self._start_timeout
         healthy = 0
         while healthy < deployment.health.healthy_threshold:
-            if child.ended.wait(_PROBE_SECONDS):
-                raise DeploymentFailed(f"the process ended with status {child.status} before it was healthy")
+            if running.ended.wait(_PROBE_SECONDS):
+                raise DeploymentFailed(f"the process ended with status {running.status} before it was healthy")
             if place.closed.is_set():
                 raise DeploymentFailed(_REMOVED)
             if time.monotonic() > deadline:
@@ -164,10 +144,13 @@ class ProcessRuntime:
             healthy = healthy + 1 if is_healthy(HOST, place.port.number, deployment.health) else 0
 
     def _end(self, place: _Place) -> None:
-        if place.child:
-            place.child.stop(self._stop_timeout)
+        if place.running:
+            place.running.stop(self._stop_timeout)
 
     def _log_file(self, deployment: Deployment) -> Path:
         log = self._folder / "aws" / "apprunner" / deployment.name / deployment.service_id / "application.log"
         log.parent.mkdir(parents=True, exist_ok=True)
+        if deployment.secret_names:
+            with log.open("a") as out:
+                out.write(f"not resolved on this machine and left out: {', '.join(deployment.secret_names)}\n")
         return log

@@ -1,0 +1,65 @@
+"""The docker command, for those in the cloud that run containers and those that remove them.
+
+Rule: each container of a cloud carries the cloud's mark as a label, so that whoever cleans up after a crash finds it.
+"""
+
+from __future__ import annotations
+
+import subprocess
+
+from localcloud.registry import Registry
+
+LABEL = "fibfactory.cloud"
+_SECONDS = 60.0
+_ANSWER_SECONDS = 10.0
+
+
+class DockerFailed(Exception):
+    """The command failed; the message is the last line that it said."""
+
+
+def docker(*arguments: str, seconds: float = _SECONDS) -> str:
+    """What the command prints. Raises DockerFailed, also when there is no such command, or it does not end in time."""
+    try:
+        done = subprocess.run(
+            ["docker", *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=seconds,
+            check=False,
+        )
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        raise DockerFailed(f"docker {arguments[0]}: {error}") from error
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"docker {arguments[0]} ended with code {done.returncode}"]
+        raise DockerFailed(said[-1])
+    return done.stdout
+
+
+def no_docker() -> str | None:
+    """Why there is no Docker here; None when a daemon answers."""
+    try:
+        docker("version", "--format", "{{.Server.Version}}", seconds=_ANSWER_SECONDS)
+    except DockerFailed as error:
+        return str(error)
+    return None
+
+
+def forget(mark: str, registry: Registry) -> None:
+    """Remove what a cloud left in Docker: its containers, and what was pulled from its registry.
+
+    A machine without Docker has nothing of the kind. What cannot be removed is left: there is nobody to tell.
+    """
+    try:
+        marked = ("--filter", f"label={LABEL}={mark}")
+        containers = docker("ps", "--all", "--quiet", *marked, seconds=_ANSWER_SECONDS).split()
+        if containers:
+            docker("rm", "--force", "--volumes", *containers)
+        shown = docker("image", "ls", "--digests", "--format", "{{.Repository}}@{{.Digest}}").split()
+        pulled = [name for name in shown if name.startswith(f"{registry.address}/") and not name.endswith("<none>")]
+        if pulled:
+            docker("image", "rm", *pulled)
+    except DockerFailed:
+        return
