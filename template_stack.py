@@ -63,7 +63,10 @@ def pulumi_program(environment: EnvironmentInputs) -> None:
             image_repository=aws.apprunner.ServiceSourceConfigurationImageRepositoryArgs(
                 image_configuration=aws.apprunner.ServiceSourceConfigurationImageRepositoryImageConfigurationArgs(
                     port=str(environment.container_port),
-                    runtime_environment_variables=dict(environment.variables) or None,
+                    # Secret to Pulumi: its state has them encrypted, and what it prints has not got them.
+                    runtime_environment_variables=(
+                        pulumi.Output.secret(dict(environment.variables)) if environment.variables else None
+                    ),
                     runtime_environment_secrets=dict(environment.secrets) or None,
                 ),
                 image_identifier=image,

@@ -68,10 +68,11 @@ _RECORD_HEADERS = {
 
 def build(environments: Environments, sweeps: Sweeps, settings: Settings, logger: Logger) -> APIGatewayHttpResolver:
     """The resolver with all routes, answering from these use cases."""
-    app = APIGatewayHttpResolver(enable_validation=True)
+    # `debug` stays off whatever the environment says: it prints requests and answers with tracebacks.
+    app = APIGatewayHttpResolver(enable_validation=True, debug=False)
 
     def caller() -> Caller:
-        return caller_of(app.current_event.raw_event.get("requestContext") or {}, settings.operators)
+        return caller_of(app.current_event.raw_event.get("requestContext") or {}, settings.access)
 
     def _as_given(name: str, values: list[str] | None) -> list[str]:
         """A parameter's values as they were sent: API Gateway joins them with commas, and Powertools splits at each."""
@@ -79,7 +80,7 @@ def build(environments: Environments, sweeps: Sweeps, settings: Settings, logger
 
     def wish(body: SpecIn) -> Wish:
         return Wish(
-            spec=_allowed(body, settings).spec(),
+            spec=body.spec(),
             ttl=UNSET if body.ttl is None else settings.ttl(body.ttl),
             labels=_given(body.labels),
             protected=_given(body.protected),
@@ -102,7 +103,7 @@ def build(environments: Environments, sweeps: Sweeps, settings: Settings, logger
     ) -> Response[EnvironmentOut]:
         """Create the environment; 409 when it exists, unless the Idempotency-Key tells that this very request made it."""
         who = caller()
-        digest = idempotency_key and _digest(who.owner, idempotency_key, spec.model_dump_json())
+        digest = idempotency_key and _digest(who.identity, idempotency_key, spec.model_dump_json())
         accepted = environments.create(who, spec.id, wish(spec), idempotency=digest)
         return _environment(accepted.environment, 202 if accepted.working else 200)
 
@@ -115,7 +116,7 @@ def build(environments: Environments, sweeps: Sweeps, settings: Settings, logger
         cursor: Cursor = None,
         limit: Limit = 50,
     ) -> Response[PageOut]:
-        """The caller's environments, page by page; operators see everybody's."""
+        """The caller's environments or its group's, page by page; operators see everybody's."""
         if Status.DESTROYED in (status or ()):
             raise BadRequest("Tombstones are listed with destroyed=true.", "bad_request")
         page = environments.list(
@@ -222,15 +223,6 @@ def build(environments: Environments, sweeps: Sweeps, settings: Settings, logger
 
     handle_errors(app, logger)
     return app
-
-
-def _allowed(body: SpecIn, settings: Settings) -> SpecIn:
-    for name, reference in body.secrets.items():
-        if settings.secrets_prefix is None:
-            raise BadRequest("This platform takes no references to secrets.", "no_secrets")
-        if not reference.startswith(settings.secrets_prefix):
-            raise BadRequest(f"{name} refers to a secret outside {settings.secrets_prefix}.", "secret_outside_prefix")
-    return body
 
 
 def _version(if_match: str | None) -> Match | None:

@@ -7,18 +7,22 @@ The fuzz in `tests/e2e/test_api_fuzz.py` holds it to that.
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
-from aws_lambda_powertools.event_handler.openapi.models import APIKey
+from aws_lambda_powertools.event_handler.openapi.models import APIKey, HTTPBearer, SecurityScheme
 
+from orchestrator.rules import Rules
 from orchestrator.settings import Settings
 from orchestrator.ttl import ttl_pattern
 
 _DESCRIPTION = (
     "Ephemeral environments as a service in your own AWS account. Sign requests with AWS credentials (SigV4, service "
     "execute-api); unsigned ones are answered 403 by API Gateway itself."
+)
+_GITHUBS = (
+    " At the platform's second URL (`github_api_url`) workflows bring GitHub's OpenID Connect token instead; without a "
+    "good one API Gateway answers 401."
 )
 _SIGNED = {
     "type": "apiKey",
@@ -27,13 +31,19 @@ _SIGNED = {
     "description": "AWS Signature Version 4, service execute-api, by a principal with execute-api:Invoke.",
     "x-amazon-apigateway-authtype": "awsSigv4",
 }
+_TOKEN = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "JWT",
+    "description": "GitHub's OpenID Connect token of a workflow that the platform's settings let in.",
+}
 
 # Powertools documents its own answer to invalid input, which ours replaces (`problems`).
 _NEVER_ANSWERED = "422"
 _ITS_SCHEMAS = ("HTTPValidationError", "ValidationError", "ResponseValidationError")
 
 _WITH_TTL = ("SpecIn", "CreateIn", "AdjustIn", "ReviveIn")
-_WITH_SECRETS = ("SpecIn", "CreateIn")
+_WITH_SPEC = ("SpecIn", "CreateIn")
 
 
 def contract(app: APIGatewayHttpResolver, settings: Settings) -> str:
@@ -41,9 +51,9 @@ def contract(app: APIGatewayHttpResolver, settings: Settings) -> str:
     document = app.get_openapi_schema(
         title="fibfactory",
         version="0.1.0",
-        description=_DESCRIPTION,
-        security_schemes={"sigv4": APIKey.model_validate(_SIGNED)},
-        security=[{"sigv4": []}],
+        description=_DESCRIPTION + (_GITHUBS if settings.github else ""),
+        security_schemes=_schemes(settings),
+        security=[{name: []} for name in _schemes(settings)],
     ).model_dump(mode="json", by_alias=True, exclude_none=True)
     for operation in (operation for path in document["paths"].values() for operation in path.values()):
         operation["responses"].pop(_NEVER_ANSWERED, None)
@@ -54,9 +64,15 @@ def contract(app: APIGatewayHttpResolver, settings: Settings) -> str:
         schemas.pop(name, None)
     for name in _WITH_TTL:
         schemas[name]["properties"]["ttl"]["anyOf"][0]["pattern"] = ttl_pattern(allow_never=settings.allow_never)
-    for name in _WITH_SECRETS:
-        _narrow_secrets(schemas[name]["properties"]["secrets"], settings.secrets_prefix)
+    for name in _WITH_SPEC:
+        schemas[name]["properties"]["image"]["pattern"] = f"^(?:{settings.rules.image_pattern})$"
+        _narrow_secrets(schemas[name]["properties"]["secrets"], settings.rules)
     return json.dumps(document)
+
+
+def _schemes(settings: Settings) -> dict[str, SecurityScheme]:
+    signed: dict[str, SecurityScheme] = {"sigv4": APIKey.model_validate(_SIGNED)}
+    return {**signed, "github": HTTPBearer.model_validate(_TOKEN)} if settings.github else signed
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
@@ -65,9 +81,9 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     return schema if others else {name: value for name, value in schema.items() if name != "anyOf"} | given
 
 
-def _narrow_secrets(secrets: dict[str, Any], prefix: str | None) -> None:
-    if prefix is None:
+def _narrow_secrets(secrets: dict[str, Any], rules: Rules) -> None:
+    if rules.secrets_prefix is None:
         secrets["maxProperties"] = 0
         return
     for reference in secrets["patternProperties"].values():
-        reference["pattern"] = f"^{re.escape(prefix)}"
+        reference["pattern"] = f"^{rules.secret_pattern}$"

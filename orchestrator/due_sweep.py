@@ -34,15 +34,18 @@ def plan(environment: Environment, now: datetime) -> Step | None:
     due_at = environment.due_at
     if due_at is None or due_at > now:
         return None
+    action, because = _what_and_why(environment, now)
+    return Step(environment.id, action, because, overdue_seconds=int((now - due_at).total_seconds()))
+
+
+def _what_and_why(environment: Environment, now: datetime) -> tuple[Action, str]:
     if environment.expired(now):
-        return Step(environment.id, Action.EXPIRE, f"its time was up at {_text(environment.expires_at)}")
+        return Action.EXPIRE, f"its time was up at {_text(environment.expires_at)}"
     if environment.lease.holder:
-        return Step(environment.id, Action.RECOVER, f"its worker's lease ended at {_text(environment.lease.until)}")
+        return Action.RECOVER, f"its worker's lease ended at {_text(environment.lease.until)}"
     if environment.retry_at:
-        return Step(
-            environment.id, Action.RETRY, f"try {environment.attempts + 1} was due at {_text(environment.retry_at)}"
-        )
-    return Step(environment.id, Action.SEND_AGAIN, f"no worker came since {_text(environment.dispatched_at)}")
+        return Action.RETRY, f"try {environment.attempts + 1} was due at {_text(environment.retry_at)}"
+    return Action.SEND_AGAIN, f"no worker came since {_text(environment.dispatched_at)}"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@
     ├── Rejected            a caller's request can't be accepted; nothing was written
     │   ├── BadRequest          what was asked is malformed
     │   ├── Unauthenticated     no identity came with it
-    │   ├── Forbidden           an identity, but not an operator's
+    │   ├── Forbidden           an identity that may not: no operator, not let in, or at its limit
     │   ├── NotFound            there is no such thing that this caller may see
     │   ├── Conflict            it can't be done to the record as it is
     │   └── PreconditionFailed  If-Match names another version

@@ -96,6 +96,9 @@ class FakeRecords:
         more = len(found) > start + limit
         return Page(found[start : start + limit], str(start + limit) if more else None)
 
+    def living(self, owner: str, most: int) -> int:
+        return min(most, sum(each.owner == owner and not each.gone for each in self.records.values()))
+
     def due(self, now: datetime) -> Iterable[str]:
         due = [(each.due_at, each.id) for each in self.records.values() if each.due_at and each.due_at <= now]
         return [environment_id for _, environment_id in sorted(due)]

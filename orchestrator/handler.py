@@ -9,13 +9,17 @@ from datetime import timedelta
 from functools import cache
 from typing import Any
 
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.parser import parse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orchestrator import wiring
 from orchestrator.bodies import refusal
-from orchestrator.errors import LeaseLost
+from orchestrator.errors import LeaseLost, Rejected
+from orchestrator.identity import Access, caller_of
+from orchestrator.problems import problem_of
+from orchestrator.settings import Settings
 from orchestrator.sweep import Kind, counted
 from orchestrator.worker import ScheduleEvent, SweepEvent, WorkEvent
 
@@ -49,14 +53,28 @@ def _parts() -> wiring.Parts:
 
 def _http(parts: wiring.Parts, event: Event, context: LambdaContext) -> Any:
     parts.logger.set_correlation_id(event["requestContext"].get("requestId"))
-    if answer := refusal(event, parts.settings.max_body_bytes):
+    return answered(event, context, parts.api, parts.settings)
+
+
+def answered(event: Event, context: LambdaContext, api: APIGatewayHttpResolver, settings: Settings) -> Any:
+    """The API's answer to an HTTP API event of somebody who is let in, with a body that can be read."""
+    if answer := _stranger(event, settings.access) or refusal(event, settings.max_body_bytes):
         return {
             "statusCode": answer.status_code,
             "headers": {"Content-Type": answer.content_type},
             "body": answer.body,
             "isBase64Encoded": False,
         }
-    return parts.api.resolve(event, context)
+    return api.resolve(event, context)
+
+
+def _stranger(event: Event, access: Access) -> Response[Any] | None:
+    """The answer to who is nobody, or not let in. Asked first, so that nothing else of what they sent is looked at."""
+    try:
+        caller_of(event["requestContext"], access)
+    except Rejected as error:
+        return problem_of(error)
+    return None
 
 
 def _work(parts: wiring.Parts, event: WorkEvent, context: LambdaContext) -> Any:
@@ -93,7 +111,8 @@ def _swept(parts: wiring.Parts, sweep_id: str, kind: Kind, dry_run: bool, contex
         raise
     parts.logger.info("The sweep is over.", extra={"sweep": report})
     for name, count in counted(report).items():
-        parts.metrics.add_metric(name, MetricUnit.Count, count)
+        unit = MetricUnit.Seconds if name.endswith("_seconds") else MetricUnit.Count
+        parts.metrics.add_metric(name, unit, count)
     parts.metrics.flush_metrics()
     return report
 

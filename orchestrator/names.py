@@ -17,10 +17,10 @@ PROJECT = "fibfactory"
 
 _ID = re.compile(r"[a-z][a-z0-9-]{1,22}[a-z0-9]")
 
-IMAGE = re.compile(
-    r"(?:[0-9]{12}\.dkr\.ecr\.[a-z-]+-[0-9]\.amazonaws\.com/|public\.ecr\.aws/[a-z0-9][a-z0-9._-]*/)"
-    r"[a-z0-9]+(?:[._/-][a-z0-9]+)*(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127}|@sha256:[0-9a-f]{64})?"
-)
+PUBLIC_ALIAS = "[a-z0-9][a-z0-9._-]*/"
+IMAGE_HOSTS = rf"[0-9]{{12}}\.dkr\.ecr\.[a-z-]+-[0-9]\.amazonaws\.com/|public\.ecr\.aws/{PUBLIC_ALIAS}"
+IMAGE_NAME = r"[a-z0-9]+(?:[._/-][a-z0-9]+)*(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127}|@sha256:[0-9a-f]{64})?"
+IMAGE = re.compile(f"(?:{IMAGE_HOSTS}){IMAGE_NAME}")
 """Private ECR or public ECR: the two that App Runner takes (its API model's ImageIdentifier)."""
 
 IMAGE_HELP = (

@@ -59,6 +59,9 @@ class Records(Protocol):
     ) -> Page[Environment]:
         """Records of one owner, or of all (None), in the order of the statuses given, then by creation."""
 
+    def living(self, owner: str, most: int) -> int:
+        """How many environments of this owner are not gone; counts up to `most`. The index lags."""
+
     def due(self, now: datetime) -> Iterable[str]:
         """The ids of the records whose `due_at` has come, earliest first in each shard. The index lags: read them again."""
 

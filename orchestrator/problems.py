@@ -60,18 +60,22 @@ def problem(status: int, code: str, detail: str, found: list[dict[str, str]] | N
     return Response(status, content_type="application/problem+json", body=body.model_dump_json(exclude_none=True))
 
 
+def problem_of(error: FibfactoryError) -> Response[Any]:
+    """The answer to an error of ours; one that is no caller's doing says nothing but that."""
+    status = next((status for kind, status in _STATUS_OF if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return problem(status, error.code, "Something behind the API did not work. Try again in a moment.")
+    return problem(status, error.code, error.message)
+
+
 def handle_errors(app: APIGatewayHttpResolver, logger: Logger) -> None:
     """Answer every error of this resolver as a problem, and log what is not the caller's doing."""
 
     @app.exception_handler(FibfactoryError)
     def ours(error: FibfactoryError) -> Response[Any]:
-        status = next(
-            (status for kind, status in _STATUS_OF if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR
-        )
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if not isinstance(error, errors.Rejected):
             logger.error("The request failed.", extra={"code": error.code, "error": error.message})
-            return problem(status, error.code, "Something behind the API did not work. Try again in a moment.")
-        return problem(status, error.code, error.message)
+        return problem_of(error)
 
     @app.exception_handler(RequestUnsupportedContentType)
     def no_json(error: RequestUnsupportedContentType) -> Response[Any]:

@@ -16,6 +16,7 @@ from orchestrator.environment import LIVE, Environment, Status
 from orchestrator.errors import Conflict, Forbidden, NotFound, PreconditionFailed, VersionConflict
 from orchestrator.names import check_id
 from orchestrator.ports import Dispatcher, Event, Page, Records, Reports
+from orchestrator.rules import Rules
 
 ANY: Final = "*"
 Match = int | Literal["*"]
@@ -24,13 +25,24 @@ Match = int | Literal["*"]
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: an owner from the caller's own credentials, never from what was sent."""
+    """Who asks, from the caller's own credentials, never from what was sent."""
 
-    owner: str
+    identity: str
     operator: bool
+    group: str | None = None
+    """The one with whom this caller owns."""
+
+    @property
+    def owner(self) -> str:
+        """Who owns what this caller makes."""
+        return f"group:{self.group}" if self.group else self.identity
+
+    def acts_for(self, owner: str) -> bool:
+        """Whether it may see and change what this owner has: a group's member keeps what it had by itself."""
+        return owner in (self.owner, self.identity)
 
     def may_see(self, environment: Environment) -> bool:
-        return self.operator or environment.owner == self.owner
+        return self.operator or self.acts_for(environment.owner)
 
 
 @dataclass(frozen=True)
@@ -48,12 +60,14 @@ class Environments:
     records: Records
     dispatcher: Dispatcher
     limits: Lifetimes
+    rules: Rules
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]
 
     def put(self, caller: Caller, environment_id: str, wish: Wish, *, if_match: Match | None = None) -> Accepted:
         """Create the environment or update it to this wish. Raises Conflict `id_taken` when another owner's runs under it."""
         check_id(environment_id)
+        self.rules.check(wish.spec)
         while True:
             now = self.clock()
             before = self.records.get(environment_id)
@@ -73,6 +87,7 @@ class Environments:
         `idempotency` is a digest of the caller's key and body.
         """
         check_id(environment_id)
+        self.rules.check(wish.spec)
         while True:
             before = self.records.get(environment_id)
             if before and idempotency and before.idempotency == idempotency and caller.may_see(before):
@@ -110,9 +125,9 @@ class Environments:
     ) -> Page[Environment]:
         """The caller's environments; an operator's listing shows everybody's, or one owner's."""
         if not caller.operator:
-            if owner not in (None, caller.owner):
+            owner = owner or caller.owner
+            if not caller.acts_for(owner):
                 raise Forbidden("Only operators list other owners' environments. Leave `owner` out to list yours.")
-            owner = caller.owner
         return self.records.listing(owner, statuses or LIVE, labels, cursor, limit)
 
     def adjust(
@@ -140,7 +155,7 @@ class Environments:
         """Want the environment gone. On a tombstone nothing changes: it has its receipt."""
 
         def change(before: Environment, now: datetime) -> Environment:
-            return before if before.gone else desire.remove(before, f"removed by {caller.owner}", now, force=force)
+            return before if before.gone else desire.remove(before, f"removed by {caller.identity}", now, force=force)
 
         return self._change(caller, environment_id, if_match, change, "removal asked for")
 
@@ -163,7 +178,11 @@ class Environments:
                     "exists",
                 )
             revived = desire.revive(tombstone, self.limits, self.clock(), ttl=ttl)
-            event = Event(self.clock(), "revived", f"Asked for by {caller.owner}.")
+            # What was let in once need not be today.
+            self.rules.check(revived.spec)
+            self.rules.check_ttl(revived.ttl)
+            self._check_room(caller, revived.owner)
+            event = Event(self.clock(), "revived", f"Asked for by {caller.identity}.")
             try:
                 self.records.reuse(tombstone, revived, event)
             except VersionConflict:
@@ -199,7 +218,8 @@ class Environments:
         now: datetime,
         idempotency: str | None = None,
     ) -> Accepted:
-        event = Event(now, "asked for", f"Asked for by {caller.owner}.")
+        self._check_room(caller, caller.owner)
+        event = Event(now, "asked for", f"Asked for by {caller.identity}.")
         if tombstone is None:
             environment = desire.create(environment_id, caller.owner, wish, self.limits, now, idempotency=idempotency)
             self.records.add(environment, event)
@@ -209,10 +229,23 @@ class Environments:
         self.dispatcher.work(environment_id)
         return Accepted(environment, working=True)
 
+    def _check_room(self, caller: Caller, owner: str) -> None:
+        """Raises Forbidden `limit_reached` when the owner has as many as one may have; not for operators.
+
+        The index that counts lags, and two requests at once don't see each other: a few more may slip in.
+        """
+        most = self.rules.environments_per_owner
+        if not caller.operator and self.records.living(owner, most) >= most:
+            raise Forbidden(
+                f"{owner} has {most} environments, and this platform allows no more. Remove one and wait until it is "
+                "destroyed, or ask an operator.",
+                "limit_reached",
+            )
+
     def _write(self, caller: Caller, before: Environment, after: Environment, kind: str) -> Accepted:
         if after != before:
             data = {"generation": after.generation, "version": after.version}
-            self.records.replace(before, after, Event(self.clock(), kind, f"By {caller.owner}.", data))
+            self.records.replace(before, after, Event(self.clock(), kind, f"By {caller.identity}.", data))
         if after.generation != before.generation:
             self.dispatcher.work(after.id)
         return Accepted(after, working=after.outstanding)

@@ -91,6 +91,7 @@ class _Run:
             "ended_at": _text(self.ports.clock()),
             "looked_for": "; ".join([due_sweep.LOOKED_FOR] + [deep_sweep.LOOKED_FOR] * (self.kind is Kind.DEEP)),
             "backlog": sum(step.outcome == LEFT for step in self.due),
+            "oldest_overdue_seconds": max((step.overdue_seconds or 0 for step in self.due), default=0),
             "step_count": len(steps),
             "failures": sum(step.outcome.startswith("failed") for step in steps),
             "kept": sum(step.outcome == KEPT for step in steps),
@@ -109,13 +110,20 @@ def counted(report: Mapping[str, Any]) -> Mapping[str, int]:
         "sweep_backlog": report["backlog"],
         "sweep_kept": report["kept"],
         "sweep_incomplete": int(report["status"].startswith(("aborted", "stopped"))),
+        "oldest_overdue_seconds": report["oldest_overdue_seconds"],
+        # What alarms miss when a schedule, the function or its permission is gone. A light sweep also says that it's not deep.
+        **{f"{kind}_sweeps": int(kind == report["kind"] and not report["dry_run"]) for kind in Kind},
     }
 
 
 def _shown(steps: Sequence[Step]) -> list[dict[str, Any]]:
     """The steps as far as a report has room for them; what was only left for the next run gives way first."""
     first = sorted(steps, key=lambda step: step.outcome == LEFT)[:_STEPS_IN_A_REPORT]
-    return [{name: value and str(value)[:_LONGEST_TEXT] for name, value in asdict(step).items()} for step in first]
+    return [{name: _short(value) for name, value in asdict(step).items()} for step in first]
+
+
+def _short(value: str | int | None) -> str | int | None:
+    return str(value)[:_LONGEST_TEXT] if isinstance(value, str) else value
 
 
 def _text(moment: datetime) -> str:

@@ -20,7 +20,7 @@ CHANGED = "changed meanwhile; left alone"
 class Step:
     """One thing that the sweep would do, and why. Of what a deep sweep found, also by which name that goes.
 
-    `environment` is None for what has no environment's name.
+    `environment` is None for what has no environment's name, `overdue_seconds` for what was due at no particular time.
     """
 
     environment: str | None
@@ -28,6 +28,7 @@ class Step:
     because: str
     outcome: str = PLANNED
     disagreement: str | None = None
+    overdue_seconds: int | None = None
 
 
 def failure(error: Exception) -> str:

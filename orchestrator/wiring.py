@@ -51,9 +51,12 @@ class Parts:
 
     @cached_property
     def api(self) -> APIGatewayHttpResolver:
-        environments = Environments(self._records, self._dispatcher, self.settings.lifetimes, utc_now, time.sleep)
+        settings = self.settings
+        environments = Environments(
+            self._records, self._dispatcher, settings.lifetimes, settings.rules, utc_now, time.sleep
+        )
         sweeps = Sweeps(self._reports, self._dispatcher, utc_now, lambda: uuid.uuid4().hex)
-        return api.build(environments, sweeps, self.settings, self.logger)
+        return api.build(environments, sweeps, settings, self.logger)
 
     @cached_property
     def worker(self) -> Worker:

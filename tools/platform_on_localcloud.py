@@ -19,13 +19,24 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from localcloud.cloud import CloudSettings, LocalCloud
 from localcloud.running import RunningCloud
 from localcloud.settings import ROOT
+from localcloud.token_issuer import AUDIENCE
 
 Progress = Callable[[str], None]
 NAME = "fibfactory"
+WORKFLOWS: tuple[dict[str, str | list[str]], ...] = (
+    {"repository_owner_id": "1001", "repository_id": "2001", "refs": ["refs/heads/*", "refs/pull/*"]},
+    {
+        "repository_owner_id": "1001",
+        "repository_id": "2002",
+        "job_workflow_refs": ["acme/infra/.github/workflows/deploy.yml@refs/heads/main"],
+    },
+)
+"""Of GitHub's workflows, as `localcloud.token_issuer` makes them up, those that are let in."""
 
 # A person's own settings for the real AWS or Pulumi Cloud must not reach a program that deploys to the local one.
 _FOREIGN_PREFIXES = ("AWS_", "PULUMI_", "FIBFACTORY_")
@@ -51,7 +62,7 @@ class Platform:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the operator's programs need to reach it: the cloud's variables, the API's URL, the state's backend."""
+        """What the operator's programs need to reach it: the cloud's variables, the APIs' URLs, the state's backend."""
         return self.environment_for("operator")
 
     def environment_for(self, name: str) -> dict[str, str]:
@@ -61,6 +72,7 @@ class Platform:
         """
         return self.cloud.environment(self.cloud.identity(name)) | {
             "FIBFACTORY_API_URL": self.outputs["api_url"],
+            "FIBFACTORY_GITHUB_API_URL": self.outputs["github_api_url"],
             "PULUMI_BACKEND_URL": f"s3://{self.outputs['state_bucket']}?region={self.outputs['region']}",
         }
 
@@ -121,6 +133,10 @@ def deploy(cloud: RunningCloud, progress: Progress) -> Platform:
     # The Automation API never deletes its work folders and the CLI logs every run: both go when the cloud goes.
     environment |= {"PULUMI_HOME": str(cloud.folder / "home" / "pulumi"), "TMPDIR": str(cloud.folder / "tmp")}
     arguments = ["--platform", NAME, "--code", "archive", "--operator", operator.user_arn, "--yes", "--json"]
+    # The account's own registry, as by default, and the public images that the demo and the tests run.
+    own = f"{cloud.account}.dkr.ecr.{cloud.region}.amazonaws.com/"
+    arguments += ["--image-registry", own, "--image-registry", "public.ecr.aws/fibfactory/"]
+    arguments += ["--settings", str(_settings_file(cloud))]
     said: deque[str] = deque(maxlen=_REMEMBERED_LINES)
     with subprocess.Popen(
         [sys.executable, "-m", "bootstrap", "deploy", *arguments],
@@ -148,6 +164,22 @@ def deploy(cloud: RunningCloud, progress: Progress) -> Platform:
     if process.returncode:
         raise DeployFailed(process.returncode, "".join(said))
     return Platform(cloud, json.loads(outputs))
+
+
+def _settings_file(cloud: RunningCloud) -> Path:
+    """What the options don't say: room for many environments, and which workflows are let in by the cloud's own issuer."""
+    file = cloud.folder / "platform.toml"
+    # JSON's strings and lists are TOML's, too.
+    file.write_text(
+        f"environments_per_owner = 200\n"
+        f"github_audience = {json.dumps(AUDIENCE)}\n"
+        f"github_issuer = {json.dumps(cloud.tokens.url)}\n"
+        + "".join(
+            "[[github]]\n" + "".join(f"{name} = {json.dumps(value)}\n" for name, value in workflows.items())
+            for workflows in WORKFLOWS
+        )
+    )
+    return file
 
 
 def forget_other_clouds() -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError, IncompleteReadError
 
+from orchestrator.adapters.redaction import without_credentials
 from orchestrator.errors import OperationFailed, Terminal, Transient
 
 _RETRYABLE = frozenset(
@@ -54,9 +55,8 @@ def translated(error: Exception, doing: str) -> OperationFailed:
     """The error as Transient or Terminal; `doing` completes the sentence "While …"."""
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        message = (
-            f"While {doing}, AWS answered {error_code(error)}: {error.response.get('Error', {}).get('Message', '')}"
-        )
+        told = without_credentials(str(error.response.get("Error", {}).get("Message", "")))
+        message = f"While {doing}, AWS answered {error_code(error)}: {told}"
         if error_code(error) in _RETRYABLE or status >= 500 or cancelled_by(error) & _BUSY_TABLE:
             return Transient(message, "aws_unavailable")
         return Terminal(message, "aws_refused")

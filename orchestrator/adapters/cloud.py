@@ -24,6 +24,7 @@ _PRIVATE_IMAGE = re.compile(
     r"(?P<account>[0-9]{12})\.dkr\.ecr\.[^/]+/(?P<repository>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>sha256:.+))?"
 )
 
+_DENIED = "AccessDeniedException"
 _CANNOT_SEE = (
     "log groups /aws/apprunner/*, which App Runner keeps on purpose",
     "resources of types that the tagging API does not know, or that were made outside the template",
@@ -51,15 +52,15 @@ class AwsCloud:
         return None
 
     def remove_leftover(self, environment: Environment, service: Service) -> None:
-        with _changing(service, "removing a service that the engine left"):
+        with self._changing(service, "removing a service that the engine left"):
             self._apprunner.delete_service(ServiceArn=service.arn)
 
     def pause(self, service: Service) -> None:
-        with _changing(service, "pausing a service"):
+        with self._changing(service, "pausing a service"):
             self._apprunner.pause_service(ServiceArn=service.arn)
 
     def resume(self, service: Service) -> None:
-        with _changing(service, "resuming a service"):
+        with self._changing(service, "resuming a service"):
             self._apprunner.resume_service(ServiceArn=service.arn)
 
     def digest(self, image: str) -> str | None:
@@ -138,17 +139,18 @@ class AwsCloud:
         """The tags by which what is this environment's is known, whatever its owner and generation."""
         return {names.TAG_PLATFORM: self._platform, names.TAG_ENVIRONMENT: environment.id}
 
+    @contextmanager
+    def _changing(self, service: Service, doing: str) -> Iterator[None]:
+        """Errors of a change. That the service is no longer what it was is no refusal: the next try looks again.
 
-@contextmanager
-def _changing(service: Service, doing: str) -> Iterator[None]:
-    """Errors of a change. That the service is no longer what it was is no refusal: the next try looks again.
-
-    The SDK may be to blame: it sends a change whose answer was lost once more, and that one finds the first at work.
-    """
-    with translating(doing):
-        try:
-            yield
-        except ClientError as error:
-            if error_code(error) in MOVED_ON:
-                raise Transient(f"While {doing}, {service.arn} was changed by somebody else.", "busy") from error
-            raise
+        The SDK may be to blame: it sends a change whose answer was lost once more, and that one finds the first at work.
+        """
+        with translating(doing):
+            try:
+                yield
+            except ClientError as error:
+                code = error_code(error)
+                # A deleted service has no tags any more, and by its tags the worker's role may change it.
+                if code in MOVED_ON or (code == _DENIED and not lives(self._apprunner, service.arn)):
+                    raise Transient(f"While {doing}, {service.arn} was changed by somebody else.", "busy") from error
+                raise

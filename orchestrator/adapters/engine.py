@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import socket
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -51,6 +51,8 @@ class Report:
     outputs: Mapping[str, Any] = field(default_factory=dict)
     changes: Mapping[auto.OpType, int] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
+    hidden: Collection[str] = ()
+    """What no error may tell of."""
     found: bool = True
     """Whether there was such a stack."""
 
@@ -76,7 +78,7 @@ class PulumiStacks:
         self, name: str, inputs: EnvironmentInputs, *, new: bool, refresh: bool, progress: Progress, stop: StopSignal
     ) -> Report:
         """Bring the stack up. Raises Interrupted, Transient or Terminal, with what the engine's diagnostics say."""
-        report = Report()
+        report = Report(hidden=inputs.variables.values())
         with self._work_folder(report, stop) as folder:
             try:
                 stack = self._stack(name, folder, stop, report, program=partial(pulumi_program, inputs), new=new)
@@ -87,12 +89,20 @@ class PulumiStacks:
                 return self.up(name, inputs, new=True, refresh=False, progress=progress, stop=stop)
         return report
 
-    def destroy(self, name: str, *, refresh: bool = False, progress: Progress, stop: StopSignal) -> Report:
+    def destroy(
+        self,
+        name: str,
+        *,
+        hidden: Collection[str] = (),
+        refresh: bool = False,
+        progress: Progress,
+        stop: StopSignal,
+    ) -> Report:
         """Remove the stack's resources and the stack. A stack that is not there is removed already.
 
-        Raises Interrupted, Transient or Terminal.
+        Raises Interrupted, Transient or Terminal, which tell nothing of what is `hidden`.
         """
-        report = Report()
+        report = Report(hidden=hidden)
         with self._work_folder(report, stop) as folder:
             try:
                 stack = self._stack(name, folder, stop, report)
@@ -102,12 +112,14 @@ class PulumiStacks:
                 progress("There is no such stack: nothing to destroy.")
         return report
 
-    def clear_pending_creates(self, name: str, *, progress: Progress, stop: StopSignal) -> None:
+    def clear_pending_creates(
+        self, name: str, *, hidden: Collection[str] = (), progress: Progress, stop: StopSignal
+    ) -> None:
         """Drop from the stack's state what was begun to be made, and look at the cloud for all the rest.
 
-        Raises Interrupted, Transient or Terminal.
+        Raises Interrupted, Transient or Terminal, which tell nothing of what is `hidden`.
         """
-        report = Report()
+        report = Report(hidden=hidden)
         with self._work_folder(report, stop) as folder:
             stack = self._stack(name, folder, stop, report)
             stack.refresh(clear_pending_creates=True, color="never", on_event=_listener(report, progress))
@@ -127,7 +139,8 @@ class PulumiStacks:
             with tempfile.TemporaryDirectory(prefix="fibfactory-") as folder:
                 yield folder
         except auto.CommandError as error:
-            raise failure_of(error, report.errors, stopped=stop.is_set()) from error
+            # Without its cause, which has all that the CLI wrote: a log would show it.
+            raise failure_of(error, report.errors, report.hidden, stopped=stop.is_set()) from None
         except OSError as error:
             code = "disk_full" if error.errno == errno.ENOSPC else "machine"
             raise Transient(f"The worker's own machine refused: {error}", code) from error
@@ -177,21 +190,15 @@ class PulumiEngine:
     def deploy(
         self, environment: Environment, *, new: bool, refresh: bool, progress: Progress, stop: StopSignal
     ) -> Deployed:
-        stack = names.stack_name(environment.id)
-        if environment.unsure:
-            self.state.forget_half_made(stack)
-        with self._leaving_no_lock(environment):
+        with self._stack_of(environment) as stack:
             report = self.stacks.up(
                 stack, self._inputs(environment), new=new, refresh=refresh, progress=progress, stop=stop
             )
         return Deployed(service_url(report))
 
     def destroy(self, environment: Environment, *, refresh: bool, progress: Progress, stop: StopSignal) -> None:
-        stack = names.stack_name(environment.id)
-        if environment.unsure:
-            self.state.forget_half_made(stack)
-        with self._leaving_no_lock(environment):
-            self.stacks.destroy(stack, refresh=refresh, progress=progress, stop=stop)
+        with self._stack_of(environment) as stack:
+            self.stacks.destroy(stack, hidden=_hidden(environment), refresh=refresh, progress=progress, stop=stop)
         self.state.tidy(stack)
 
     def locks(self, environment: Environment) -> Sequence[Lock]:
@@ -211,22 +218,24 @@ class PulumiEngine:
         return arn in self.state.ids(names.stack_name(environment.id))
 
     def clear_pending_creates(self, environment: Environment, *, progress: Progress, stop: StopSignal) -> None:
-        with self._leaving_no_lock(environment):
-            self.stacks.clear_pending_creates(names.stack_name(environment.id), progress=progress, stop=stop)
+        with self._stack_of(environment) as stack:
+            self.stacks.clear_pending_creates(stack, hidden=_hidden(environment), progress=progress, stop=stop)
 
     @contextmanager
-    def _leaving_no_lock(self, environment: Environment) -> Iterator[None]:
-        """Remove the lock that our CLI may have left, as its process is known to be over.
+    def _stack_of(self, environment: Environment) -> Iterator[str]:
+        """The stack's name, for one command: it finds nothing half made before it, and leaves no lock behind it.
 
-        One that did not end by itself leaves it; and one that could not delete it says so and ends well nevertheless. Ours was
-        taken on this machine while we hold the environment's lease. Raises LockLeft when it can't be removed.
+        A CLI that did not end by itself leaves its lock; and one that could not delete it says so and ends well nevertheless.
+        Ours was taken on this machine while we hold the environment's lease. Raises LockLeft when it can't be removed.
         """
-        since = environment.lease.since
+        stack, since = names.stack_name(environment.id), environment.lease.since
+        if environment.unsure:
+            self.state.forget_half_made(stack)
         try:
-            yield
+            yield stack
         finally:
             try:
-                for lock in self.locks(environment):
+                for lock in self.state.locks(stack):
                     if lock.host == socket.gethostname() and since is not None and lock.at >= since:
                         self.break_lock(lock)
             except OperationFailed as error:
@@ -255,6 +264,10 @@ class PulumiEngine:
             access_role_arn=self.access_role_arn,
             instance_role_arn=self.instance_role_arn,
         )
+
+
+def _hidden(environment: Environment) -> Collection[str]:
+    return environment.spec.variables.values()
 
 
 def _in_lambda(home: str) -> Mapping[str, str]:

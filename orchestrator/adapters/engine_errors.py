@@ -6,10 +6,12 @@ The messages are those of App Runner's API and of the AWS provider's waiters; th
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from pulumi.automation import CommandError, ConcurrentUpdateError, StackNotFoundError
 
 from orchestrator.adapters.pulumi_command import CliKilled
+from orchestrator.adapters.redaction import without_values
 from orchestrator.errors import Interrupted, OperationFailed, Terminal, Transient
 
 _TABLE: tuple[tuple[str, type[OperationFailed], str, str], ...] = (
@@ -86,6 +88,13 @@ _TABLE: tuple[tuple[str, type[OperationFailed], str, str], ...] = (
         "aws_unreachable",
         "AWS could not be reached.",
     ),
+    (
+        # The worker's role may change what has the platform's tag, and a deleted service has no tags.
+        r"not authorized to perform: apprunner:(Update|Delete)Service .*no identity-based policy allows",
+        Transient,
+        "service_gone",
+        "The service is gone, or lost the platform's tag; the next try looks first.",
+    ),
     (r"AccessDenied|not authorized to perform", Terminal, "access_denied", "The worker's role may not do this."),
     (r"InvalidRequestException|ValidationException", Terminal, "refused", "App Runner refused the request."),
 )
@@ -96,8 +105,13 @@ _NOISE = re.compile(
 _LONGEST = 1500
 
 
-def failure_of(error: CommandError, diagnostics: list[str], *, stopped: bool) -> OperationFailed:
-    """What a failed CLI command means. `diagnostics` are the engine's own error messages, oldest first."""
+def failure_of(
+    error: CommandError, diagnostics: list[str], hidden: Collection[str] = (), *, stopped: bool
+) -> OperationFailed:
+    """What a failed CLI command means. `diagnostics` are the engine's own error messages, oldest first.
+
+    `hidden`: values that the message must not have, whatever the engine says.
+    """
     if stopped:
         return Interrupted("Stopped in order; what was made until then is in the state.")
     if isinstance(error, CliKilled):
@@ -113,7 +127,7 @@ def failure_of(error: CommandError, diagnostics: list[str], *, stopped: bool) ->
             "The stack is not there, although it was made a moment ago. Look into the state bucket.", "stack_missing"
         )
     said = " ".join(line for line in diagnostics if not _NOISE.search(line)) or str(error).rpartition("stderr:")[2]
-    said = re.sub(r"\s+", " ", said)[:_LONGEST]
+    said = re.sub(r"\s+", " ", without_values(said, hidden))[:_LONGEST]
     for pattern, kind, code, meaning in _TABLE:
         if re.search(pattern, said):
             return kind(f"{meaning} The engine said: {said}", code)

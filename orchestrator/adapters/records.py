@@ -125,11 +125,37 @@ class DynamoRecords:
                 break
         return Page(list(found.values()), _write_cursor(position, start) if position < len(statuses) else None)
 
+    def living(self, owner: str, most: int) -> int:
+        # Of all statuses only a tombstone's is left out: what sorts before it, and what sorts after it.
+        gone = f"{Status.DESTROYED}#"
+        counted = self._count(owner, "status_created < :gone", gone, most)
+        return counted + self._count(owner, "status_created > :gone", f"{Status.DESTROYED}$", most - counted)
+
     def due(self, now: datetime) -> Iterable[str]:
         shards = heapq.merge(*(self._due_in(shard, now) for shard in range(DUE_SHARDS)))
         with translating("reading what is due"):
             for _, key in shards:
                 yield key.removeprefix("ENV#")
+
+    def _count(self, owner: str, where: str, gone: str, most: int) -> int:
+        count, start = 0, None
+        with translating("counting environments"):
+            while count < most:
+                answer = self._client.query(
+                    TableName=self._table,
+                    IndexName="by_owner",
+                    Select="COUNT",
+                    Limit=most - count,
+                    KeyConditionExpression=f"#owner = :owner AND {where}",
+                    ExpressionAttributeNames={"#owner": "owner"},
+                    ExpressionAttributeValues=item({":owner": owner, ":gone": gone}),
+                    **({"ExclusiveStartKey": start} if start else {}),
+                )
+                count += answer["Count"]
+                start = answer.get("LastEvaluatedKey")
+                if start is None:
+                    break
+        return count
 
     def _due_in(self, shard: int, now: datetime) -> Iterator[tuple[str, str]]:
         pages = self._client.get_paginator("query").paginate(

@@ -3,7 +3,7 @@
 A runtime that crashed is started again in the same sandbox, beside the processes and files that the last one left there.
 
 The rule: a mark names a worker by its process id and start time, so that nothing of a living neighbour's or a stranger's is
-touched.
+touched. An id means something in its own container only, so nothing of another container's is looked at.
 """
 
 from __future__ import annotations
@@ -63,8 +63,16 @@ def _marked() -> Iterator[tuple[psutil.Process, str]]:
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
             mark = process.environ().get(MARK)
-            if mark:
+            if mark and _container(process.pid) == _container(os.getpid()):
                 yield process, mark
+
+
+def _container(pid: int) -> str | None:
+    """The PID namespace that the process is in; None where the system has no such thing."""
+    try:
+        return os.readlink(f"/proc/{pid}/ns/pid")
+    except FileNotFoundError:
+        return None
 
 
 def _end(process: psutil.Process) -> None:

@@ -18,6 +18,8 @@ INPUTS = EnvironmentInputs(
     image="public.ecr.aws/a/fibservice:v1",
     access_role_arn="arn:aws:iam::000000000000:role/access",
 )
+SPECIAL, SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
+"""How Pulumi writes that a value is secret (sdk/go/common/resource/sig)."""
 PRIVATE = "000000000000.dkr.ecr.us-west-2.amazonaws.com/fibservice:v1"
 
 
@@ -105,10 +107,17 @@ def test_a_private_image_without_a_role_is_refused() -> None:
         declared(EnvironmentInputs(**{**vars(INPUTS), "image": PRIVATE, "access_role_arn": None}))
 
 
-def test_variables_and_port_reach_the_container() -> None:
+def test_variables_and_port_reach_the_container_and_are_a_secret_of_the_state() -> None:
     inputs = EnvironmentInputs(**{**vars(INPUTS), "variables": {"COLOUR": "blue"}, "container_port": 9000})
-    image = service_of(inputs)["sourceConfiguration"]["imageRepository"]["imageConfiguration"]
+    source = service_of(inputs)["sourceConfiguration"]
+    # The SDK makes all that a secret is in one.
+    assert source[SPECIAL] == SECRET
+    image = source["value"]["imageRepository"]["imageConfiguration"]
     assert image == {"port": "9000", "runtimeEnvironmentVariables": {"COLOUR": "blue"}}
+
+
+def test_without_variables_nothing_is_secret() -> None:
+    assert SPECIAL not in service_of(INPUTS)["sourceConfiguration"]
 
 
 def test_where_docker_is_the_image_is_built_for_linux_and_pushed_under_the_applications_name() -> None:

@@ -439,7 +439,7 @@ class SimEngine:
         return cli
 
     def _leave_no_lock(self, environment: Environment, host: str, failure: OperationFailed) -> None:
-        """As the real engine does it (`PulumiEngine._leaving_no_lock`)."""
+        """As the real engine does it (`PulumiEngine._stack_of`)."""
         since = environment.lease.since
         try:
             for lock in self.locks(environment):

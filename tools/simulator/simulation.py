@@ -19,6 +19,7 @@ from orchestrator.desire import UNSET, Lifetimes, Wish
 from orchestrator.environment import Environment, Observed, Spec
 from orchestrator.errors import FibfactoryError, LeaseLost
 from orchestrator.reconcile import Reconciler
+from orchestrator.rules import Rules
 from orchestrator.service import Caller, Environments
 from orchestrator.settings import WorkerSettings
 from orchestrator.sweep import Kind, Sweep
@@ -48,6 +49,7 @@ ALICE = Caller("arn:aws:iam::000000000000:user/alice", operator=False)
 OPERATOR = Caller("arn:aws:iam::000000000000:user/operator", operator=True)
 _CALLERS = {"alice": ALICE, "operator": OPERATOR}
 _LIMITS = Lifetimes(timedelta(hours=12), timedelta(days=7))
+_RULES = Rules(registries=(f"{IMAGE.rpartition('/')[0]}/",), allow_never=True)
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ class Simulation:
         )
         sweep = Sweep(self.records, self.reports, dispatcher, clock, deep)
         self.workers = {host: self.new_worker(self.new_reconciler(dispatcher, host), sweep) for host in _HOSTS}
-        self.environments = Environments(self.records, dispatcher, _LIMITS, clock, world.clockwork.sleep)
+        self.environments = Environments(self.records, dispatcher, _LIMITS, _RULES, clock, world.clockwork.sleep)
 
     def play(self) -> Outcome:
         """Play it to its end, or to the first violation."""

@@ -65,6 +65,11 @@ class SimRecords:
         more = len(found) > start + limit
         return Page(found[start : start + limit], str(start + limit) if more else None)
 
+    def living(self, owner: str, most: int) -> int:
+        # No moment of its own: nobody asks for so many here that the answer would matter.
+        shown = [record for record in map(self._shown, self._world.rows) if record]
+        return min(most, sum(each.owner == owner and not each.gone for each in shown))
+
     def due(self, now: datetime) -> Iterable[str]:
         self._world.come("what is due is read")
         self._perhaps_busy()

@@ -213,3 +213,19 @@ def test_a_report_reads_back_as_it_was_written(reports: DynamoReports) -> None:
     assert reports.read("one") is None
     reports.write("one", {"id": "one", "steps": [{"environment": "a"}]})
     assert reports.read("one") == {"id": "one", "steps": [{"environment": "a"}]}
+
+
+def test_living_environments_are_counted_by_owner_and_no_further_than_asked(records: DynamoRecords) -> None:
+    assert records.living("arn:alice", 3) == 0
+    large = Spec("public.ecr.aws/a/b:v1", variables={f"V{number}": "x" * 4096 for number in range(12)})
+    gone = everything_set().receipt
+    assert gone is not None
+    for number in range(30):
+        environment = replace(new(f"alice-{number:02d}"), spec=large)
+        # Deploying ones sort before tombstones, pending ones after them.
+        records.add(replace(environment, operation=Operation.DEPLOY) if number % 2 else environment, ASKED)
+    records.add(replace(new("gone"), present=False, receipt=gone), ASKED)
+    records.add(replace(new("going"), present=False), ASKED)
+    records.add(new("bobs", owner="arn:bob"), ASKED)
+    assert [records.living("arn:alice", most) for most in (1, 20, 31, 100)] == [1, 20, 31, 31]
+    assert records.living("arn:bob", 100) == 1

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from aws_lambda_powertools import Logger
 
-from orchestrator import api
+from orchestrator import api, handler
 from orchestrator.errors import Terminal, Transient
 from orchestrator.settings import Settings
+from tests.unit.orchestrator.test_identity import CLAIMS
 from tests.unit.orchestrator.worlds import ALICE, IMAGE, World
 
 CONTEXT: Any = SimpleNamespace(
@@ -33,9 +34,16 @@ ROUTES = [
 class Api:
     """The resolver on fakes, called as API Gateway calls it."""
 
-    def __init__(self, operators: frozenset[str] = frozenset()) -> None:
-        self.world = World()
-        self.settings = Settings(platform="tests", table="t", worker_function="w", operators=operators)
+    def __init__(self, operators: frozenset[str] = frozenset(), **settings: Any) -> None:
+        self.settings = Settings(
+            platform="tests",
+            table="t",
+            worker_function="w",
+            operators=operators,
+            image_registries=("public.ecr.aws/",),
+            **settings,
+        )
+        self.world = World(rules=self.settings.rules)
         self.logger = Logger(service="tests", stream=None)
         self.resolver = api.build(self.world.environments, self.world.sweeps, self.settings, self.logger)
 
@@ -70,9 +78,29 @@ def test_I7_nobody_is_answered_401_on_every_route_and_nothing_is_written(
     assert http.world.records.records == {} and http.world.reports.reports == {} and http.world.dispatcher.asked == []
 
 
-def test_health_and_the_contract_are_for_everybody_the_gateway_lets_in(http: Api) -> None:
+def test_health_and_the_contract_belong_to_no_owner(http: Api) -> None:
     assert http.call("GET", "/health", caller=None)[0] == 200
     assert http.call("GET", "/openapi.json", caller=None)[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/health", "/openapi.json", "/environments", "/nothing"])
+@pytest.mark.parametrize(
+    ("authorizer", "status", "code"),
+    [
+        ({}, 401, "unauthenticated"),
+        ({"jwt": {"claims": {}}}, 401, "unauthenticated"),
+        ({"jwt": {"claims": CLAIMS}}, 403, "not_allowed"),
+    ],
+)
+def test_I7_a_stranger_is_turned_away_before_anything_that_was_sent_is_looked_at(
+    http: Api, path: str, authorizer: Any, status: int, code: str
+) -> None:
+    request_context = {"http": {"method": "GET", "path": path}, "authorizer": authorizer}
+    event = {"version": "2.0", "rawPath": path, "headers": {}, "body": "{not json", "requestContext": request_context}
+    answer = handler.answered(event, CONTEXT, http.resolver, http.settings)
+    assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (status, code)
+    event["requestContext"]["authorizer"] = {"iam": {"userArn": ALICE.identity}}  # type: ignore[index]
+    assert json.loads(handler.answered(event, CONTEXT, http.resolver, http.settings)["body"])["code"] == "bad_json"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -71,19 +72,30 @@ def test_a_refusal_for_another_reason_is_no_absence() -> None:
         cloud.service(TEST1)
 
 
+CHANGES: dict[str, Callable[[AwsCloud, Service], None]] = {
+    "pause": lambda cloud, service: cloud.pause(service),
+    "resume": lambda cloud, service: cloud.resume(service),
+    "delete": lambda cloud, service: cloud.remove_leftover(TEST1, service),
+}
+
+
 @pytest.mark.parametrize("code", ["InvalidStateException", "ResourceNotFoundException"])
-@pytest.mark.parametrize("change", ["pause", "resume", "delete"])
+@pytest.mark.parametrize("change", CHANGES)
 def test_a_service_that_changed_since_it_was_looked_at_is_looked_at_again(change: str, code: str) -> None:
     cloud, _ = seen((f"{change}_service", code))
-    service = Service("arn:aws:apprunner:us-west-2:1:service/fib-app-test1-service/x", "RUNNING", "image")
-    changes = {
-        "pause": lambda: cloud.pause(service),
-        "resume": lambda: cloud.resume(service),
-        "delete": lambda: cloud.remove_leftover(TEST1, service),
-    }
     with pytest.raises(Transient) as failure:
-        changes[change]()
+        CHANGES[change](cloud, Service(ARN, "RUNNING", "image"))
     assert failure.value.code == "busy"
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize(("status", "failure"), [("DELETED", Transient), ("RUNNING", Terminal)])
+def test_a_permission_that_is_missing_because_the_service_is_gone_is_no_missing_permission(
+    change: str, status: str, failure: type[Exception]
+) -> None:
+    cloud, _ = seen((f"{change}_service", "AccessDeniedException"), ("describe_service", described(status)))
+    with pytest.raises(failure):
+        CHANGES[change](cloud, Service(ARN, "RUNNING", "image"))
 
 
 def test_a_change_that_is_refused_for_good_is_not_tried_again() -> None:

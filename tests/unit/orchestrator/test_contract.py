@@ -22,7 +22,7 @@ from tests.unit.orchestrator.worlds import ALICE, IMAGE, World
 
 def document(**settings: Any) -> Any:
     given = Settings(platform="tests", table="t", worker_function="w", **settings)
-    world = World()
+    world = World(rules=given.rules)
     app = api.build(world.environments, world.sweeps, given, Logger(service="tests", stream=None))
     return json.loads(contract(app, given))
 
@@ -130,3 +130,19 @@ def test_a_label_with_a_comma_can_be_asked_for() -> None:
     }
     answer = json.loads(http.resolver.resolve(event, None)["body"])
     assert [found["id"] for found in answer["environments"]] == ["test1"]
+
+
+def test_the_images_are_those_of_the_platforms_registries() -> None:
+    found = document(image_registries=("123456789012.dkr.ecr.us-west-2.amazonaws.com/", "public.ecr.aws/a/"))
+    for name in ("SpecIn", "CreateIn"):
+        pattern = found["components"]["schemas"][name]["properties"]["image"]["pattern"]
+        assert re.search(pattern, "public.ecr.aws/a/app:v1")
+        assert re.search(pattern, "123456789012.dkr.ecr.us-west-2.amazonaws.com/app")
+        assert not re.search(pattern, IMAGE) and not re.search(pattern, "x/public.ecr.aws/a/app:v1")
+
+
+def test_workflows_tokens_are_in_the_document_where_the_platform_takes_them() -> None:
+    found = document(github=[{"repository_owner_id": "1001"}])
+    assert found["security"] == [{"sigv4": []}, {"github": []}]
+    assert found["components"]["securitySchemes"]["github"]["scheme"] == "bearer"
+    assert "github_api_url" in found["info"]["description"]

@@ -41,6 +41,18 @@ def meaning(*diagnostics: str, stderr: str = "", stopped: bool = False) -> Excep
             Terminal,
             "access_denied",
         ),
+        (
+            "AccessDeniedException: User: x is not authorized to perform: apprunner:DeleteService on resource: y because no "
+            "identity-based policy allows the apprunner:DeleteService action",
+            Transient,
+            "service_gone",
+        ),
+        (
+            "AccessDeniedException: User: x is not authorized to perform: apprunner:DeleteService on resource: y with an "
+            "explicit deny in a service control policy",
+            Terminal,
+            "access_denied",
+        ),
         (CREATE + "InvalidRequestException: something else", Terminal, "refused"),
         (CREATE + "https response error StatusCode: 500, InternalServiceErrorException", Transient, "aws_unavailable"),
         (CREATE + "https response error StatusCode: 503", Transient, "aws_unavailable"),

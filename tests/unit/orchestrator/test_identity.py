@@ -1,13 +1,45 @@
-"""Owners come from what API Gateway proved, and roles are themselves whatever their session (I7)."""
+"""Owners come from what API Gateway proved, and only who is on a list is let in by GitHub's tokens (I7)."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from orchestrator.errors import Unauthenticated
-from orchestrator.identity import caller_of, owner_of
+from orchestrator.errors import Forbidden, Unauthenticated
+from orchestrator.identity import Access, GitHub, Workflows, caller_of, owner_of
 
 ROLE = "arn:aws:sts::123456789012:assumed-role/Ops"
+SSO = "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Dev_0123456789abcdef"
+JANE, JOE = f"{SSO}/jane@example.org", f"{SSO}/joe@example.org"
+USER = "arn:aws:iam::123456789012:user/alice"
+ISSUER = "https://token.actions.githubusercontent.com"
+CLAIMS = {
+    "iss": ISSUER,
+    "aud": "fibfactory",
+    "sub": "repo:acme/app:ref:refs/heads/main",
+    "exp": "1764000000",
+    "repository_id": "2001",
+    "repository_owner_id": "1001",
+    "ref": "refs/heads/main",
+    "event_name": "push",
+    "job_workflow_ref": "acme/app/.github/workflows/deploy.yml@refs/heads/main",
+}
+REPOSITORY = "github:repository:2001"
+
+
+def signed(arn: object) -> dict[str, Any]:
+    return {"authorizer": {"iam": {"userArn": arn}}}
+
+
+def token(**changes: object) -> dict[str, Any]:
+    """A context with the token's claims as changed; those changed to None are left out."""
+    claims = {name: value for name, value in {**CLAIMS, **changes}.items() if value is not None}
+    return {"authorizer": {"jwt": {"claims": claims, "scopes": None}}}
+
+
+def letting_in(*workflows: Workflows) -> Access:
+    return Access(github=GitHub(ISSUER, workflows))
 
 
 @pytest.mark.parametrize(
@@ -18,19 +50,21 @@ ROLE = "arn:aws:sts::123456789012:assumed-role/Ops"
         ("arn:aws:iam::123456789012:role/Ops", ROLE),
         ("arn:aws:iam::123456789012:role/teams/platform/Ops", ROLE),
         ("arn:aws-cn:iam::123456789012:role/Ops", "arn:aws-cn:sts::123456789012:assumed-role/Ops"),
-        ("arn:aws:iam::123456789012:user/alice", "arn:aws:iam::123456789012:user/alice"),
+        (USER, USER),
         ("arn:aws:iam::123456789012:root", "arn:aws:iam::123456789012:root"),
+        (JANE, JANE),
+        (REPOSITORY, REPOSITORY),
     ],
 )
-def test_an_owner_is_a_role_without_its_session_or_a_user(arn: str, owner: str) -> None:
+def test_an_owner_is_a_role_without_its_session_a_user_a_person_or_a_repository(arn: str, owner: str) -> None:
     assert owner_of(arn) == owner
 
 
 @pytest.mark.parametrize("operator", [ROLE, "arn:aws:iam::123456789012:role/teams/Ops"])
 def test_an_operators_role_is_known_in_either_form(operator: str) -> None:
-    context = {"authorizer": {"iam": {"userArn": "arn:aws:sts::123456789012:assumed-role/Ops/me"}}}
-    assert caller_of(context, [operator]).operator
-    assert not caller_of(context, ["arn:aws:iam::123456789012:role/Other"]).operator
+    context = signed("arn:aws:sts::123456789012:assumed-role/Ops/me")
+    assert caller_of(context, Access(operators={owner_of(operator)})).operator
+    assert not caller_of(context, Access(operators={owner_of("arn:aws:iam::123456789012:role/Other")})).operator
 
 
 @pytest.mark.parametrize(
@@ -38,11 +72,150 @@ def test_an_operators_role_is_known_in_either_form(operator: str) -> None:
     [
         {},
         {"authorizer": None},
+        {"authorizer": "arn:aws:iam::123456789012:user/alice"},
         {"authorizer": {}},
         {"authorizer": {"iam": None}},
-        {"authorizer": {"iam": {"userArn": ""}}},
+        {"authorizer": {"jwt": None}},
+        {"authorizer": {"jwt": {"claims": None}}},
+        {"authorizer": {"jwt": {"claims": {}}}},
+        {"authorizer": {"lambda": {"userArn": USER}}},
+        {"authorizer": {**signed(USER)["authorizer"], **token()["authorizer"]}},
+        signed(""),
+        signed(None),
+        signed(["arn:aws:iam::123456789012:user/alice"]),
+        signed("arn:"),
+        signed(f"{USER}\n"),
+        signed("arn:aws:sts::123456789012:assumed-role/Ops"),
+        signed("arn:aws:sts::123456789012:federated-user/alice"),
+        signed("group:team-a"),
     ],
 )
 def test_nobody_is_unauthenticated(context: dict[str, object]) -> None:
     with pytest.raises(Unauthenticated):
-        caller_of(context, [])
+        caller_of(context, letting_in(Workflows("1001")))
+
+
+def test_people_of_identity_center_own_each_for_themselves_where_the_setting_says_so() -> None:
+    assert caller_of(signed(JANE), Access()).owner == SSO
+    assert caller_of(signed(JANE), Access(session_owners=True)).owner == JANE
+    assert (
+        caller_of(signed("arn:aws:sts::123456789012:assumed-role/Ops/jane"), Access(session_owners=True)).owner == ROLE
+    )
+
+
+@pytest.mark.parametrize("session_owners", [True, False])
+def test_a_person_or_all_of_a_permission_set_can_be_named_in_the_settings(session_owners: bool) -> None:
+    one = Access(operators={JANE}, group_of={JANE: "team-a"}, session_owners=session_owners)
+    assert caller_of(signed(JANE), one).operator and not caller_of(signed(JOE), one).operator
+    assert (caller_of(signed(JANE), one).group, caller_of(signed(JOE), one).group) == ("team-a", None)
+    all_of_them = Access(operators={SSO}, group_of={SSO: "team-a", JOE: "team-b"}, session_owners=session_owners)
+    assert caller_of(signed(JANE), all_of_them).operator
+    assert [caller_of(signed(who), all_of_them).group for who in (JANE, JOE)] == ["team-a", "team-b"]
+
+
+def test_a_groups_member_owns_as_the_group_and_keeps_what_was_its_own() -> None:
+    caller = caller_of(signed(USER), Access(group_of={USER: "team-a"}))
+    assert caller.owner == "group:team-a"
+    assert caller.acts_for("group:team-a") and caller.acts_for(USER)
+    assert not caller.acts_for("group:team-b")
+
+
+@pytest.mark.parametrize(
+    "workflows",
+    [
+        Workflows("1001"),
+        Workflows("1001", "2001"),
+        Workflows("1001", refs=("refs/heads/release/*", "refs/heads/main")),
+        Workflows("1001", job_workflow_refs=("acme/app/.github/workflows/*@refs/heads/main",)),
+        Workflows("1001", "2001", ("refs/*",), ("acme/*/deploy.yml@*",)),
+    ],
+)
+def test_a_workflow_on_the_list_is_let_in_as_its_repository(workflows: Workflows) -> None:
+    caller = caller_of(token(), letting_in(Workflows("1"), workflows))
+    assert (caller.owner, caller.operator) == (REPOSITORY, False)
+
+
+def test_a_repository_may_be_an_operator_and_in_a_group() -> None:
+    access = Access({REPOSITORY}, {REPOSITORY: "team-a"}, github=GitHub(ISSUER, [Workflows("1001")]))
+    caller = caller_of(token(), access)
+    assert caller.operator and caller.owner == "group:team-a"
+
+
+@pytest.mark.parametrize(
+    "workflows",
+    [
+        Workflows("1002"),
+        Workflows("1002", "2001"),
+        Workflows("1001", "2002"),
+        Workflows("1001", refs=("refs/heads/mai",)),
+        Workflows("1001", refs=("refs/heads/release/*",)),
+        Workflows("1001", refs=("heads/main",)),
+        Workflows("1001", refs=()),
+        Workflows("1001", job_workflow_refs=("acme/app/.github/workflows/deploy.yml@refs/heads/release",)),
+        Workflows("1001", "2001", ("refs/heads/main",), ("evil/*",)),
+    ],
+)
+def test_a_workflow_that_is_not_on_the_list_is_not_let_in(workflows: Workflows) -> None:
+    with pytest.raises(Forbidden) as refusal:
+        caller_of(token(), letting_in(workflows))
+    assert refusal.value.code == "not_allowed"
+    assert "1001" not in refusal.value.message and "2001" not in refusal.value.message
+
+
+def test_without_a_list_no_workflow_is_let_in() -> None:
+    with pytest.raises(Forbidden):
+        caller_of(token(), Access())
+
+
+@pytest.mark.parametrize("name", ["iss", "exp", "repository_id", "repository_owner_id", "ref", "event_name"])
+@pytest.mark.parametrize(
+    "value", [None, "", " ", 2001, 1.5, True, ["2001"], {"a": "1"}, "null", "true", "[2001 2002]", "[refs/heads/main]"]
+)
+def test_a_claim_that_is_missing_or_no_plain_text_proves_nobody(name: str, value: object) -> None:
+    with pytest.raises(Unauthenticated):
+        caller_of(token(**{name: value}), letting_in(Workflows("1001")))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("iss", f"{ISSUER}/"),
+        ("iss", "https://token.actions.githubusercontent.com.evil.example"),
+        ("iss", "HTTPS://token.actions.githubusercontent.com"),
+        ("repository_id", "２００１"),
+        ("repository_id", "2001\n"),
+        ("repository_id", "2001 "),
+        ("repository_id", "-2001"),
+        ("repository_id", "9" * 21),
+        ("repository_owner_id", "1001,1002"),
+        ("repository_owner_id", "1001\u200b"),
+        ("ref", "main"),
+        ("ref", "refs/heads/main refs/heads/x"),
+        ("ref", "refs/heads/main\0"),
+        ("ref", "refs/heads/*"),
+        ("ref", "refs/" + "x" * 501),
+        ("event_name", "PUSH"),
+    ],
+)
+def test_a_claim_that_is_nearly_right_proves_nobody(name: str, value: str) -> None:
+    with pytest.raises(Unauthenticated):
+        caller_of(token(**{name: value}), letting_in(Workflows("1001")))
+
+
+def test_the_subject_proves_nothing() -> None:
+    for sub in (None, "repo:acme/app:ref:refs/heads/main", "repo:evil/app:environment:prod"):
+        assert caller_of(token(sub=sub), letting_in(Workflows("1001"))).owner == REPOSITORY
+        with pytest.raises(Forbidden):
+            caller_of(token(sub=sub, repository_owner_id="1002"), letting_in(Workflows("1001")))
+
+
+def test_what_anybodys_pull_request_may_have_written_is_not_let_in() -> None:
+    with pytest.raises(Forbidden, match="pull_request_target") as refusal:
+        caller_of(token(event_name="pull_request_target"), letting_in(Workflows("1001", "2001")))
+    assert refusal.value.code == "not_allowed"
+
+
+@pytest.mark.parametrize("value", [None, "", 7, ["acme/app/x.yml@refs/heads/main"], "[acme/app/x.yml@refs/heads/main]"])
+def test_a_workflow_file_must_be_named_where_files_are_listed(value: object) -> None:
+    with pytest.raises(Forbidden):
+        caller_of(token(job_workflow_ref=value), letting_in(Workflows("1001", job_workflow_refs=("*",))))

@@ -9,11 +9,16 @@ import pytest
 
 from orchestrator.desire import Lifetimes
 from orchestrator.environment import Environment
-from orchestrator.errors import Conflict, Forbidden, NotFound, PreconditionFailed
+from orchestrator.errors import BadRequest, Conflict, Forbidden, NotFound, PreconditionFailed
 from orchestrator.fakes import FakeRecords
+from orchestrator.rules import Rules
+from orchestrator.service import Caller
 from tests.unit.orchestrator.worlds import ALICE, BOB, OPERATOR, World, wish
 
 HOUR = timedelta(hours=1)
+ECR = "123456789012.dkr.ecr.us-west-2.amazonaws.com/"
+GROUP = "group:team-a"
+ALICE_OF_A, BOB_OF_A = (Caller(each.identity, operator=False, group="team-a") for each in (ALICE, BOB))
 
 
 @pytest.fixture
@@ -239,3 +244,127 @@ def test_sweeps_are_for_operators(world: World) -> None:
     asked = world.sweeps.get(OPERATOR, "sweep-1")
     assert (asked["kind"], asked["dry_run"]) == ("light", True)
     assert world.dispatcher.asked == ["sweep sweep-1"]
+
+
+def test_I7_a_groups_members_share_what_they_make_and_nobody_else_sees_it(world: World) -> None:
+    made = world.ready("shared", ALICE_OF_A)
+    assert made.owner == GROUP
+    assert world.environments.get(BOB_OF_A, "shared").id == "shared"
+    assert world.environments.adjust(BOB_OF_A, "shared", protected=True).protected
+    assert world.environments.put(BOB_OF_A, "shared", wish("public.ecr.aws/a/b:v2")).environment.owner == GROUP
+    with pytest.raises(NotFound):
+        world.environments.get(ALICE, "shared")
+    with pytest.raises(Conflict, match="taken"):
+        world.environments.put(BOB, "shared", wish())
+    assert world.environments.remove(BOB_OF_A, "shared", force=True).environment.reason == f"removed by {BOB.identity}"
+
+
+def test_I7_who_joins_a_group_keeps_what_was_its_own_and_shares_it_with_nobody(world: World) -> None:
+    world.ready("before", ALICE)
+    assert world.environments.get(ALICE_OF_A, "before").owner == ALICE.owner
+    world.environments.adjust(ALICE_OF_A, "before", protected=True)
+    updated = world.environments.put(ALICE_OF_A, "before", wish("public.ecr.aws/a/b:v2")).environment
+    assert updated.owner == ALICE.owner
+    with pytest.raises(NotFound):
+        world.environments.get(BOB_OF_A, "before")
+
+
+def test_a_member_lists_its_groups_and_its_own_on_demand_but_no_others(world: World) -> None:
+    world.ready("own", ALICE)
+    world.ready("shared", BOB_OF_A)
+    world.ready("bobs", BOB)
+
+    def listed(owner: str | None = None) -> list[str]:
+        page = world.environments.list(ALICE_OF_A, owner=owner, labels={}, cursor=None, limit=10)
+        return [environment.id for environment in page.items]
+
+    assert listed() == listed(GROUP) == ["shared"]
+    assert listed(ALICE.owner) == ["own"]
+    for other in (BOB.owner, "group:team-b"):
+        with pytest.raises(Forbidden):
+            listed(other)
+
+
+def test_a_revived_environment_goes_back_to_whose_it_was(world: World) -> None:
+    for name, owner in (("own", ALICE), ("shared", BOB_OF_A)):
+        world.ready(name, owner)
+        world.environments.remove(owner, name)
+        world.work(name)
+        assert world.environments.revive(ALICE_OF_A, name).environment.owner == owner.owner
+
+
+def test_an_owner_has_no_more_environments_than_the_platform_allows() -> None:
+    world = World(rules=Rules(registries=("public.ecr.aws/",), environments_per_owner=2))
+    world.ready("one")
+    world.ready("two")
+    for ask in (world.environments.put, world.environments.create):
+        with pytest.raises(Forbidden, match=r"has 2 environments.*Remove one") as refusal:
+            ask(ALICE, "three", wish())
+        assert refusal.value.code == "limit_reached"
+    assert "three" not in world.records.records and world.dispatcher.asked == ["one", "two"]
+    assert world.environments.put(ALICE, "two", wish("public.ecr.aws/a/b:v2")).working
+    assert world.environments.put(BOB, "four", wish()).working
+    assert world.environments.put(OPERATOR, "five", wish()).working
+
+
+def test_what_is_on_its_way_out_counts_until_it_is_gone() -> None:
+    world = World(rules=Rules(registries=("public.ecr.aws/",), environments_per_owner=1))
+    world.ready("one")
+    world.environments.remove(ALICE, "one")
+    with pytest.raises(Forbidden):
+        world.environments.put(ALICE, "two", wish())
+    world.work("one")
+    assert world.environments.put(ALICE, "two", wish()).working
+    with pytest.raises(Forbidden):
+        world.environments.revive(ALICE, "one")
+    with pytest.raises(Forbidden):
+        world.environments.put(ALICE, "one", wish())
+    assert world.environments.revive(OPERATOR, "one").working
+
+
+def test_a_group_counts_as_one_owner() -> None:
+    world = World(rules=Rules(registries=("public.ecr.aws/",), environments_per_owner=1))
+    world.ready("one", ALICE_OF_A)
+    with pytest.raises(Forbidden, match=GROUP):
+        world.environments.put(BOB_OF_A, "two", wish())
+
+
+@pytest.mark.parametrize(
+    ("rules", "code"),
+    [
+        (Rules(registries=(ECR,)), "image_registry"),
+        (Rules(), "image_registry"),
+        (Rules(registries=("public.ecr.aws/",)), "no_secrets"),
+        (
+            Rules(registries=("public.ecr.aws/",), secrets_prefix="arn:aws:ssm:us-west-2:1:parameter/new/"),
+            "secret_outside_prefix",
+        ),
+    ],
+)
+def test_what_was_let_in_once_is_asked_about_again_when_it_is_revived(rules: Rules, code: str) -> None:
+    prefix = "arn:aws:ssm:us-west-2:1:parameter/old/"
+    world = World(rules=Rules(registries=("public.ecr.aws/",), secrets_prefix=prefix))
+    spec = replace(wish().spec, secrets={"TOKEN": f"{prefix}token"})
+    world.environments.put(ALICE, "test1", replace(wish(), spec=spec))
+    world.work("test1")
+    world.environments.remove(ALICE, "test1")
+    gone = world.work("test1")
+    stricter = replace(world.environments, rules=rules)
+    with pytest.raises(BadRequest) as refusal:
+        stricter.revive(ALICE, "test1")
+    assert refusal.value.code == code
+    assert world.record() == gone
+    assert world.environments.revive(ALICE, "test1").working
+
+
+def test_a_revived_environment_lives_for_ever_only_where_that_is_allowed_still() -> None:
+    rules = Rules(registries=("public.ecr.aws/",), allow_never=True)
+    world = World(Lifetimes(timedelta(hours=12), None), rules)
+    world.ready(ttl=None)
+    world.environments.remove(ALICE, "test1")
+    world.work("test1")
+    stricter = replace(world.environments, rules=replace(rules, allow_never=False))
+    with pytest.raises(BadRequest, match="give a ttl") as refusal:
+        stricter.revive(ALICE, "test1")
+    assert refusal.value.code == "bad_ttl"
+    assert stricter.revive(ALICE, "test1", ttl=HOUR).environment.ttl == HOUR

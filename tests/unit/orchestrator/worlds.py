@@ -11,6 +11,7 @@ from orchestrator.desire import Lifetimes, Wish
 from orchestrator.environment import Environment, Spec
 from orchestrator.fakes import FakeClock, FakeDispatcher, FakeInventory, FakeRecords, FakeReports, FakeWorld
 from orchestrator.reconcile import Limits, Reconciler
+from orchestrator.rules import Rules
 from orchestrator.service import Caller, Environments, Sweeps
 from orchestrator.sweep import Kind, Sweep
 
@@ -20,6 +21,7 @@ OPERATOR = Caller("arn:aws:iam::000000000000:user/operator", operator=True)
 PLATFORM = "tests"
 HOST = "this-sandbox"
 IMAGE = "public.ecr.aws/fibfactory/fibservice:latest"
+RULES = Rules(("public.ecr.aws/", "111122223333.dkr.ecr.us-west-2.amazonaws.com/"), environments_per_owner=1000)
 
 
 def wish(image: str = IMAGE, **more: Any) -> Wish:
@@ -29,7 +31,7 @@ def wish(image: str = IMAGE, **more: Any) -> Wish:
 class World:
     """Everything a test needs to ask for environments and to let workers and sweeps come."""
 
-    def __init__(self, limits: Lifetimes | None = None) -> None:
+    def __init__(self, limits: Lifetimes | None = None, rules: Rules = RULES) -> None:
         self.clock = FakeClock()
         self.records = FakeRecords()
         self.reports = FakeReports()
@@ -37,7 +39,7 @@ class World:
         self.inventory = FakeInventory()
         self.cloud = FakeWorld()
         limits = limits or Lifetimes(timedelta(hours=12), timedelta(days=7))
-        self.environments = Environments(self.records, self.dispatcher, limits, self.clock, self.clock.sleep)
+        self.environments = Environments(self.records, self.dispatcher, limits, rules, self.clock, self.clock.sleep)
         self.sweeps = Sweeps(self.reports, self.dispatcher, self.clock, lambda: "sweep-1")
         self.reconciler = Reconciler(
             self.records,

@@ -1,0 +1,83 @@
+"""What vendors say reaches no record, event or log with a variable's value or a credential in it (I8)."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from botocore.exceptions import ClientError
+from pulumi.automation import CommandError, CommandResult
+
+from orchestrator.adapters.aws_errors import translated
+from orchestrator.adapters.engine_errors import failure_of
+from orchestrator.adapters.redaction import without_credentials, without_values
+
+VALUES = ["hunter2", 'quo"ted', "two\nlines", "a&b<c>d", "grüße", " spaces around ", "back\\slash"]
+
+
+def said(text: str, values: list[str]) -> str:
+    """The failure's message when the engine's diagnostics say this."""
+    return failure_of(CommandError(CommandResult("", "", 255)), [text], values, stopped=False).message
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_a_value_is_hidden_however_it_is_quoted(value: str) -> None:
+    ways = [value, json.dumps(value), json.dumps(value, ensure_ascii=False), repr(value), f"'{value}'"]
+    for text in ways:
+        message = said(f"InvalidRequestException: Value {text} at 'variables' is wrong", [value])
+        assert value.strip() not in message and "[hidden]" in message, text
+        assert " ".join(value.split()) not in message
+
+
+def test_a_longer_value_is_hidden_whole_where_a_shorter_one_is_part_of_it() -> None:
+    assert without_values("it was swordfish-and-more.", ["swordfish", "swordfish-and-more"]) == "it was [hidden]."
+
+
+def test_words_are_left_alone() -> None:
+    text = "App Runner refused the request: 1 validation error"
+    assert without_values(text, ["1", "e", "", "ion"]) == text
+
+
+def test_a_value_does_not_come_through_where_the_message_ends() -> None:
+    secret = "s3cret" * 20
+    assert "s3cret" not in said("x" * 1450 + secret, [secret])
+
+
+def test_what_the_cli_wrote_is_told_without_values_too() -> None:
+    error = CommandError(CommandResult("", "panic: hunter2", 2))
+    assert "hunter2" not in failure_of(error, [], ["hunter2"], stopped=False).message
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "AKIAIOSFODNN7EXAMPLE",
+        "ASIAIOSFODNN7EXAMPLE",
+        "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl",
+    ],
+)
+def test_keys_and_tokens_are_hidden_wherever_they_stand(secret: str) -> None:
+    assert without_credentials(f"refused: {secret}.") == "refused: [hidden]."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "GET https://s3/x?X-Amz-Signature=c0ffee&X-Amz-Date=1",
+        "X-Amz-Security-Token=c0ffee",
+        "host:sts\nx-amz-security-token:c0ffee\n\nhost",
+        "Authorization: AWS4-HMAC-SHA256 Credential=x, SignedHeaders=host, Signature=c0ffee",
+        "AWS_SECRET_ACCESS_KEY=c0ffee AWS_REGION=us-west-2",
+        "AWS_SESSION_TOKEN=c0ffee",
+    ],
+)
+def test_what_names_a_credential_is_left_and_the_credential_hidden(text: str) -> None:
+    shown = without_credentials(text)
+    assert "c0ffee" not in shown and "[hidden]" in shown
+
+
+def test_awss_own_words_come_without_what_was_signed() -> None:
+    told = "The Canonical String should have been 'POST\n/\nx-amz-security-token:c0ffee\n'"
+    answer = {"Error": {"Code": "SignatureDoesNotMatch", "Message": told}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+    error = ClientError(answer, "PutItem")  # type: ignore[arg-type]
+    assert "c0ffee" not in translated(error, "writing a record").message
