@@ -1,4 +1,4 @@
-"""The command: `python -m bootstrap deploy | destroy | outputs`.
+"""The command: `python -m bootstrap deploy | upgrade | destroy | outputs`.
 
 The rule: what is for people goes to stderr, what is for programs to stdout. It ends with 0 when all is as asked, 1 when
 not, 2 when the question was wrong, 130 when it was stopped.
@@ -10,8 +10,9 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import boto3
 import click
@@ -20,57 +21,99 @@ from rich.text import Text
 
 from bootstrap import commands
 from bootstrap.errors import BootstrapError, Interrupted, SettingsError, explained
-from bootstrap.settings import load
+from bootstrap.settings import load, written
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _PLATFORM = click.option("--platform", help="The platform's id.  [default: fibfactory]")
 _REGION = click.option("--region", help="Its region.  [default: AWS_REGION, else that of your AWS profile]")
-_YES = click.option("--yes", is_flag=True, help="Neither preview nor ask.")
+_YES = click.option("--yes", is_flag=True, help="Do not ask.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the outputs as JSON.")
+_SETTINGS = (
+    _PLATFORM,
+    _REGION,
+    click.option(
+        "--code", type=click.Choice(["image", "archive"]), help="What the functions run from.  [default: image]"
+    ),
+    click.option("--image-uri", help="The orchestrator's image in ECR.  [default: one is built and pushed]"),
+    click.option("--prefix", help="What the environments' names begin with.  [default: fib-app]"),
+    click.option(
+        "--operator",
+        "operators",
+        multiple=True,
+        metavar="IDENTITY",
+        help="A role, user or GitHub repository with rights over all environments; may be repeated.",
+    ),
+    click.option(
+        "--image-registry",
+        "image_registries",
+        multiple=True,
+        metavar="PREFIX",
+        help="What environments' images may begin with; may be repeated.  [default: this account's registry]",
+    ),
+    click.option("--default-ttl", help="How long an environment lives that does not say.  [default: 12h]"),
+    click.option("--max-lifetime", help="How long one may live at most.  [default: 7d]"),
+    click.option("--nightly-schedule", help="When the deep sweep runs.  [default: cron(0 3 * * ? *), UTC]"),
+    click.option("--light-schedule", help="When the light sweep runs.  [default: rate(5 minutes)]"),
+    click.option(
+        "--settings",
+        "file",
+        type=click.Path(path_type=Path),
+        help="A TOML file of any of these and further settings (docs/aws.md); options win.",
+    ),
+)
+
+
+def _settings(command: F) -> F:
+    """The options by which settings are chosen, in this order."""
+    for option in reversed(_SETTINGS):
+        command = option(command)
+    return command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def bootstrap() -> None:
-    """Deploy fibfactory's platform into your AWS account, or take it down."""
+    """Deploy fibfactory's platform into your AWS account, change it, or take it down."""
 
 
 @bootstrap.command()
-@_PLATFORM
-@_REGION
-@click.option("--code", type=click.Choice(["image", "archive"]), help="What the functions run from.  [default: image]")
-@click.option("--image-uri", help="The orchestrator's image in ECR, with --code image.")
-@click.option("--prefix", help="What the environments' names begin with.  [default: fib-app]")
-@click.option(
-    "--operator",
-    "operators",
-    multiple=True,
-    metavar="ARN",
-    help="A role or user with rights over all environments; may be repeated.",
-)
-@click.option("--default-ttl", help="How long an environment lives that does not say.  [default: 12h]")
-@click.option("--max-lifetime", help="How long one may live at most.  [default: 7d]")
-@click.option("--nightly-schedule", help="When the deep sweep runs.  [default: cron(0 3 * * ? *), UTC]")
-@click.option("--light-schedule", help="When the light sweep runs.  [default: rate(5 minutes)]")
-@click.option(
-    "--settings",
-    "file",
-    type=click.Path(path_type=Path),
-    help="A TOML file of any of these and further settings; options win.",
-)
+@_settings
 @_YES
 @_JSON
-def deploy(file: Path | None, yes: bool, as_json: bool, operators: tuple[str, ...], **options: Any) -> None:
+def deploy(file: Path | None, yes: bool, as_json: bool, **options: Any) -> None:
     """Make the platform, or change it to these settings. It can be run again at any time."""
-    settings = load(file, {**options, "operators": operators or None}, {"region": _ambient_region()})
+    settings = load(file, _given(options), {"region": _ambient_region()})
     _print(commands.deploy(settings, _console(), None if yes else _confirm), as_json)
 
 
 @bootstrap.command()
+@_settings
+@click.option("--unset", multiple=True, metavar="SETTING", help="Back to this setting's default; may be repeated.")
+@_YES
+@_JSON
+def upgrade(file: Path | None, unset: tuple[str, ...], yes: bool, as_json: bool, **options: Any) -> None:
+    """Bring a platform to this version of the code. It keeps its settings, but for those that are given here."""
+    chosen = {**written(file), **_given(options)}
+    platform, region = str(chosen.get("platform", "fibfactory")), _region(chosen.get("region"))
+    outputs = commands.upgrade(platform, region, chosen, unset, _console(), None if yes else _confirm)
+    _print(outputs, as_json)
+
+
+@bootstrap.command()
 @_PLATFORM
 @_REGION
+@click.option("--environments", is_flag=True, help="Destroy its environments first, protected ones too.")
+@click.option(
+    "--purge", is_flag=True, help="Also remove what is kept otherwise: state bucket, its key, environments' logs."
+)
+@click.option("--prefix", help="What the environments' names began with, to purge a platform that is gone already.")
 @_YES
-def destroy(platform: str | None, region: str | None, yes: bool) -> None:
-    """Take the platform down; refused while it has environments. The state bucket and its key stay."""
-    commands.destroy(platform or "fibfactory", _region(region), _console(), None if yes else _confirm)
+def destroy(
+    platform: str | None, region: str | None, environments: bool, purge: bool, prefix: str | None, yes: bool
+) -> None:
+    """Take the platform down; refused while it has environments. What stays is named, the state bucket and its key."""
+    wanted = commands.Teardown(platform or "fibfactory", _region(region), environments, purge, prefix)
+    commands.destroy(wanted, _console(), None if yes else _confirm)
 
 
 @bootstrap.command()
@@ -92,9 +135,14 @@ def _ambient_region() -> str | None:
         return os.environ.get("AWS_REGION") or boto3.Session().region_name
 
 
-def _region(chosen: str | None) -> str:
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that were given. A list that can be repeated is empty when it was not."""
+    return {name: value for name, value in options.items() if value not in (None, ())}
+
+
+def _region(chosen: Any) -> str:
     if region := chosen or _ambient_region():
-        return region
+        return str(region)
     raise SettingsError("No region is chosen.", "Give --region, or set AWS_REGION.")
 
 
@@ -112,17 +160,23 @@ def _print(values: dict[str, Any], as_json: bool) -> None:
         click.echo(f"{name:<{width}}  {value}")
 
 
+_STOPPED = Interrupted("Stopped.", "What was done is kept; run the same command again to go on.")
+_NOBODY = Interrupted("Stopped, or nobody there to answer.", "Give --yes where nobody can.")
+
+
 def main() -> None:
     """Run the command and end the process with its code."""
-    # What ends a job in CI is a SIGTERM: it gets the same orderly way out as Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # What ends a job in CI is a SIGTERM: it gets the same orderly way out as Ctrl-C. That one is ignored from the start in what
+    # a script runs in the background.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
         sys.exit(bootstrap.main(standalone_mode=False))
     except click.ClickException as error:
         error.show()
         sys.exit(2)
-    except click.Abort:
-        _say(Interrupted("Stopped, or nobody there to answer.", "Give --yes where nobody can."))
+    except click.Abort as stop:
+        _say(_STOPPED if isinstance(stop.__cause__, KeyboardInterrupt) else _NOBODY)
         sys.exit(130)
     except BootstrapError as error:
         _say(error)

@@ -1,42 +1,71 @@
-"""What the command line does: deploy, destroy, outputs.
+"""What the command line does: deploy, upgrade, destroy, outputs.
 
 The rule: look before touching. What can be refused is refused before anything is made or removed, and what stays behind is named.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
-from botocore.exceptions import ClientError
 from rich.console import Console
 
 from bootstrap.archive import ROOT, archive_files
+from bootstrap.environments import alive, destroy_all, services
 from bootstrap.errors import BootstrapError, NoPlatform, SettingsError, explained
-from bootstrap.foundations import Foundations, ensure_foundations, find_foundations
+from bootstrap.foundations import Foundations, ensure_foundations, find_foundations, names_of
+from bootstrap.images import check_sources
 from bootstrap.names import Names
 from bootstrap.platform import program
+from bootstrap.platform_api import PlatformApi
+from bootstrap.preconditions import check_app_runner, check_docker, check_pins, check_region
 from bootstrap.pulumi_cli import PulumiCli
-from bootstrap.settings import Settings
-from bootstrap.stack import opened
+from bootstrap.purge import left_log_groups, purge, refuse_while_stacks_live, shown
+from bootstrap.recovery import identities
+from bootstrap.settings import Settings, load
+from bootstrap.stack import PlatformStack, opened
 
 Confirm = Callable[[str], None]
 """Asks a yes-or-no question and raises unless it is answered with yes."""
+_FIXED = ("platform", "region")
+
+
+@dataclass(frozen=True)
+class Teardown:
+    """What is to be taken down: the platform; its `environments` before it, and what is kept otherwise (`purge`) after it.
+
+    `prefix` is what the environments' names begin with, where it can't be read from the platform's own settings.
+    """
+
+    platform: str
+    region: str
+    environments: bool = False
+    purge: bool = False
+    prefix: str | None = None
 
 
 def deploy(settings: Settings, console: Console, confirm: Confirm | None) -> dict[str, Any]:
-    """Make the platform, or change it to these settings; its outputs. Without `confirm` there is no preview and no question.
+    """Make the platform, or change it to these settings; its outputs. Without `confirm` there is no question.
 
     Run again after a failure it goes on from where that one stopped; run again after a success it changes nothing.
     """
     session = _session(settings.region)
+    check_region(session)
     if settings.code == "archive":
         _refuse_archive_on_aws(session)
         archive_files(ROOT)
+    check_docker(settings)
+    check_sources(settings)
+    check_pins(settings, ROOT)
     cli = _cli(console)
-    if confirm and find_foundations(session, settings.platform) is None:
+    existing = find_foundations(session, settings.platform)
+    check_app_runner(session)
+    if confirm and existing is None:
         confirm(
             f"Make the state bucket and the key of platform {settings.platform} in {settings.region}? "
             "They stay when the platform goes."
@@ -45,49 +74,196 @@ def deploy(settings: Settings, console: Console, confirm: Confirm | None) -> dic
     foundations = ensure_foundations(session, settings.platform, lambda line: console.print(f"  {line}"))
 
     with opened(settings.platform, foundations, console, cli, program(settings, foundations)) as stack:
-        if confirm:
-            console.print(f"the platform would change in account {foundations.account}:")
-            if stack.preview() == 0:
-                console.print("  nothing")
-                return stack.outputs()
-            confirm("Do this?")
+        if existing:
+            stack.recover(identities(session, foundations.names(settings.platform)))
+            _refuse_to_strand(session, foundations.names(settings.platform), stack.outputs(), settings)
+        if existing or confirm:
+            _look_before(stack, foundations, console, confirm)
         console.print("deploying the platform")
         return stack.deploy()
 
 
-def destroy(platform: str, region: str, console: Console, confirm: Confirm | None) -> None:
-    """Take the platform down and keep its state bucket and key. Refuses while the platform has environments."""
-    session = _session(region)
-    cli = _cli(console)
-    foundations = find_foundations(session, platform)
+def upgrade(
+    platform: str,
+    region: str,
+    chosen: Mapping[str, Any],
+    unset: Collection[str],
+    console: Console,
+    confirm: Confirm | None,
+) -> dict[str, Any]:
+    """Bring a platform to this code, with the settings that it has, `chosen` over them and `unset` back to their defaults.
+
+    Raises NoPlatform when there is none. Environments live on, and what is under way ends with the code it began with.
+    """
+    foundations = _found(_session(region), platform)
+    with opened(platform, foundations, console, _cli(console)) as stack:
+        has = _recorded(stack.outputs(), platform)
+    if unknown := [name for name in unset if name not in Settings.model_fields or name in _FIXED]:
+        raise SettingsError(f"There is no setting {unknown[0]} to unset.", "Nothing was touched.")
+    settings = load(None, chosen, {name: value for name, value in has.items() if name not in unset})
+    for line in _differences(has, settings):
+        console.print(f"  {line}")
+    return deploy(settings, console, confirm)
+
+
+def destroy(wanted: Teardown, console: Console, confirm: Confirm | None) -> None:
+    """Take the platform down, and what else is wanted. Refuses while it has environments, unless these shall go, too."""
+    session, cli = _session(wanted.region), _cli(console)
+    foundations = find_foundations(session, wanted.platform)
+    prefix = None
     if foundations is None:
-        console.print(f"There is no platform {platform} in {region}: nothing to destroy.")
-        return
-    try:
-        with opened(platform, foundations, console, cli) as stack:
-            names = foundations.names(platform)
-            _refuse_while_environments_live(session, names)
-            if confirm:
-                confirm(
-                    f"Destroy the platform {platform} in account {foundations.account}, {region}, with all its records?"
-                )
-            _lift_protection(session, names)
-            console.print("destroying the platform")
-            stack.destroy()
-    except NoPlatform as gone:
-        console.print(f"{gone.message} Nothing to destroy.")
-    _name_what_stays(console, foundations, platform)
+        console.print(f"There is no platform {wanted.platform} in {wanted.region}: nothing to destroy.")
+        if not wanted.purge:
+            return
+    else:
+        try:
+            with opened(wanted.platform, foundations, console, cli) as stack:
+                prefix = _take_down(wanted, session, foundations, stack, console, confirm)
+        except NoPlatform as gone:
+            console.print(f"{gone.message} Nothing to destroy.")
+    names = names_of(session, wanted.platform)
+    log_groups = left_log_groups(session, wanted.prefix or prefix or _default("prefix"))
+    if wanted.purge:
+        _purge(session, names, log_groups, console, confirm)
+    elif foundations:
+        _name_what_stays(console, foundations, names, log_groups)
 
 
 def outputs(platform: str, region: str, console: Console) -> dict[str, Any]:
     """The platform's outputs. Raises NoPlatform when there is none."""
-    foundations = find_foundations(_session(region), platform)
+    with opened(platform, _found(_session(region), platform), console, _cli(console)) as stack:
+        return stack.outputs()
+
+
+def _found(session: boto3.Session, platform: str) -> Foundations:
+    foundations = find_foundations(session, platform)
     if foundations is None:
         raise NoPlatform(
-            f"There is no platform {platform} in {region}.", "Check --platform and --region, or deploy it."
+            f"There is no platform {platform} in {session.region_name}.",
+            "Check --platform and --region, or deploy it.",
         )
-    with opened(platform, foundations, console, _cli(console)) as stack:
-        return stack.outputs()
+    return foundations
+
+
+def _look_before(stack: PlatformStack, foundations: Foundations, console: Console, confirm: Confirm | None) -> None:
+    """Preview the deploy, refuse it if it would lose data, and ask."""
+    console.print(f"what would change in account {foundations.account}:")
+    plan = stack.preview(quiet=confirm is None)
+    if plan.losses:
+        raise BootstrapError(
+            f"This would remove or replace what holds data: {', '.join(plan.losses)}.",
+            "Nothing was touched. See which setting or change of code asks for that; to really begin anew, "
+            "destroy the platform and deploy it.",
+        )
+    if confirm is None or not plan.changes:
+        console.print(f"  {plan.changes} things" if plan.changes else "  nothing")
+    else:
+        confirm("Do this?")
+
+
+def _recorded(outputs: Mapping[str, Any], platform: str) -> dict[str, Any]:
+    """The settings that the platform was deployed with. Raises SettingsError when it does not say them."""
+    try:
+        return dict(json.loads(outputs["settings"]))
+    except (KeyError, ValueError, TypeError) as error:
+        raise SettingsError(
+            f"The platform {platform} does not say with which settings it was deployed: "
+            "it was made by an older version, or its first deploy never ended.",
+            "Give them once more: `python -m bootstrap deploy` with your options or settings file; nothing was touched.",
+        ) from error
+
+
+def _differences(before: Mapping[str, Any], settings: Settings) -> list[str]:
+    """A line for each setting that is not as it was."""
+    after = settings.model_dump(mode="json")
+    return [
+        f"{name}: {json.dumps(before.get(name))} → {json.dumps(value)}"
+        for name, value in after.items()
+        if name in before and before[name] != value
+    ]
+
+
+def _refuse_to_strand(session: boto3.Session, names: Names, outputs: Mapping[str, Any], settings: Settings) -> None:
+    """Raises SettingsError for another prefix while environments live: the worker would not know them any more."""
+    if "settings" not in outputs:
+        return
+    prefix = _recorded(outputs, names.platform).get("prefix")
+    if prefix != settings.prefix and (live := alive(session, names)):
+        raise SettingsError(
+            f"The prefix can't change from {prefix} to {settings.prefix} while there are environments: {shown(live)}.",
+            "Destroy them first, or keep the prefix; nothing was touched.",
+        )
+
+
+def _take_down(
+    wanted: Teardown,
+    session: boto3.Session,
+    foundations: Foundations,
+    stack: PlatformStack,
+    console: Console,
+    confirm: Confirm | None,
+) -> str:
+    """Destroy the platform, its environments before it if that is wanted; the prefix that its environments had."""
+    names, has = foundations.names(wanted.platform), stack.outputs()
+    prefix = str(_recorded(has, names.platform)["prefix"]) if "settings" in has else wanted.prefix or _default("prefix")
+    live = alive(session, names)
+    if live and not wanted.environments:
+        raise BootstrapError(
+            f"The platform {names.platform} still has {_counted(live)}: {shown(live)}.",
+            "Give --environments to destroy them, too; nothing was touched.",
+        )
+    if confirm:
+        with_what = f", its {_counted(live)} ({shown(live)})," if live else ""
+        confirm(
+            f"Destroy the platform {names.platform} in account {names.account}, {names.region},{with_what} "
+            "with all its records?"
+        )
+    if live:
+        console.print(f"destroying {_counted(live)}")
+        destroy_all(PlatformApi(has.get("api_url", ""), session), live, lambda line: console.print(f"  {line}"))
+    _refuse_while_services_run(session, names, prefix)
+    stack.recover(identities(session, names))
+    console.print("closing the front door")
+    stack.close_the_door(names)
+    if late := alive(session, names):
+        raise BootstrapError(
+            f"While the front door closed, somebody still asked for {_counted(late)}: {shown(late)}.",
+            "`python -m bootstrap upgrade` opens the door again (under a new URL); then destroy again, with --environments.",
+        )
+    console.print("destroying the platform")
+    with _protection_lifted(session, names):
+        stack.destroy()
+    return prefix
+
+
+def _refuse_while_services_run(session: boto3.Session, names: Names, prefix: str) -> None:
+    if running := services(session, names, prefix):
+        raise BootstrapError(
+            f"No record knows these services of App Runner, and they carry this platform's tag: {shown(running)}.",
+            "Have a deep sweep remove them (POST /sweeps), or delete them yourself; then run this again.",
+        )
+
+
+def _purge(
+    session: boto3.Session, names: Names, log_groups: list[str], console: Console, confirm: Confirm | None
+) -> None:
+    refuse_while_stacks_live(session, names)
+    if confirm:
+        logs = f" and the log groups {shown(log_groups)}" if log_groups else ""
+        confirm(
+            f"Remove the bucket {names.state_bucket} for ever, with all versions of all that is in it, "
+            f"and the key {names.key_alias}{logs}?"
+        )
+    console.print("purging what was kept")
+    purge(session, names, log_groups, lambda line: console.print(f"  {line}"))
+
+
+def _counted(environment_ids: Collection[str]) -> str:
+    return f"{len(environment_ids)} environment{'' if len(environment_ids) == 1 else 's'}"
+
+
+def _default(setting: str) -> str:
+    return str(Settings.model_fields[setting].default)
 
 
 def _session(region: str) -> boto3.Session:
@@ -112,54 +288,41 @@ def _refuse_archive_on_aws(session: boto3.Session) -> None:
         )
 
 
-def _refuse_while_environments_live(session: boto3.Session, names: Names) -> None:
-    # A consistent scan rather than the indexes: they lag, and this is the last look before the records are gone.
-    pages = (
-        session.client("dynamodb")
-        .get_paginator("scan")
-        .paginate(
-            TableName=names.table,
-            ConsistentRead=True,
-            ProjectionExpression="pk",
-            FilterExpression="begins_with(pk, :environment) AND sk = :record AND #status <> :gone",
-            ExpressionAttributeNames={"#status": "status"},
-            ExpressionAttributeValues={
-                ":environment": {"S": "ENV#"},
-                ":record": {"S": "RECORD"},
-                ":gone": {"S": "destroyed"},
-            },
-        )
-    )
-    with explained("look for environments"):
-        try:
-            live = sorted({item["pk"]["S"].removeprefix("ENV#") for page in pages for item in page["Items"]})
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ResourceNotFoundException":
-                raise
-            return
-    if live:
-        shown = ", ".join(live[:5]) + (" …" if len(live) > 5 else "")
-        raise BootstrapError(
-            f"The platform {names.platform} still has {len(live)} environment{'s' if len(live) > 1 else ''}: {shown}.",
-            "Destroy them first (DELETE /environments/{id}); nothing was touched.",
-        )
+@contextmanager
+def _protection_lifted(session: boto3.Session, names: Names) -> Iterator[None]:
+    """The protection is against everybody else's mistake; whoever came here was asked, and there are no environments.
+
+    A table that outlives a failure gets it back: the stack's state says that it has it, so no deploy would.
+    """
+    lifted = _protect(session, names, wanted=False)
+    try:
+        yield
+    except BaseException:
+        if lifted:
+            _protect(session, names, wanted=True)
+        raise
 
 
-def _lift_protection(session: boto3.Session, names: Names) -> None:
-    """The protection is against everybody else's mistake; whoever came here was asked, and there are no environments."""
+def _protect(session: boto3.Session, names: Names, *, wanted: bool) -> bool:
+    """Set the table's deletion protection; whether that was a change. A table that is not there needs none."""
     dynamodb = session.client("dynamodb")
-    with explained("lift the table's deletion protection"):
+    with explained(f"{'set' if wanted else 'lift'} the table's deletion protection"):
         try:
-            if not dynamodb.describe_table(TableName=names.table)["Table"].get("DeletionProtectionEnabled"):
-                return
+            if (
+                dynamodb.describe_table(TableName=names.table)["Table"].get("DeletionProtectionEnabled", False)
+                == wanted
+            ):
+                return False
+            dynamodb.update_table(TableName=names.table, DeletionProtectionEnabled=wanted)
         except dynamodb.exceptions.ResourceNotFoundException:
-            return
-        dynamodb.update_table(TableName=names.table, DeletionProtectionEnabled=False)
+            return False
         dynamodb.get_waiter("table_exists").wait(TableName=names.table)
+    return True
 
 
-def _name_what_stays(console: Console, foundations: Foundations, platform: str) -> None:
-    names = foundations.names(platform)
-    console.print("kept, as they hold the state and its history:")
+def _name_what_stays(console: Console, foundations: Foundations, names: Names, log_groups: list[str]) -> None:
+    console.print("kept, as they hold the state and its history (--purge removes them):")
     console.print(f"  bucket {foundations.bucket}")
     console.print(f"  key {names.key_alias} ({foundations.key_arn})")
+    if log_groups:
+        console.print(f"  log groups that App Runner left: {shown(log_groups)}")

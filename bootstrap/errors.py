@@ -24,13 +24,22 @@ from botocore import exceptions as aws
 
 _REFUSED = re.compile(r"not authorized to perform: (?P<action>[a-z0-9-]+:\w+)(?: on resource: (?P<resource>\S+))?")
 _REFUSAL_CODES = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"}
-_CREDENTIAL_CODES = {
+_CREDENTIAL_CODES = (
+    "AuthFailure",
     "ExpiredToken",
     "ExpiredTokenException",
     "InvalidClientTokenId",
+    "RequestExpired",
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
-}
+)
+_CREDENTIALS = re.compile(rf"\b(?P<code>{'|'.join(_CREDENTIAL_CODES)})\b")
+# Each service has its own word for a quota. Throttling, which passes by itself, has others (`TooManyRequestsException`).
+_QUOTA = re.compile(
+    r"LimitExceeded|QuotaExceeded|QuotaReached|CodeStorageExceeded|TooManyBuckets|UnreservedConcurrentExecution|"
+    r"Cannot exceed quota"
+)
+_DOCKER = re.compile(r"Cannot connect to the Docker daemon|[Dd]ocker daemon running|docker\.sock")
 
 
 class BootstrapError(Exception):
@@ -79,6 +88,22 @@ def refusal(text: str) -> str | None:
     return f"{found['action']} on {resource}" if resource else found["action"]
 
 
+def known_cause(text: str) -> tuple[str, str] | None:
+    """What happened and what to do, in one sentence each, where `text` (AWS's or Pulumi's) is of a kind we know."""
+    if action := refusal(text):
+        return f"AccessDenied for {action}", "Give your user or role that permission"
+    if found := _CREDENTIALS.search(text):
+        return f"AWS does not accept these credentials ({found['code']})", _SIGN_IN
+    if _QUOTA.search(text):
+        return (
+            f"a quota of the account is reached: {text}",
+            "Ask for more in Service Quotas, or remove what is not needed any more",
+        )
+    if _DOCKER.search(text):
+        return f"Docker does not answer: {text}", NO_DOCKER_ADVICE
+    return None
+
+
 @contextmanager
 def explained(doing: str) -> Iterator[None]:
     """Turn what boto3 raises while `doing` (a phrase: "look at the state bucket") into an AccountError."""
@@ -89,15 +114,19 @@ def explained(doing: str) -> Iterator[None]:
         aws.PartialCredentialsError,
         aws.CredentialRetrievalError,
         aws.TokenRetrievalError,
+        aws.SSOError,
+        aws.LoginError,
     ) as error:
-        raise AccountError(f"There are no usable AWS credentials: {error}.", _SIGN_IN) from error
+        raise AccountError(
+            f"There are no usable AWS credentials: {error}", f"{_SIGN_IN}; then run it again."
+        ) from error
     except aws.ProfileNotFound as error:
         raise AccountError(
             f"{error}.", "Set AWS_PROFILE to a profile of your AWS configuration, or unset it."
         ) from error
     except aws.NoRegionError as error:
         raise AccountError("No region is chosen.", "Give --region, or set AWS_REGION.") from error
-    except (aws.EndpointConnectionError, aws.ConnectTimeoutError, aws.ReadTimeoutError, aws.SSLError) as error:
+    except (aws.ConnectionError, aws.HTTPClientError) as error:
         raise AccountError(
             f"AWS can't be reached to {doing}: {error}", "Check the region's name and the network, then run it again."
         ) from error
@@ -108,19 +137,23 @@ def explained(doing: str) -> Iterator[None]:
 def _from_aws(error: aws.ClientError, doing: str) -> AccountError:
     code, message = error.response["Error"].get("Code", "?"), error.response["Error"].get("Message", str(error))
     if code in _CREDENTIAL_CODES:
-        return AccountError(f"AWS does not accept these credentials ({code}).", _SIGN_IN)
+        return AccountError(f"AWS does not accept these credentials ({code}).", f"{_SIGN_IN}; then run it again.")
     if code in _REFUSAL_CODES:
         action = refusal(message) or error.operation_name
         return AccountError(
             f"AWS refused to {doing}: {code} for {action}.",
             "Give your user or role that permission, then run it again.",
         )
+    if cause := known_cause(f"{code}: {message}"):
+        what, advice = cause
+        return AccountError(f"AWS could not {doing}: {what}.", f"{advice}; then run it again.")
     return AccountError(
         f"AWS could not {doing}: {code}: {message}", "Run it again once that is mended; what exists already is kept."
     )
 
 
+NO_DOCKER_ADVICE = "Start Docker (`docker info` must answer), or give an image that is built already with --image-uri"
 _SIGN_IN = (
-    "Sign in (for example `aws sso login`), or set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; "
-    "then run it again."
+    "Sign in (for example `aws sso login`), or set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
+    "(a region that the account has not enabled refuses all credentials, too)"
 )

@@ -8,8 +8,9 @@ the bucket (tags, policy statements, lifecycle rules) is kept. Nothing here ever
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError
@@ -47,11 +48,12 @@ def ensure_foundations(session: boto3.Session, platform: str, report: Report) ->
     or the key exists and can't be used.
     """
     with explained("make the state bucket and its key"):
-        names = _names(session, platform)
-        key_arn = _find_key(session, names) or _make_key(session, names, report)
+        names = names_of(session, platform)
+        key = find_key(session, names)
+        key_arn = _usable(names, key) if key else _make_key(session, names, report)
         _settle_key(session, names, key_arn, report)
         s3 = session.client("s3")
-        if not _bucket_exists(s3, names):
+        if not bucket_exists(s3, names):
             _make_bucket(s3, names, report)
         for wanted in state_bucket.properties(s3, names, key_arn):
             _settle(wanted, report)
@@ -65,14 +67,15 @@ def ensure_foundations(session: boto3.Session, platform: str, report: Report) ->
 def find_foundations(session: boto3.Session, platform: str) -> Foundations | None:
     """The foundations that are there already, None when the bucket or the key isn't; makes nothing."""
     with explained("look at the state bucket and its key"):
-        names = _names(session, platform)
-        key_arn = _find_key(session, names)
-        if key_arn is None or not _bucket_exists(session.client("s3"), names):
+        names = names_of(session, platform)
+        key = find_key(session, names)
+        if key is None or not bucket_exists(session.client("s3"), names):
             return None
-        return _foundations(names, key_arn)
+        return _foundations(names, _usable(names, key))
 
 
-def _names(session: boto3.Session, platform: str) -> Names:
+def names_of(session: boto3.Session, platform: str) -> Names:
+    """The names of a platform in the account that these credentials belong to, whether it is there or not."""
     identity = session.client("sts").get_caller_identity()
     return Names(platform, identity["Arn"].split(":")[1], str(session.region_name), identity["Account"])
 
@@ -89,13 +92,17 @@ def _foundations(names: Names, key_arn: str) -> Foundations:
     )
 
 
-def _find_key(session: boto3.Session, names: Names) -> str | None:
+def find_key(session: boto3.Session, names: Names) -> dict[str, Any] | None:
+    """What KMS says about the key behind the platform's alias, whatever its state; None when there is none."""
+    kms = session.client("kms")
     try:
-        key = session.client("kms").describe_key(KeyId=names.key_alias)["KeyMetadata"]
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "NotFoundException":
-            return None
-        raise
+        return dict(kms.describe_key(KeyId=names.key_alias)["KeyMetadata"])
+    except kms.exceptions.NotFoundException:
+        return None
+
+
+def _usable(names: Names, key: Mapping[str, Any]) -> str:
+    """The key's ARN. Raises FoundationsError when it is disabled or to be deleted."""
     if key["KeyState"] != "Enabled":
         raise FoundationsError(
             f"The key {names.key_alias} is {key['KeyState']}, and the state can't be read without it.",
@@ -140,7 +147,7 @@ def _settle_key(session: boto3.Session, names: Names, key_arn: str, report: Repo
         _settle(wanted, report)
 
 
-def _bucket_exists(s3: state_bucket.S3, names: Names) -> bool:
+def bucket_exists(s3: state_bucket.S3, names: Names) -> bool:
     """Whether the bucket is there and ours. Raises FoundationsError when it is there and somebody else's, or somewhere else."""
     try:
         found = s3.head_bucket(Bucket=names.state_bucket, ExpectedBucketOwner=names.account)

@@ -20,7 +20,7 @@ from bootstrap.settings import Settings
 
 HANDLER = "orchestrator.handler.handler"
 RUNTIME = "python3.11"
-# Lambda's own retries of an asynchronous call. An hour later the light sweep has long sent a forgotten request again.
+# Lambda's own retries of an asynchronous call; then it is a dead letter. An hour later the light sweep has long sent it again.
 _RETRIES, _MAX_AGE_SECONDS = 2, 3600
 _LEAST_STORAGE = 512
 
@@ -32,10 +32,19 @@ class Functions:
 
 
 def functions(
-    settings: Settings, names: Names, foundations: Foundations, roles: Roles, opts: pulumi.ResourceOptions
+    settings: Settings,
+    names: Names,
+    foundations: Foundations,
+    roles: Roles,
+    image: pulumi.Input[str] | None,
+    queue: aws.sqs.Queue,
+    opts: pulumi.ResourceOptions,
 ) -> Functions:
-    """Both functions with their log groups, and how the worker is called asynchronously."""
-    code = _code(settings)
+    """Both functions with their log groups, and how the worker is called asynchronously: what fails goes to `queue`.
+
+    They run from `image`; without one, from the checkout's own code.
+    """
+    code = _code(image)
     api = _function(
         names.api_function,
         names,
@@ -43,6 +52,7 @@ def functions(
         timeout=settings.api_timeout,
         memory_size=settings.api_memory,
         environment=api_environment(settings, names),
+        concurrency=settings.api_concurrency,
         retention=settings.log_retention_days,
         code=code,
         opts=opts,
@@ -54,6 +64,7 @@ def functions(
         timeout=settings.worker_timeout,
         memory_size=settings.worker_memory,
         environment=worker_environment(settings, names, foundations),
+        concurrency=settings.worker_concurrency,
         retention=settings.log_retention_days,
         code=code,
         storage=settings.worker_storage,
@@ -64,6 +75,10 @@ def functions(
         function_name=worker.name,
         maximum_retry_attempts=_RETRIES,
         maximum_event_age_in_seconds=_MAX_AGE_SECONDS,
+        destination_config=aws.lambda_.FunctionEventInvokeConfigDestinationConfigArgs(
+            on_failure=aws.lambda_.FunctionEventInvokeConfigDestinationConfigOnFailureArgs(destination=queue.arn)
+        ),
+        # Lambda asks whether the worker's role may send to the queue; that the function waited for.
         opts=opts,
     )
     return Functions(api, worker)
@@ -75,11 +90,19 @@ def api_environment(settings: Settings, names: Names) -> dict[str, str]:
         "FIBFACTORY_PLATFORM": settings.platform,
         "FIBFACTORY_TABLE": names.table,
         "FIBFACTORY_WORKER_FUNCTION": names.worker_function,
-        "FIBFACTORY_OPERATORS": json.dumps(list(settings.operators)),
+        "FIBFACTORY_OPERATORS": _json(settings.operators),
+        "FIBFACTORY_GROUPS": _json(settings.groups),
+        "FIBFACTORY_SESSION_OWNERS": _json(settings.session_owners),
+        "FIBFACTORY_GITHUB": _json([callers.model_dump(exclude_none=True) for callers in settings.github]),
+        "FIBFACTORY_GITHUB_ISSUER": settings.github_issuer,
+        "FIBFACTORY_ENVIRONMENTS_PER_OWNER": str(settings.environments_per_owner),
+        "FIBFACTORY_IMAGE_REGISTRIES": _json(settings.image_registries or [names.registry]),
         "FIBFACTORY_DEFAULT_TTL": settings.default_ttl,
         "FIBFACTORY_MAX_LIFETIME": settings.max_lifetime,
-        "FIBFACTORY_ALLOW_NEVER": json.dumps(settings.allow_never),
-        "POWERTOOLS_SERVICE_NAME": "fibfactory",
+        "FIBFACTORY_ALLOW_NEVER": _json(settings.allow_never),
+        **({"FIBFACTORY_SECRETS_PREFIX": settings.secrets_prefix} if settings.secrets_prefix else {}),
+        # The metrics' dimension `service`: two platforms in one account are told apart by it.
+        "POWERTOOLS_SERVICE_NAME": settings.platform,
         "POWERTOOLS_METRICS_NAMESPACE": "fibfactory",
         "LOG_LEVEL": "INFO",
     }
@@ -93,12 +116,17 @@ def worker_environment(settings: Settings, names: Names, foundations: Foundation
         "FIBFACTORY_SECRETS_PROVIDER": foundations.secrets_provider,
         "FIBFACTORY_PREFIX": settings.prefix,
         "FIBFACTORY_ACCESS_ROLE_ARN": names.role_arn(names.access_role),
+        **({"FIBFACTORY_INSTANCE_ROLE_ARN": settings.instance_role_arn} if settings.instance_role_arn else {}),
     }
 
 
-def _code(settings: Settings) -> dict[str, Any]:
-    if settings.code == "image":
-        return {"package_type": "Image", "image_uri": settings.image_uri}
+def _json(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _code(image: pulumi.Input[str] | None) -> dict[str, Any]:
+    if image is not None:
+        return {"package_type": "Image", "image_uri": image}
     return {"code": code_archive(), "handler": HANDLER, "runtime": RUNTIME}
 
 
@@ -110,6 +138,7 @@ def _function(
     timeout: int,
     memory_size: int,
     environment: dict[str, str],
+    concurrency: int | None,
     retention: int,
     code: dict[str, Any],
     opts: pulumi.ResourceOptions,
@@ -124,6 +153,9 @@ def _function(
         memory_size=memory_size,
         ephemeral_storage=aws.lambda_.FunctionEphemeralStorageArgs(size=storage),
         architectures=["x86_64"],
+        # -1 is Lambda's word for "none kept".
+        reserved_concurrent_executions=-1 if concurrency is None else concurrency,
+        tracing_config=aws.lambda_.FunctionTracingConfigArgs(mode="Active"),
         environment=aws.lambda_.FunctionEnvironmentArgs(variables=environment),
         **code,
         # The group first, or Lambda would make one without retention; the policy first, or an early call is refused.

@@ -53,6 +53,32 @@ class Names:
         return f"{self.platform}-apprunner-access"
 
     @property
+    def dead_letters(self) -> str:
+        """The queue of what could not be delivered to the worker."""
+        return f"{self.platform}-dead-letters"
+
+    @property
+    def alarms(self) -> str:
+        """The topic that alarms are sent to."""
+        return f"{self.platform}-alarms"
+
+    @property
+    def dashboard(self) -> str:
+        return self.platform
+
+    @property
+    def orchestrator_repository(self) -> str:
+        return f"{self.platform}/orchestrator"
+
+    @property
+    def sample_repository(self) -> str:
+        return f"{self.platform}/fibservice"
+
+    @property
+    def github_api(self) -> str:
+        return f"{self.platform}-github"
+
+    @property
     def nightly_schedule(self) -> str:
         return f"{self.platform}-nightly"
 
@@ -71,6 +97,25 @@ class Names:
     @property
     def worker_arn(self) -> str:
         return self._arn("lambda", f"function:{self.worker_function}")
+
+    @property
+    def dead_letters_arn(self) -> str:
+        return self._arn("sqs", self.dead_letters)
+
+    @property
+    def alarms_arn(self) -> str:
+        return self._arn("sns", self.alarms)
+
+    @property
+    def registry(self) -> str:
+        """What the names of all images in this account's own registry begin with."""
+        domain = "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
+        return f"{self.account}.dkr.ecr.{self.region}.{domain}/"
+
+    @property
+    def access_log(self) -> str:
+        """The log group of who called the APIs; below `vendedlogs` it counts towards no resource policy's size."""
+        return f"/aws/vendedlogs/apis/{self.platform}"
 
     def log_group(self, function: str) -> str:
         """Where Lambda itself writes a function's log."""

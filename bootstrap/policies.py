@@ -1,19 +1,39 @@
 """Who may do what, and why: the policies of the platform's roles, as plain data.
 
-The rule: no action is a pattern, each statement is about this platform's own things, and where AWS knows no narrower
-resource than `*` the statement's comment says so.
+The rule: no action is a pattern, each statement is about this platform's own things, and whatever is about `*` has its reason in
+WHY_ANY. Which action knows which resource and which condition is taken from AWS's Service Authorization Reference.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from bootstrap.foundations import Foundations
-from bootstrap.names import Names
+from bootstrap.names import PLATFORM_TAG, Names
+from bootstrap.settings import Settings
 
 Statement = dict[str, Any]
 Policy = dict[str, Any]
 _APP_RUNNER = "apprunner.amazonaws.com"
+# The name that the reference has for App Runner where it is given a role. AWS's managed policies have the public name; neither
+# is that of a role's trust policy (`build.` or `tasks.`). A role that trusts App Runner alone serves no other, so both are safe.
+_GIVEN_TO = ("bullet.amazonaws.com", _APP_RUNNER)
+
+OWNERSHIP_TAGS = {"Platform": PLATFORM_TAG, "Owner": "fibfactory:owner", "Environment": "fibfactory:environment"}
+"""The tags that say whose a thing is, by the words that statements have for them. The orchestrator gives them."""
+
+WHY_ANY: Mapping[str, str] = {
+    "SignInToTheRegistry": "the action knows no resource; the token that it gives has the rights of this role",
+    "Traces": "X-Ray's actions know no resource",
+    "LookForServices": "a list of all services knows no resource; it is the independent look before `destroyed` is written",
+    "LookForAnythingTagged": "the tagging API knows no resource; sweeps look through all types",
+    "KeepPlatformTag": "a refusal: it holds for whatever else a policy allows",
+    "KeepOwnerTag": "a refusal: it holds for whatever else a policy allows",
+    "KeepEnvironmentTag": "a refusal: it holds for whatever else a policy allows",
+    "KeepTags": "a refusal: it holds for whatever else a policy allows",
+}
+"""Why a statement is about all resources, by its Sid. One that is not here must name its resources."""
 
 
 def trust(service: str, **condition: dict[str, str]) -> Policy:
@@ -29,30 +49,36 @@ def schedule_trust(names: Names) -> Policy:
 
 def api_policy(names: Names) -> Policy:
     """What answers callers: it reads and writes records and asks for a worker. It can reach neither state, key nor compute."""
-    return _policy(_records(names), _call_the_worker(names), _write_logs(names, names.api_function))
+    return _policy(_records(names), _call_the_worker(names), _write_logs(names, names.api_function), _traces())
 
 
-def worker_policy(names: Names, foundations: Foundations, prefix: str) -> Policy:
+def worker_policy(names: Names, foundations: Foundations, settings: Settings) -> Policy:
     """What makes environments true: records, the state of Pulumi's stacks, and App Runner services of the platform's prefix."""
     return _policy(
         _records(names),
         # A long operation goes on in a next invocation, and a sweep sends what was not picked up.
         _call_the_worker(names),
         _write_logs(names, names.worker_function),
+        _traces(),
+        # Lambda sends what a worker failed at in the worker's own name.
+        _keep_dead_letters(names),
         *_state(names, foundations),
-        *_compute(names, prefix),
+        *_services(names, settings.prefix),
+        *_keep_ownership(),
+        *_roles_to_give(names, settings.instance_role_arn),
+        # Which image a tag means goes into the receipt, so that a revived environment is what it was.
+        _allow("TellImagesApart", repositories_arn(names), "ecr:DescribeImages"),
     )
 
 
 def schedule_policy(names: Names) -> Policy:
-    """What the schedules may do: start the worker, nothing else."""
-    return _policy(_call_the_worker(names))
+    """What the schedules may do: start the worker, and keep what could not be delivered to it."""
+    return _policy(_call_the_worker(names), _keep_dead_letters(names))
 
 
 def access_policy(names: Names) -> Policy:
     """What App Runner may do to fetch an environment's image from this account's private registry."""
     return _policy(
-        # The one thing of a registry that has no resource: a token to talk to it. The token's rights are this role's.
         _allow("SignInToTheRegistry", "*", "ecr:GetAuthorizationToken"),
         _allow(
             "PullImages",
@@ -85,6 +111,14 @@ def _write_logs(names: Names, function: str) -> Statement:
     return _allow("WriteLogs", f"{names.log_group_arn(function)}:*", "logs:CreateLogStream", "logs:PutLogEvents")
 
 
+def _traces() -> Statement:
+    return _allow("Traces", "*", "xray:PutTraceSegments", "xray:PutTelemetryRecords")
+
+
+def _keep_dead_letters(names: Names) -> Statement:
+    return _allow("KeepDeadLetters", names.dead_letters_arn, "sqs:SendMessage")
+
+
 def _state(names: Names, foundations: Foundations) -> list[Statement]:
     return [
         # Without a condition on the prefix: for a missing object S3 answers "not found" only to who may list the bucket,
@@ -97,41 +131,78 @@ def _state(names: Names, foundations: Foundations) -> list[Statement]:
     ]
 
 
-def _compute(names: Names, prefix: str) -> list[Statement]:
-    own_role = f"aws-service-role/{_APP_RUNNER}/AWSServiceRoleForAppRunner"
+def _services(names: Names, prefix: str) -> list[Statement]:
+    services = names.services_arn(prefix)
     return [
+        _allow("MakeServices", services, "apprunner:CreateService") | _only_if_requested(names),
+        # App Runner asks for this, too, when a service is created with tags. There is nothing with tags to compare yet.
+        _allow("TagNewServices", services, "apprunner:TagResource") | _only_if_requested(names),
         _allow(
-            "Services",
-            names.services_arn(prefix),
-            "apprunner:CreateService",
-            "apprunner:DescribeService",
+            "ChangeServices",
+            services,
             "apprunner:UpdateService",
             "apprunner:DeleteService",
             "apprunner:PauseService",
             "apprunner:ResumeService",
-            "apprunner:ListOperations",
-            "apprunner:ListTagsForResource",
             "apprunner:TagResource",
             "apprunner:UntagResource",
+        )
+        | _only_if(f"aws:ResourceTag/{PLATFORM_TAG}", names.platform),
+        # By name alone: a deleted service has no tags any more, and that it is deleted is what the engine's waits and the last
+        # look before `destroyed` must be able to see.
+        _allow(
+            "LookAtServices",
+            services,
+            "apprunner:DescribeService",
+            "apprunner:ListOperations",
+            "apprunner:ListTagsForResource",
         ),
-        # Lists of the whole account: neither action knows a resource. They are the independent look before `destroyed`
-        # is written.
         _allow("LookForServices", "*", "apprunner:ListServices"),
         _allow("LookForAnythingTagged", "*", "tag:GetResources"),
-        # Which image a tag means goes into the receipt, so that a revived environment is what it was.
-        _allow("TellImagesApart", repositories_arn(names), "ecr:DescribeImages"),
-        # The role that pulls private images, to App Runner only. AWS's guide names the service one way here and another in
-        # the role's own trust policy; the role trusts the builder alone, so that allowing both gives nothing away.
-        _allow("GiveTheAccessRole", names.role_arn(names.access_role), "iam:PassRole")
-        | _only_if("iam:PassedToService", f"build.{_APP_RUNNER}", _APP_RUNNER),
+    ]
+
+
+def _keep_ownership() -> list[Statement]:
+    """No tag by which a thing is known as ours, or an owner's, gets another value or goes, whatever else allows it."""
+    kept = [
+        _deny(f"Keep{word}Tag", "apprunner:TagResource")
+        | {
+            "Condition": {
+                "StringNotEquals": {f"aws:RequestTag/{tag}": f"${{aws:ResourceTag/{tag}}}"},
+                "Null": {f"aws:RequestTag/{tag}": "false", f"aws:ResourceTag/{tag}": "false"},
+            }
+        }
+        for word, tag in OWNERSHIP_TAGS.items()
+    ]
+    any_of_them = {"ForAnyValue:StringEquals": {"aws:TagKeys": list(OWNERSHIP_TAGS.values())}}
+    return [*kept, _deny("KeepTags", "apprunner:UntagResource") | {"Condition": any_of_them}]
+
+
+def _roles_to_give(names: Names, instance_role_arn: str | None) -> list[Statement]:
+    own_role = names.role_arn(f"aws-service-role/{_APP_RUNNER}/AWSServiceRoleForAppRunner")
+    given = {"GiveTheAccessRole": names.role_arn(names.access_role), "GiveTheInstanceRole": instance_role_arn}
+    return [
+        *(
+            _allow(sid, arn, "iam:PassRole") | _only_if("iam:PassedToService", *_GIVEN_TO)
+            for sid, arn in given.items()
+            if arn is not None
+        ),
         # An account's first service makes App Runner's own role, in the name of whoever asked for that service.
-        _allow("LetAppRunnerMakeItsOwnRole", names.role_arn(own_role), "iam:CreateServiceLinkedRole")
+        _allow("LetAppRunnerMakeItsOwnRole", own_role, "iam:CreateServiceLinkedRole")
         | _only_if("iam:AWSServiceName", _APP_RUNNER),
     ]
 
 
 def _allow(sid: str, resource: str | list[str], *actions: str) -> Statement:
     return {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": resource}
+
+
+def _deny(sid: str, *actions: str) -> Statement:
+    return {"Sid": sid, "Effect": "Deny", "Action": list(actions), "Resource": "*"}
+
+
+def _only_if_requested(names: Names) -> Statement:
+    return _only_if(f"aws:RequestTag/{PLATFORM_TAG}", names.platform)
 
 
 def _only_if(key: str, *values: str) -> Statement:

@@ -1,11 +1,13 @@
 """The schedules that start the sweeps: a light one every few minutes, a deep one at night.
 
-The rule: they call the worker directly, with an event that looks like a scheduled rule's, so that either kind can be used.
+The rule: they call the worker directly, with an event that looks like a scheduled rule's, so that either kind can be used. An
+event that stays undelivered until the next would come goes to the dead letters.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from typing import Literal
 
 import pulumi
@@ -15,13 +17,44 @@ from bootstrap.names import Names
 from bootstrap.roles import Role
 from bootstrap.settings import Settings
 
+_UNITS = {"minute": 60, "hour": 3600, "day": 86400}
+
 
 def schedules(
-    settings: Settings, names: Names, worker: aws.lambda_.Function, role: Role, opts: pulumi.ResourceOptions
+    settings: Settings,
+    names: Names,
+    worker: aws.lambda_.Function,
+    role: Role,
+    queue: aws.sqs.Queue,
+    opts: pulumi.ResourceOptions,
 ) -> None:
     """Both schedules, in UTC. One that could not be delivered is tried again until shortly before the next would come."""
-    _schedule(names.nightly_schedule, settings.nightly_schedule, "deep", 3600, worker, role, opts)
-    _schedule(names.light_schedule, settings.light_schedule, "light", 300, worker, role, opts)
+    _schedule(
+        names.nightly_schedule,
+        settings.nightly_schedule,
+        "deep",
+        interval(settings.nightly_schedule, 3600),
+        worker,
+        role,
+        queue,
+        opts,
+    )
+    _schedule(
+        names.light_schedule,
+        settings.light_schedule,
+        "light",
+        interval(settings.light_schedule, 300),
+        worker,
+        role,
+        queue,
+        opts,
+    )
+
+
+def interval(schedule: str, otherwise: int) -> int:
+    """Seconds between two runs of a `rate(…)`, a minute or more, and at most `otherwise`, which a `cron(…)` gets."""
+    rate = re.fullmatch(r"rate\(([0-9]+) (minute|hour|day)s?\)", schedule)
+    return min(int(rate[1]) * _UNITS[rate[2]], otherwise) if rate else otherwise
 
 
 def sweep_event(sweep: Literal["deep", "light"]) -> dict[str, object]:
@@ -36,6 +69,7 @@ def _schedule(
     max_age_seconds: int,
     worker: aws.lambda_.Function,
     role: Role,
+    queue: aws.sqs.Queue,
     opts: pulumi.ResourceOptions,
 ) -> None:
     aws.scheduler.Schedule(
@@ -48,6 +82,7 @@ def _schedule(
             arn=worker.arn,
             role_arn=role.arn,
             input=json.dumps(sweep_event(sweep)),
+            dead_letter_config=aws.scheduler.ScheduleTargetDeadLetterConfigArgs(arn=queue.arn),
             retry_policy=aws.scheduler.ScheduleTargetRetryPolicyArgs(
                 maximum_retry_attempts=5, maximum_event_age_in_seconds=max_age_seconds
             ),

@@ -6,18 +6,23 @@ on from there.
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pulumi import automation as auto
 from rich.console import Console
 
-from bootstrap.errors import EngineError, Interrupted, NoPlatform, StackLocked, refusal
+from bootstrap.errors import EngineError, Interrupted, NoPlatform, StackLocked, explained, known_cause, refusal
 from bootstrap.foundations import Foundations
+from bootstrap.names import Names
 from bootstrap.progress import Progress
 from bootstrap.pulumi_cli import PulumiCli
+from bootstrap.recovery import Identify, taken_on
 
 Program = Callable[[], None]
 PROJECT = "fibfactory-platform"
@@ -28,18 +33,26 @@ _QUIET = {
 }
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What a preview found: how many things would change, and those that would be lost with their data."""
+
+    changes: int
+    losses: tuple[str, ...]
+
+
 class PlatformStack:
     """One platform's stack, opened by `opened`. Every method is one Pulumi operation, and raises EngineError or Interrupted."""
 
     def __init__(self, stack: auto.Stack, foundations: Foundations, cli: PulumiCli, console: Console) -> None:
         self._stack, self._foundations, self._cli, self._console = stack, foundations, cli, console
 
-    def preview(self) -> int:
-        """Print what a deploy would change and answer how many things that is; change nothing."""
-        progress = Progress(self._console)
+    def preview(self, *, quiet: bool = False) -> Plan:
+        """What a deploy would change, printed unless `quiet`; change nothing."""
+        progress = Progress(Console(quiet=True) if quiet else self._console)
         with self._operation("preview the platform", progress):
             self._stack.preview(on_event=progress)
-        return progress.changes.total()
+        return Plan(progress.changes.total(), tuple(sorted(progress.losses)))
 
     def deploy(self) -> dict[str, Any]:
         """Make the platform as its program says; the stack's outputs. Nothing changes when it is so already."""
@@ -49,6 +62,28 @@ class PlatformStack:
         if not progress.changes:
             self._console.print("  nothing to change")
         return _values(result.outputs)
+
+    def recover(self, identify: Identify) -> None:
+        """Take on what a run that was killed had asked AWS for without learning how that ended; see `recovery`."""
+        progress = Progress(Console(quiet=True))
+        with self._operation("take on what an earlier run left behind", progress):
+            exported = json.loads(self._run("stack", "export"))
+            if not exported["deployment"].get("pending_operations"):
+                return
+            with explained("look for what an earlier run left behind"):
+                exported["deployment"], urns = taken_on(exported["deployment"], identify)
+            self._console.print(f"an earlier run was killed: looking for {len(urns)} things that it may have made")
+            state = Path(self._stack.workspace.work_dir, "recovered.json")
+            state.write_text(json.dumps(exported))
+            self._run("stack", "import", "--file", str(state))
+            if urns:
+                self._stack.refresh(target=urns, on_event=progress, show_secrets=False)
+
+    def close_the_door(self, names: Names) -> None:
+        """Remove what lets requests in and starts sweeps: afterwards nobody can ask for an environment. The rest stays."""
+        progress = Progress(self._console)
+        with self._operation("close the platform's front door", progress):
+            self._stack.destroy(on_event=progress, show_secrets=False, target=_door(names), target_dependents=True)
 
     def destroy(self) -> None:
         """Remove all that the platform's program made, then the stack itself."""
@@ -60,6 +95,12 @@ class PlatformStack:
         """The stack's outputs; empty after a deploy that never ended."""
         with self._operation("read the platform's outputs", Progress(self._console)):
             return _values(self._stack.outputs())
+
+    def _run(self, *arguments: str) -> str:
+        """A command of the CLI that the Automation API does not offer, or only with secrets in the clear."""
+        workspace = self._stack.workspace
+        done = self._cli.run([*arguments, "--stack", self._stack.name], workspace.work_dir, workspace.env_vars)
+        return done.stdout
 
     @contextmanager
     def _operation(self, doing: str, progress: Progress) -> Iterator[None]:
@@ -89,6 +130,19 @@ def opened(
             open_stack = auto.create_or_select_stack if program else auto.select_stack
             stack = open_stack(platform, project_name=PROJECT, program=program or _nothing, opts=options)
         yield PlatformStack(stack, foundations, cli, console)
+
+
+def _door(names: Names) -> list[str]:
+    """The URNs of the front door, as patterns: what of it is gone already is no mistake then.
+
+    The API's role is part of it: a request that is being answered in that moment can't write any more.
+    """
+    own = f"urn:pulumi:{names.platform}::{PROJECT}::aws:"
+    return [
+        f"{own}apigatewayv2/**",
+        f"{own}scheduler/**",
+        f"{own}iam/rolePolicy:*::{names.api_function}",
+    ]
 
 
 def _nothing() -> None:
@@ -133,6 +187,9 @@ def _failed(doing: str, progress: Progress, output: str) -> EngineError:
             f"AWS refused to {doing}: AccessDenied for {action}{more}.",
             f"{left}. Give your user or role that permission and run it again.",
         )
+    if cause := known_cause(first):
+        what, advice = cause
+        return EngineError(f"Pulumi could not {doing}: {what}{more}.", f"{left}. {advice}; then run it again.")
     return EngineError(
         f"Pulumi could not {doing}: {first}{more}",
         f"{left}. Mend the cause and run the same command again: it goes on from there.",

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
-import signal
 import subprocess
-import sys
 import urllib.error
 import urllib.request
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from types import MappingProxyType
+from collections.abc import Iterator
 from typing import Any
 
 import boto3
@@ -22,71 +16,41 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
+from bootstrap.settings import Settings
 from localcloud.running import RunningCloud
-from localcloud.settings import ROOT
+from tests.functional.bootstrap_operator import (
+    ACCOUNT,
+    REGION,
+    Operator,
+    bucket_of,
+    changes,
+    interrupt,
+    keys_below,
+    outputs_of,
+)
+from tests.functional.emulated_services import look_for, services
 
-# Each deploy takes seconds: on one worker they share a cloud, and the one platform that is only looked at.
-pytestmark = pytest.mark.xdist_group("bootstrap")
-
-REGION, ACCOUNT = RunningCloud.region, RunningCloud.account
-RESOURCES = 21
-"""How many things a platform consists of."""
-
-
-@dataclass(frozen=True)
-class Ran:
-    """How a command ended: its code, what is for programs (`out`) and what is for people (`said`)."""
-
-    code: int
-    out: str
-    said: str
-
-
-class Operator:
-    """Runs `python -m bootstrap` against a local cloud, with nothing of this process's own environment but PATH."""
-
-    def __init__(self, cloud: RunningCloud, folder: Path) -> None:
-        self._cloud, self.folder = cloud, folder
-        self.environment = {"HOME": str(folder), "TMPDIR": str(folder), **self.of("operator")}
-
-    def of(self, name: str) -> dict[str, str]:
-        return self._cloud.environment(self._cloud.identity(name))
-
-    def runs(
-        self,
-        *arguments: str,
-        answers: str = "",
-        environment: Mapping[str, str] = MappingProxyType({}),
-        without: Collection[str] = (),
-    ) -> Ran:
-        """One command to its end; `environment` is added to the operator's, `without` taken from it."""
-        done = subprocess.run(
-            [sys.executable, "-m", "bootstrap", *arguments],
-            cwd=ROOT,
-            env={name: value for name, value in {**self.environment, **environment}.items() if name not in without},
-            input=answers,
-            capture_output=True,
-            text=True,
-            timeout=180,
-        )
-        return Ran(done.returncode, done.stdout, done.stderr)
-
-    def deploys(self, platform: str, *arguments: str, environment: Mapping[str, str] = MappingProxyType({})) -> Ran:
-        """A deploy from the checkout's own code, without questions."""
-        command = ("deploy", "--platform", platform, "--code", "archive", "--yes")
-        return self.runs(*command, *arguments, environment=environment)
-
-
-def outputs_of(ran: Ran) -> dict[str, str]:
-    assert ran.code == 0, ran.said
-    outputs: dict[str, str] = json.loads(ran.out)
-    return outputs
-
-
-def changes(ran: Ran) -> list[str]:
-    """The lines that say what was changed, without their times."""
-    lines = [line.strip() for line in ran.said.splitlines() if line.startswith(("  + ", "  ~ ", "  - "))]
-    return [re.sub(r" [0-9]+ s$", "", line) for line in lines]
+RESOURCES = 41
+"""How many things a platform consists of, without a way in for GitHub."""
+ALARMS = {
+    *("api-throttled", "backlog", "dead-letters", "environments-failed", "iam-api-5xx", "no-deep-sweep"),
+    *("no-light-sweep", "overdue", "sweep-failures", "sweep-incomplete", "worker-errors", "worker-throttled"),
+}
+USED = [
+    "apigatewayv2",
+    "cloudwatch",
+    "dynamodb",
+    "ecr",
+    "iam",
+    "kms",
+    "lambda",
+    "logs",
+    "s3",
+    "scheduler",
+    "sns",
+    "sqs",
+]
+"""The services that a platform has something in."""
 
 
 def named(session: boto3.Session, platform: str) -> set[str]:
@@ -98,8 +62,12 @@ def named(session: boto3.Session, platform: str) -> set[str]:
         *(function["FunctionName"] for function in session.client("lambda").list_functions()["Functions"]),
         *(role["RoleName"] for role in iam.list_roles()["Roles"]),
         *(schedule["Name"] for schedule in scheduler.list_schedules()["Schedules"]),
-        *(group["logGroupName"].removeprefix("/aws/lambda/") for group in logs.describe_log_groups()["logGroups"]),
+        *(group["logGroupName"].rpartition("/")[2] for group in logs.describe_log_groups()["logGroups"]),
         *(api["Name"] for api in apis.get_apis()["Items"]),
+        *(each["repositoryName"] for each in session.client("ecr").describe_repositories()["repositories"]),
+        *(url.rpartition("/")[2] for url in session.client("sqs").list_queues().get("QueueUrls", [])),
+        *(topic["TopicArn"].rpartition(":")[2] for topic in session.client("sns").list_topics()["Topics"]),
+        *(alarm["AlarmName"] for alarm in session.client("cloudwatch").describe_alarms()["MetricAlarms"]),
         *(bucket["Name"] for bucket in session.client("s3").list_buckets()["Buckets"]),
         *(alias["AliasName"].removeprefix("alias/") for alias in session.client("kms").list_aliases()["Aliases"]),
     }
@@ -107,13 +75,7 @@ def named(session: boto3.Session, platform: str) -> set[str]:
 
 
 def kept(platform: str) -> set[str]:
-    return {f"{platform}-state-{ACCOUNT}-{REGION}", f"{platform}-state"}
-
-
-def keys_below(session: boto3.Session, platform: str, prefix: str) -> list[str]:
-    bucket = f"{platform}-state-{ACCOUNT}-{REGION}"
-    listed = session.client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix)
-    return [entry["Key"] for entry in listed.get("Contents", [])]
+    return {bucket_of(platform), f"{platform}-state"}
 
 
 @pytest.fixture(scope="module")
@@ -126,14 +88,15 @@ def operator(cloud: RunningCloud, tmp_path_factory: pytest.TempPathFactory) -> I
 @pytest.fixture(scope="module")
 def deployed(operator: Operator) -> dict[str, str]:
     """The outputs of a platform that all tests may look at and none may change."""
-    return outputs_of(operator.deploys("deployed", "--json"))
+    return outputs_of(operator.deploys("deployed"))
 
 
 def test_the_outputs_say_all_that_clients_need(deployed: dict[str, str]) -> None:
-    bucket = f"deployed-state-{ACCOUNT}-{REGION}"
+    bucket = bucket_of("deployed")
     assert deployed.keys() == {
         *("api_url", "platform", "region", "table_name", "api_function", "worker_function", "state_bucket"),
-        *("secrets_provider", "access_role_arn", "api_id", "nightly_schedule", "light_schedule"),
+        *("secrets_provider", "access_role_arn", "api_id", "nightly_schedule", "light_schedule", "settings"),
+        *("orchestrator_repository", "sample_repository", "dead_letters_url", "alarms_topic_arn", "dashboard_url"),
     }
     assert (deployed["platform"], deployed["region"], deployed["state_bucket"]) == ("deployed", REGION, bucket)
     assert deployed["access_role_arn"] == f"arn:aws:iam::{ACCOUNT}:role/deployed-apprunner-access"
@@ -145,7 +108,7 @@ def test_outputs_can_be_read_again(operator: Operator, deployed: dict[str, str])
 
 
 def test_a_second_deploy_changes_nothing(operator: Operator, deployed: dict[str, str]) -> None:
-    again = operator.deploys("deployed", "--json")
+    again = operator.deploys("deployed")
     assert changes(again) == []
     assert "nothing to change" in again.said
     assert outputs_of(again) == deployed
@@ -157,15 +120,18 @@ def test_everything_made_has_the_platforms_name_and_tag(
     assert named(operator_session, "deployed") == kept("deployed") | {
         *("deployed", "deployed-environments", "deployed-api", "deployed-worker", "deployed-schedule"),
         *("deployed-apprunner-access", "deployed-nightly", "deployed-light"),
+        *("deployed/orchestrator", "deployed/fibservice", "deployed-dead-letters", "deployed-alarms"),
+        *(f"deployed-{alarm}" for alarm in ALARMS),
     }
     functions = operator_session.client("lambda")
     worker = functions.get_function(FunctionName=deployed["worker_function"])
     assert worker["Tags"] == {"fibfactory:platform": "deployed"}
     dynamodb = operator_session.client("dynamodb")
     table = dynamodb.describe_table(TableName=deployed["table_name"])["Table"]
-    assert dynamodb.list_tags_of_resource(ResourceArn=table["TableArn"])["Tags"] == [
-        {"Key": "fibfactory:platform", "Value": "deployed"}
-    ]
+    tag = {"Key": "fibfactory:platform", "Value": "deployed"}
+    assert dynamodb.list_tags_of_resource(ResourceArn=table["TableArn"])["Tags"] == [tag]
+    topics = operator_session.client("sns")
+    assert topics.list_tags_for_resource(ResourceArn=deployed["alarms_topic_arn"])["Tags"] == [tag]
 
 
 def called(url: str, credentials: Any = None) -> int:
@@ -187,23 +153,133 @@ def test_the_api_lets_in_whom_iam_lets_in(cloud: RunningCloud, deployed: dict[st
     assert called(deployed["api_url"], cloud.session("alice").get_credentials()) == 200
 
 
-def test_a_changed_setting_changes_what_it_is_about_and_replaces_nothing(
-    operator: Operator, operator_session: boto3.Session
+def test_what_the_worker_fails_at_for_good_becomes_a_dead_letter(
+    operator_session: boto3.Session, deployed: dict[str, str]
 ) -> None:
-    first = operator.deploys("changing", "--json")
+    lambda_, queue = operator_session.client("lambda"), operator_session.client("sqs")
+    event = json.dumps({"nonsense": "of this test"}).encode()
+    lambda_.invoke(FunctionName=deployed["worker_function"], InvocationType="Event", Payload=event)
+    received = queue.receive_message(QueueUrl=deployed["dead_letters_url"], WaitTimeSeconds=20)["Messages"]
+    (letter,) = (json.loads(message["Body"]) for message in received)
+    assert letter["requestPayload"] == {"nonsense": "of this test"}
+    assert letter["requestContext"]["condition"] == "RetriesExhausted"
+
+
+def test_a_changed_setting_changes_what_it_is_about(operator: Operator, operator_session: boto3.Session) -> None:
+    first = operator.deploys("changing")
     assert len(changes(first)) == RESOURCES, first.said
-    before = operator_session.client("dynamodb").describe_table(TableName="changing-environments")["Table"]["TableId"]
-    changed = operator.deploys("changing", "--json", "--light-schedule", "rate(1 hour)", "--default-ttl", "6h")
+    changed = operator.deploys("changing", "--light-schedule", "rate(1 hour)", "--default-ttl", "6h")
     assert changed.code == 0, changed.said
     assert sorted(changes(changed)) == [
-        "~ changed lambda Function changing-api",
-        "~ changed lambda Function changing-worker",
+        *(f"~ changed cloudwatch MetricAlarm {name}" for name in ("backlog", "no-light-sweep", "overdue")),
+        *(f"~ changed lambda Function changing-{name}" for name in ("api", "worker")),
         "~ changed scheduler Schedule changing-light",
     ]
     schedule = operator_session.client("scheduler").get_schedule(Name="changing-light")
     assert schedule["ScheduleExpression"] == "rate(1 hour)"
-    after = operator_session.client("dynamodb").describe_table(TableName="changing-environments")["Table"]["TableId"]
-    assert after == before
+
+
+CHANGED = {
+    "prefix": "other",
+    "image_registries": ["registry.example/team/"],
+    "environments_per_owner": 3,
+    "secrets_prefix": f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/fibfactory/",
+    "instance_role_arn": f"arn:aws:iam::{ACCOUNT}:role/environments",
+    "operators": [f"arn:aws:iam::{ACCOUNT}:role/ops"],
+    "session_owners": True,
+    "github_audience": "fibfactory",
+    "github_issuer": "https://github.example/_services/token",
+    "default_ttl": "1h",
+    "max_lifetime": "2h",
+    "allow_never": True,
+    "nightly_schedule": "cron(30 2 * * ? *)",
+    "light_schedule": "rate(10 minutes)",
+    "api_timeout": 20,
+    "api_memory": 1024,
+    "worker_timeout": 600,
+    "worker_memory": 3008,
+    "worker_storage": 4096,
+    "api_concurrency": 5,
+    "worker_concurrency": 10,
+    "worker_policies": ["arn:aws:iam::aws:policy/AmazonSQSFullAccess"],
+    "permissions_boundary": "arn:aws:iam::aws:policy/PowerUserAccess",
+    "alarm_emails": ["ops@example.com"],
+    "log_retention_days": 30,
+    "requests_per_second": 10,
+    "protect_table": True,
+    "groups": {"team": ["github:repository:2"]},
+    "github": [{"repository_owner_id": "1"}],
+}
+FIXED = {"platform", "region", "code", "image_uri", "build_arguments", "build_sample"}
+"""What makes another platform, or what needs Docker to be built."""
+
+
+def toml(settings: dict[str, Any]) -> str:
+    """A settings file; JSON's strings, numbers and lists are TOML's, too."""
+    plain = [f"{name} = {json.dumps(value)}" for name, value in settings.items() if name not in ("groups", "github")]
+    groups = [f"{name} = {json.dumps(members)}" for name, members in settings["groups"].items()]
+    callers = [
+        line for each in settings["github"] for line in ("[[github]]", *(f'{k} = "{v}"' for k, v in each.items()))
+    ]
+    return "\n".join([*plain, "[groups]", *groups, *callers])
+
+
+def holding_data(session: boto3.Session, platform: str) -> dict[str, Any]:
+    """What holds data, each with what tells it from another of the same name."""
+    table = session.client("dynamodb").describe_table(TableName=f"{platform}-environments")["Table"]
+    groups = session.client("logs").describe_log_groups()["logGroups"]
+    repositories = session.client("ecr").describe_repositories()["repositories"]
+    made = session.client("sqs").get_queue_attributes(
+        QueueUrl=f"{platform}-dead-letters", AttributeNames=["CreatedTimestamp"]
+    )
+    return {
+        "table": table["TableId"],
+        **{each["logGroupName"]: each["creationTime"] for each in groups if platform in each["logGroupName"]},
+        **{each["repositoryName"]: each["createdAt"] for each in repositories if platform in each["repositoryName"]},
+        "dead letters": made["Attributes"]["CreatedTimestamp"],
+    }
+
+
+def test_changing_everything_that_can_change_replaces_nothing_and_a_destroy_then_leaves_nothing(
+    operator: Operator, operator_session: boto3.Session
+) -> None:
+    assert CHANGED.keys() | FIXED == Settings.model_fields.keys()
+    outputs_of(operator.deploys("vanishing"))
+    before = holding_data(operator_session, "vanishing")
+    assert len(before) == 1 + 3 + 2 + 1
+
+    file = operator.folder / "changed.toml"
+    file.write_text(toml(CHANGED))
+    deploy = ("deploy", "--platform", "vanishing", "--code", "archive", "--yes", "--json", "--settings", str(file))
+    changed = operator.runs(*deploy)
+    kept_settings = json.loads(outputs_of(changed)["settings"])
+    assert {name: kept_settings[name] for name in CHANGED.keys() - {"github"}} == {
+        name: value for name, value in CHANGED.items() if name != "github"
+    }
+    assert [line for line in changes(changed) if not line.startswith(("~ changed ", "+ made "))] == []
+    assert {line.removeprefix("+ made ") for line in changes(changed) if line.startswith("+")} == {
+        *(f"apigatewayv2 {part}" for part in ("Api github-api", "Authorizer github", "Integration github-api")),
+        *("apigatewayv2 Route github-everything", "apigatewayv2 Stage github-default", "lambda Permission github-api"),
+        *("cloudwatch MetricAlarm github-api-5xx", "sns TopicSubscription alarms-ops@example.com"),
+        *(line.removeprefix("+ made ") for line in changes(changed) if "RolePolicyAttachment" in line),
+    }
+    assert holding_data(operator_session, "vanishing") == before
+    assert changes(operator.runs(*deploy)) == []
+
+    seen = look_for("vanishing", operator_session, USED)
+    assert {name.partition(".")[0] for name in seen.found} == set(USED)
+
+    done = operator.runs("destroy", "--platform", "vanishing", "--yes")
+    assert done.code == 0, done.said
+    everywhere = services(operator_session)
+    left = look_for("vanishing", operator_session, everywhere)
+    print(f"looked for what is left with {len(left.asked)} lists of {len(left.services)} services:")
+    print("\n".join(left.asked))
+    assert set(USED) <= left.services
+    assert set().union(*left.found.values()) == {
+        *(bucket_of("vanishing"), f"arn:aws:s3:::{bucket_of('vanishing')}"),
+        *("alias/vanishing-state", f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/vanishing-state"),
+    }
 
 
 def test_a_destroy_is_refused_while_environments_live_and_leaves_state_and_key(
@@ -211,7 +287,7 @@ def test_a_destroy_is_refused_while_environments_live_and_leaves_state_and_key(
 ) -> None:
     file = operator.folder / "protected.toml"
     file.write_text("protect_table = true\n")
-    outputs_of(operator.deploys("ending", "--json", "--settings", str(file)))
+    outputs_of(operator.deploys("ending", "--settings", str(file)))
     dynamodb = operator_session.client("dynamodb")
     table = dynamodb.describe_table(TableName="ending-environments")["Table"]
     assert table["DeletionProtectionEnabled"]
@@ -256,31 +332,15 @@ def test_a_preview_that_is_answered_with_no_makes_no_platform(
 def test_a_stop_is_in_order_and_the_next_run_goes_on_from_there(
     operator: Operator, operator_session: boto3.Session
 ) -> None:
-    arguments = ["deploy", "--platform", "stopped", "--code", "archive", "--yes"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "bootstrap", *arguments],
-        cwd=ROOT,
-        env=operator.environment,
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        assert process.stderr is not None
-        said = []
-        for line in process.stderr:
-            said.append(line)
-            if line.startswith("  + made"):
-                process.send_signal(signal.SIGINT)
-                break
-        said.extend(process.stderr)
-    assert process.returncode == 130, "".join(said)
-    assert "stopping in order" in "".join(said)
+    arguments = ("deploy", "--platform", "stopped", "--code", "archive", "--yes")
+    stopped = operator.runs_until(lambda line: line.startswith("  + made"), interrupt, *arguments)
+    assert stopped.code == 130, stopped.said
+    assert "stopping in order" in stopped.said
     assert keys_below(operator_session, "stopped", ".pulumi/locks/") == []
     assert list(operator.folder.glob("fibfactory-*")) == []
-    made = sum(line.startswith("  + made") for line in said)
+    made = len(changes(stopped))
 
-    resumed = operator.deploys("stopped", "--json")
+    resumed = operator.deploys("stopped")
     assert outputs_of(resumed)["platform"] == "stopped"
     assert 0 < len(changes(resumed)) <= RESOURCES - made
 
@@ -290,7 +350,7 @@ def test_a_lock_of_a_run_that_died_is_named_with_the_command_that_breaks_it(
 ) -> None:
     operator.runs("deploy", "--platform", "locked", "--code", "archive", answers="y\nn\n")
     lock = {"pid": 1, "username": "somebody", "hostname": "gone", "timestamp": "2024-01-01T00:00:00Z"}
-    bucket = f"locked-state-{ACCOUNT}-{REGION}"
+    bucket = bucket_of("locked")
     key = ".pulumi/locks/organization/fibfactory-platform/locked/11111111-2222-3333-4444-555555555555.json"
     operator_session.client("s3").put_object(Bucket=bucket, Key=key, Body=json.dumps(lock).encode())
 

@@ -6,6 +6,7 @@ import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import pulumi
@@ -27,6 +28,11 @@ FOUNDATIONS = Foundations(
     key_arn=KEY_ARN,
 )
 
+_ANSWERS: Mapping[str, dict[str, Any]] = {
+    "aws:ecr/getAuthorizationToken:getAuthorizationToken": {"userName": "AWS", "password": "a token of this minute"},
+}
+"""What a program may ask of the account beside a repository's images: only what building an image needs."""
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -41,14 +47,19 @@ class Asked:
 class Recorder(Mocks):
     """Answers each resource with its inputs and an ARN, as AWS would, and remembers it."""
 
-    def __init__(self) -> None:
+    def __init__(self, pushed: Mapping[str, str]) -> None:
+        """`pushed` are the digests of images that are in the registry, by their tags."""
         self.asked: list[Asked] = []
+        self._images = [{"imageTag": tag, "imageDigest": digest} for tag, digest in pushed.items()]
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         self.asked.append(Asked(args.typ, args.name, args.inputs, args.provider or ""))
         identity = f"{args.name}-id"
         return identity, {
             **args.inputs,
+            "repositoryUrl": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{args.inputs.get('name')}",
+            "repoDigest": f"{args.inputs.get('imageName')}".rpartition(":")[0] + f"@sha256:{'0' * 64}",
+            "url": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{args.inputs.get('name')}",
             "arn": f"arn:aws:test:{REGION}:{ACCOUNT}:{args.typ}/{args.name}",
             "apiEndpoint": f"https://{identity}.execute-api.{REGION}.amazonaws.com",
             "executionArn": f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{identity}",
@@ -56,7 +67,10 @@ class Recorder(Mocks):
         }
 
     def call(self, args: MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]]]:
-        raise AssertionError(f"the program asks the account with {args.token}: all it needs is in the foundations")
+        answers = {**_ANSWERS, "aws:ecr/getImages:getImages": {"imageIds": self._images}}
+        if args.token not in answers:
+            raise AssertionError(f"the program asks the account with {args.token}: all it needs is in the foundations")
+        return {**args.args, **answers[args.token]}, []
 
 
 @dataclass(frozen=True)
@@ -82,9 +96,9 @@ class Plan:
         return statements
 
 
-def plan(**settings: Any) -> Plan:
-    """What the platform's program asks for with these settings; with code `image` unless told otherwise."""
-    recorder = Recorder()
+def plan(pushed: Mapping[str, str] = MappingProxyType({}), **settings: Any) -> Plan:
+    """What the platform's program asks for with these settings; with a named image unless told otherwise."""
+    recorder = Recorder(pushed)
     code = {"code": "image", "image_uri": IMAGE} if settings.get("code") != "archive" else {}
     chosen = Settings.model_validate({"region": REGION, **code, **settings})
     pulumi.runtime.set_mocks(recorder, "fibfactory-platform", chosen.platform, preview=False)
@@ -92,4 +106,5 @@ def plan(**settings: Any) -> Plan:
         # pulumi_aws warns of a resource type that nobody asked for, as soon as its Lambda module is loaded.
         warnings.filterwarnings("ignore", "aws.lambda/microvmsimage", DeprecationWarning)
         pulumi.runtime.test(program(chosen, FOUNDATIONS))()
-    return Plan(tuple(recorder.asked))
+    # The program asks in an order of the moment: what needs something waits for it.
+    return Plan(tuple(sorted(recorder.asked, key=lambda one: (one.type, one.name))))

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
+from bootstrap.archive import ROOT
+from orchestrator.environment import Status
+from orchestrator.sweep import counted
 from tests.infrastructure.bootstrap_recorder import ACCOUNT, FOUNDATIONS, IMAGE, REGION, Plan, plan
 
 FUNCTION = "lambda/function:Function"
@@ -41,7 +45,8 @@ def test_everything_goes_through_one_provider_with_its_region_and_tags_named(pla
 
 def test_every_name_begins_with_the_platform() -> None:
     named = {str(one.inputs["name"]) for one in plan(platform="ours").asked if "name" in one.inputs}
-    assert {name for name in named if not name.removeprefix("/aws/lambda/").startswith("ours")} == {"$default"}
+    plain = {name.removeprefix("/aws/lambda/").removeprefix("/aws/vendedlogs/apis/") for name in named}
+    assert {name for name in plain if not name.startswith("ours")} == {"$default"}
 
 
 def test_the_table_is_paid_per_request_and_has_its_three_indexes(planned: Plan) -> None:
@@ -101,6 +106,12 @@ def test_the_worker_is_told_all_that_it_needs(planned: Plan) -> None:
         "FIBFACTORY_PREFIX": "fib-app",
         "FIBFACTORY_ACCESS_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/fibfactory-apprunner-access",
         "FIBFACTORY_OPERATORS": "[]",
+        "FIBFACTORY_GROUPS": "{}",
+        "FIBFACTORY_SESSION_OWNERS": "false",
+        "FIBFACTORY_GITHUB": "[]",
+        "FIBFACTORY_GITHUB_ISSUER": "https://token.actions.githubusercontent.com",
+        "FIBFACTORY_ENVIRONMENTS_PER_OWNER": "20",
+        "FIBFACTORY_IMAGE_REGISTRIES": f'["{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/"]',
         "FIBFACTORY_DEFAULT_TTL": "12h",
         "FIBFACTORY_MAX_LIFETIME": "7d",
         "FIBFACTORY_ALLOW_NEVER": "false",
@@ -126,14 +137,65 @@ def test_settings_arrive_in_the_environment() -> None:
     assert variables["FIBFACTORY_PREFIX"] == "demo"
 
 
+def test_who_is_let_in_and_for_whom_they_own_arrives_as_json() -> None:
+    callers = {"repository_owner_id": "1", "refs": ["refs/heads/*"]}
+    variables = environment(
+        plan(
+            groups={"team": ["github:repository:2"]},
+            github=[callers],
+            github_audience="ours",
+            github_issuer="https://github.example/_services/token",
+            session_owners=True,
+            environments_per_owner=3,
+            image_registries=["ghcr.io/team/"],
+        ),
+        "fibfactory-api",
+    )
+    assert json.loads(variables["FIBFACTORY_GROUPS"]) == {"team": ["github:repository:2"]}
+    assert json.loads(variables["FIBFACTORY_GITHUB"]) == [callers]
+    assert variables["FIBFACTORY_GITHUB_ISSUER"] == "https://github.example/_services/token"
+    assert variables["FIBFACTORY_SESSION_OWNERS"] == "true"
+    assert variables["FIBFACTORY_ENVIRONMENTS_PER_OWNER"] == "3"
+    assert json.loads(variables["FIBFACTORY_IMAGE_REGISTRIES"]) == ["ghcr.io/team/"]
+
+
+def test_the_worker_alone_is_told_the_role_that_reads_secrets() -> None:
+    prefix, role = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/fibfactory/", f"arn:aws:iam::{ACCOUNT}:role/environments"
+    planned = plan(secrets_prefix=prefix, instance_role_arn=role)
+    api, worker = environment(planned, "fibfactory-api"), environment(planned, "fibfactory-worker")
+    assert api["FIBFACTORY_SECRETS_PREFIX"] == worker["FIBFACTORY_SECRETS_PREFIX"] == prefix
+    assert worker["FIBFACTORY_INSTANCE_ROLE_ARN"] == role
+    assert "FIBFACTORY_INSTANCE_ROLE_ARN" not in api
+
+
+def test_concurrency_is_kept_only_where_it_is_asked_for() -> None:
+    def kept(planned: Plan) -> list[int]:
+        functions = (planned.one(FUNCTION, f"fibfactory-{name}") for name in ("api", "worker"))
+        return [function["reservedConcurrentExecutions"] for function in functions]
+
+    assert kept(plan()) == [-1, -1]
+    assert kept(plan(api_concurrency=5, worker_concurrency=10)) == [5, 10]
+
+
+def test_metrics_of_two_platforms_in_one_account_can_be_told_apart() -> None:
+    planned = plan(platform="second")
+    assert environment(planned, "second-worker")["POWERTOOLS_SERVICE_NAME"] == "second"
+    own = [one.inputs for one in planned.of("metricAlarm:MetricAlarm") if one.inputs["namespace"] == "fibfactory"]
+    assert len(own) > 5
+    assert all(alarm["dimensions"] == {"service": "second"} for alarm in own)
+
+
 def test_each_function_has_a_log_group_that_forgets(planned: Plan) -> None:
     groups = {one.inputs["name"]: one.inputs["retentionInDays"] for one in planned.of("cloudwatch/logGroup:LogGroup")}
-    assert groups == {"/aws/lambda/fibfactory-api": 14, "/aws/lambda/fibfactory-worker": 14}
+    assert groups == dict.fromkeys(
+        ("/aws/lambda/fibfactory-api", "/aws/lambda/fibfactory-worker", "/aws/vendedlogs/apis/fibfactory"), 14
+    )
 
 
 def test_a_failed_asynchronous_call_of_the_worker_is_tried_twice_more(planned: Plan) -> None:
     config = planned.one("lambda/functionEventInvokeConfig:FunctionEventInvokeConfig")
     assert (config["functionName"], config["maximumRetryAttempts"]) == ("fibfactory-worker", 2)
+    assert config["destinationConfig"]["onFailure"]["destination"].endswith("sqs/queue:Queue/dead-letters")
     assert 60 <= config["maximumEventAgeInSeconds"] <= 21600
 
 
@@ -183,9 +245,125 @@ def test_the_schedules_call_the_worker_with_a_scheduled_event(
     }
     assert target["retryPolicy"]["maximumRetryAttempts"] > 0
     assert target["retryPolicy"]["maximumEventAgeInSeconds"] >= 60
+    assert target["deadLetterConfig"]["arn"].endswith("sqs/queue:Queue/dead-letters")
 
 
 def test_schedules_are_settings() -> None:
     planned = plan(light_schedule="rate(1 hour)", nightly_schedule="cron(30 2 * * ? *)")
     expressions = {one.inputs["scheduleExpression"] for one in planned.of("scheduler/schedule:Schedule")}
     assert expressions == {"rate(1 hour)", "cron(30 2 * * ? *)"}
+
+
+def test_githubs_workflows_have_an_api_of_their_own_that_checks_their_tokens() -> None:
+    planned = plan(github_audience="ours", github=[{"repository_owner_id": "1"}])
+    routes = {one.name: one.inputs for one in planned.of("apigatewayv2/route:Route")}
+    assert {name: route["authorizationType"] for name, route in routes.items()} == {
+        "everything": "AWS_IAM",
+        "github-everything": "JWT",
+    }
+    assert routes["github-everything"]["apiId"] == "github-api-id"
+    authorizer = planned.one("apigatewayv2/authorizer:Authorizer")
+    assert authorizer["jwtConfiguration"] == {
+        "audiences": ["ours"],
+        "issuer": "https://token.actions.githubusercontent.com",
+    }
+    assert authorizer["identitySources"] == ["$request.header.Authorization"]
+    assert {one.inputs["sourceArn"] for one in planned.of("lambda/permission:Permission")} == {
+        f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{api}-id/*" for api in ("api", "github-api")
+    }
+
+
+def test_both_apis_are_watched_and_shown() -> None:
+    planned = plan(github_audience="ours", github=[{"repository_owner_id": "1"}])
+    watched = [one.inputs["dimensions"] for one in planned.of("metricAlarm:MetricAlarm") if one.name.endswith("-5xx")]
+    assert sorted(dimensions["ApiId"] for dimensions in watched) == ["api-id", "github-api-id"]
+    shown = planned.one("cloudwatch/dashboard:Dashboard")["dashboardBody"]
+    assert '"api-id"' in shown and '"github-api-id"' in shown
+
+
+def test_the_dashboard_shows_every_alarm_and_every_metric_that_one_is_about(planned: Plan) -> None:
+    body = json.loads(planned.one("cloudwatch/dashboard:Dashboard")["dashboardBody"])
+    alarms = planned.of("metricAlarm:MetricAlarm")
+    (shown,) = (widget for widget in body["widgets"] if widget["type"] == "alarm")
+    assert len(shown["properties"]["alarms"]) == len(alarms)
+    graphs = {
+        metric[1]
+        for widget in body["widgets"]
+        if widget["type"] == "metric"
+        for metric in widget["properties"]["metrics"]
+    }
+    assert {one.inputs["metricName"] for one in alarms} <= graphs
+    places = [(widget["x"], widget["y"]) for widget in body["widgets"]]
+    assert len(set(places)) == len(places)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "period", "times"),
+    [
+        ("rate(5 minutes)", 300, 3),
+        ("rate(1 minute)", 60, 3),
+        ("rate(12 hours)", 43200, 2),
+        ("rate(2 days)", 86400, 1),
+        ("cron(0/10 * * * ? *)", 86400, 1),
+    ],
+)
+def test_light_sweeps_that_stay_away_are_an_alarm_after_a_few_that_should_have_been(
+    schedule: str, period: int, times: int
+) -> None:
+    alarm = plan(light_schedule=schedule).one("metricAlarm:MetricAlarm", "fibfactory-no-light-sweep")
+    assert (alarm["period"], alarm["evaluationPeriods"], alarm["treatMissingData"]) == (period, times, "breaching")
+    assert (alarm["metricName"], alarm["comparisonOperator"]) == ("light_sweeps", "LessThanThreshold")
+
+
+def test_who_is_to_be_written_to_is_subscribed_to_the_alarms() -> None:
+    planned = plan(alarm_emails=["ops@example.com"])
+    subscription = planned.one("sns/topicSubscription:TopicSubscription")
+    assert (subscription["protocol"], subscription["endpoint"]) == ("email", "ops@example.com")
+    assert subscription["topic"] == planned.one("metricAlarm:MetricAlarm", "fibfactory-overdue")["alarmActions"][0]
+
+
+def test_the_metrics_of_the_alarms_are_those_that_the_worker_writes(planned: Plan) -> None:
+    report = {
+        **{"kind": "light", "status": "done", "dry_run": False, "step_count": 0, "failures": 0, "backlog": 0},
+        **{"kept": 0, "oldest_overdue_seconds": 0},
+    }
+    written = {*counted(report), *(f"environment_{status}" for status in Status)}
+    asked = {
+        one.inputs["metricName"]
+        for one in planned.of("metricAlarm:MetricAlarm")
+        if one.inputs["namespace"] == "fibfactory"
+    }
+    body = json.loads(planned.one("cloudwatch/dashboard:Dashboard")["dashboardBody"])
+    drawn = {
+        metric[1]
+        for widget in body["widgets"]
+        if widget["type"] == "metric"
+        for metric in widget["properties"]["metrics"]
+        if metric[0] == "fibfactory"
+    }
+    assert (asked | drawn) - written == set()
+
+
+@pytest.mark.parametrize(
+    ("schedule", "period", "times"),
+    [
+        ("cron(0 3 * * ? *)", 86400, 7),
+        ("rate(1 day)", 86400, 2),
+        ("rate(3 days)", 86400, 4),
+        ("rate(6 hours)", 21600, 3),
+    ],
+)
+def test_deep_sweeps_that_stay_away_are_an_alarm_but_not_on_a_platforms_first_day(
+    schedule: str, period: int, times: int
+) -> None:
+    alarm = plan(nightly_schedule=schedule).one("metricAlarm:MetricAlarm", "fibfactory-no-deep-sweep")
+    assert (alarm["period"], alarm["evaluationPeriods"], alarm["treatMissingData"]) == (period, times, "notBreaching")
+    assert (alarm["metricName"], alarm["comparisonOperator"]) == ("deep_sweeps", "LessThanThreshold")
+
+
+def test_the_operators_guide_says_for_every_alarm_what_to_do() -> None:
+    planned = plan(github_audience="ours", github=[{"repository_owner_id": "1"}])
+    _, _, guide = (ROOT / "docs" / "aws.md").read_text("utf-8").partition("## Alarms")
+    rows = [line for line in guide.partition("\n## ")[0].splitlines() if line.startswith("| `")]
+    told = {name for row in rows for name in re.findall(r"`([a-z0-9-]+)`", row.split("|")[1])}
+    assert told == {one.name for one in planned.of("metricAlarm:MetricAlarm")}

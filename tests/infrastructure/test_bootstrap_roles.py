@@ -7,18 +7,30 @@ from typing import Any
 
 import pytest
 
+from bootstrap.names import Names
+from bootstrap.policies import OWNERSHIP_TAGS, WHY_ANY
+from orchestrator import names as orchestrator_names
 from tests.infrastructure.bootstrap_recorder import ACCOUNT, FOUNDATIONS, KEY_ARN, REGION, Plan, plan
 
 ROLES = ("fibfactory-api", "fibfactory-worker", "fibfactory-schedule", "fibfactory-apprunner-access")
 TABLE = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/fibfactory-environments"
 WORKER = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:fibfactory-worker"
+DEAD_LETTERS = f"arn:aws:sqs:{REGION}:{ACCOUNT}:fibfactory-dead-letters"
+ACCESS_ROLE = f"arn:aws:iam::{ACCOUNT}:role/fibfactory-apprunner-access"
+INSTANCE_ROLE = f"arn:aws:iam::{ACCOUNT}:role/reads-secrets"
+SECRETS = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:environments/"
+GIVEN_TO = {"bullet.amazonaws.com", "apprunner.amazonaws.com"}
+LARGEST_POLICY = 10_240
+"""Characters of all inline policies of a role, without blanks: AWS's quota."""
 
 NO_NARROWER_RESOURCE = {
-    "apprunner:ListServices": "lists the account's services; the action knows no resource",
-    "tag:GetResources": "looks at all types by tag; the action knows no resource",
-    "ecr:GetAuthorizationToken": "a token for the registry; the action knows no resource",
+    "apprunner:ListServices",
+    "tag:GetResources",
+    "ecr:GetAuthorizationToken",
+    "xray:PutTraceSegments",
+    "xray:PutTelemetryRecords",
 }
-"""Every action that a role has on `*`, and why it can't be less."""
+"""Every action that a role has on `*`: none of them knows a resource."""
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +42,21 @@ def as_list(value: Any) -> list[str]:
     return value if isinstance(value, list) else [value]
 
 
+def allowed(planned: Plan, role: str) -> list[dict[str, Any]]:
+    return [statement for statement in planned.policy(role) if statement["Effect"] == "Allow"]
+
+
 def actions(planned: Plan, role: str) -> set[str]:
-    return {action for statement in planned.policy(role) for action in as_list(statement["Action"])}
+    return {action for statement in allowed(planned, role) for action in as_list(statement["Action"])}
 
 
 def statement_with(planned: Plan, role: str, action: str) -> dict[str, Any]:
-    (found,) = (statement for statement in planned.policy(role) if action in as_list(statement["Action"]))
+    (found,) = (statement for statement in allowed(planned, role) if action in as_list(statement["Action"]))
+    return found
+
+
+def statement_called(planned: Plan, role: str, sid: str) -> dict[str, Any]:
+    (found,) = (statement for statement in planned.policy(role) if statement["Sid"] == sid)
     return found
 
 
@@ -53,18 +74,49 @@ def test_no_action_is_a_pattern(planned: Plan, role: str) -> None:
 def test_only_actions_that_know_no_resource_are_allowed_on_all(planned: Plan, role: str) -> None:
     on_all = {
         action
-        for statement in planned.policy(role)
+        for statement in allowed(planned, role)
         for action in as_list(statement["Action"])
         if "*" in as_list(statement["Resource"])
     }
-    assert on_all <= NO_NARROWER_RESOURCE.keys()
+    assert on_all <= NO_NARROWER_RESOURCE
+
+
+def test_every_statement_about_all_resources_has_its_reason_and_no_reason_is_left_over(planned: Plan) -> None:
+    about_all = {
+        statement["Sid"] for role in ROLES for statement in planned.policy(role) if statement["Resource"] == "*"
+    }
+    assert about_all == WHY_ANY.keys()
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_policies_only_allow_and_say_what_for(planned: Plan, role: str) -> None:
-    statements = planned.policy(role)
-    assert {statement["Effect"] for statement in statements} == {"Allow"}
-    assert len({statement["Sid"] for statement in statements}) == len(statements)
+def test_every_statement_says_what_for(planned: Plan, role: str) -> None:
+    sids = [statement["Sid"] for statement in planned.policy(role)]
+    assert all(sid.isalnum() for sid in sids)
+    assert len(set(sids)) == len(sids)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_policy_is_far_from_iams_limit(planned: Plan, role: str) -> None:
+    inline = planned.one("iam/rolePolicy:RolePolicy", role)["policy"]
+    assert len("".join(inline.split())) < LARGEST_POLICY / 2
+
+
+def test_no_role_has_a_boundary_or_managed_policies_unless_told_so(planned: Plan) -> None:
+    assert not [one for one in planned.of("iam/role:Role") if one.inputs.get("permissionsBoundary")]
+    assert planned.of("iam/rolePolicyAttachment:RolePolicyAttachment") == []
+
+
+def test_a_boundary_is_set_on_every_role() -> None:
+    boundary = f"arn:aws:iam::{ACCOUNT}:policy/developers"
+    bound = plan(permissions_boundary=boundary)
+    assert [one.inputs["permissionsBoundary"] for one in bound.of("iam/role:Role")] == [boundary] * len(ROLES)
+
+
+def test_managed_policies_are_the_workers_alone() -> None:
+    managed = ["arn:aws:iam::aws:policy/AmazonSQSFullAccess", f"arn:aws:iam::{ACCOUNT}:policy/team/AmazonSQSFullAccess"]
+    attached = plan(worker_policies=managed).of("iam/rolePolicyAttachment:RolePolicyAttachment")
+    assert sorted(one.inputs["policyArn"] for one in attached) == sorted(managed)
+    assert {one.inputs["role"] for one in attached} == {"fibfactory-worker"}
 
 
 @pytest.mark.parametrize(
@@ -95,11 +147,18 @@ def test_the_api_can_write_records_and_ask_for_a_worker_and_nothing_else(planned
         "lambda:InvokeFunction",
         "logs:CreateLogStream",
         "logs:PutLogEvents",
+        "xray:PutTraceSegments",
+        "xray:PutTelemetryRecords",
     }
 
 
-def test_schedules_can_only_start_the_worker(planned: Plan) -> None:
-    assert actions(planned, "fibfactory-schedule") == {"lambda:InvokeFunction"}
+def test_schedules_can_only_start_the_worker_and_keep_what_did_not_reach_it(planned: Plan) -> None:
+    assert actions(planned, "fibfactory-schedule") == {"lambda:InvokeFunction", "sqs:SendMessage"}
+
+
+@pytest.mark.parametrize("role", ["fibfactory-worker", "fibfactory-schedule"])
+def test_dead_letters_go_to_this_platforms_queue_only(planned: Plan, role: str) -> None:
+    assert statement_with(planned, role, "sqs:SendMessage")["Resource"] == DEAD_LETTERS
 
 
 @pytest.mark.parametrize("role", ["fibfactory-api", "fibfactory-worker", "fibfactory-schedule"])
@@ -142,16 +201,71 @@ def test_the_worker_uses_one_key_and_cannot_change_it(planned: Plan) -> None:
     }
 
 
-def test_the_worker_changes_services_of_the_platforms_prefix_only() -> None:
-    statement = statement_with(plan(prefix="demo"), "fibfactory-worker", "apprunner:DeleteService")
-    assert statement["Resource"] == f"arn:aws:apprunner:{REGION}:{ACCOUNT}:service/demo-*"
+CHANGES = {"UpdateService", "DeleteService", "PauseService", "ResumeService", "TagResource", "UntagResource"}
+
+
+def test_the_worker_deals_with_services_of_the_platforms_prefix_only() -> None:
+    planned = plan(prefix="demo")
+    about = {
+        as_list(statement["Resource"])[0]
+        for statement in allowed(planned, "fibfactory-worker")
+        for action in as_list(statement["Action"])
+        if action.startswith("apprunner:") and action != "apprunner:ListServices"
+    }
+    assert about == {f"arn:aws:apprunner:{REGION}:{ACCOUNT}:service/demo-*"}
+
+
+def test_the_worker_changes_only_services_with_the_platforms_tag(planned: Plan) -> None:
+    statement = statement_called(planned, "fibfactory-worker", "ChangeServices")
+    assert set(statement["Action"]) == {f"apprunner:{change}" for change in CHANGES}
+    assert statement["Condition"] == {"StringEquals": {"aws:ResourceTag/fibfactory:platform": ["fibfactory"]}}
+
+
+def test_the_worker_makes_only_services_with_the_platforms_tag(planned: Plan) -> None:
+    for sid, action in (("MakeServices", "apprunner:CreateService"), ("TagNewServices", "apprunner:TagResource")):
+        statement = statement_called(planned, "fibfactory-worker", sid)
+        assert statement["Action"] == [action]
+        assert statement["Condition"] == {"StringEquals": {"aws:RequestTag/fibfactory:platform": ["fibfactory"]}}
+
+
+def test_no_change_of_a_service_is_allowed_anywhere_else(planned: Plan) -> None:
+    free = {
+        action
+        for statement in allowed(planned, "fibfactory-worker")
+        for action in as_list(statement["Action"])
+        if action.startswith("apprunner:") and "Condition" not in statement
+    }
+    looks = {"DescribeService", "ListOperations", "ListTagsForResource", "ListServices"}
+    assert free == {f"apprunner:{look}" for look in looks}
+
+
+def test_what_the_orchestrator_calls_ownership_is_what_is_kept() -> None:
+    assert set(OWNERSHIP_TAGS.values()) == {
+        orchestrator_names.TAG_PLATFORM,
+        orchestrator_names.TAG_OWNER,
+        orchestrator_names.TAG_ENVIRONMENT,
+    }
+
+
+def test_ownership_is_kept_against_whatever_else_is_allowed(planned: Plan) -> None:
+    denied = [one for one in planned.policy("fibfactory-worker") if one["Effect"] == "Deny"]
+    assert {one["Resource"] for one in denied} == {"*"}
+    assert {one["Sid"] for one in denied} == {*(f"Keep{word}Tag" for word in OWNERSHIP_TAGS), "KeepTags"}
+    untag = statement_called(planned, "fibfactory-worker", "KeepTags")
+    assert untag["Condition"] == {"ForAnyValue:StringEquals": {"aws:TagKeys": list(OWNERSHIP_TAGS.values())}}
 
 
 def test_the_worker_gives_one_role_away_and_to_app_runner_only(planned: Plan) -> None:
     statement = statement_with(planned, "fibfactory-worker", "iam:PassRole")
-    assert statement["Resource"] == f"arn:aws:iam::{ACCOUNT}:role/fibfactory-apprunner-access"
-    services = statement["Condition"]["StringEquals"]["iam:PassedToService"]
-    assert set(services) == {"build.apprunner.amazonaws.com", "apprunner.amazonaws.com"}
+    assert statement["Resource"] == ACCESS_ROLE
+    assert set(statement["Condition"]["StringEquals"]["iam:PassedToService"]) == GIVEN_TO
+
+
+def test_the_worker_gives_the_operators_instance_role_away_where_there_is_one() -> None:
+    planned = plan(instance_role_arn=INSTANCE_ROLE, secrets_prefix=SECRETS)
+    passed = [one for one in allowed(planned, "fibfactory-worker") if "iam:PassRole" in as_list(one["Action"])]
+    assert [one["Resource"] for one in passed] == [ACCESS_ROLE, INSTANCE_ROLE]
+    assert all(set(one["Condition"]["StringEquals"]["iam:PassedToService"]) == GIVEN_TO for one in passed)
 
 
 def test_the_worker_can_see_all_that_a_deep_sweep_compares(planned: Plan) -> None:
@@ -194,8 +308,6 @@ def test_app_runner_can_pull_from_this_account_and_not_push(planned: Plan) -> No
 
 
 def test_another_partition_is_kept_in_every_arn() -> None:
-    from bootstrap.names import Names
-
     names = Names("fibfactory", "aws-us-gov", "us-gov-west-1", ACCOUNT)
     arns = [
         names.table_arn,
@@ -203,5 +315,6 @@ def test_another_partition_is_kept_in_every_arn() -> None:
         names.state_bucket_arn,
         names.role_arn("x"),
         names.services_arn("fib-app"),
+        names.dead_letters_arn,
     ]
     assert all(arn.startswith("arn:aws-us-gov:") for arn in arns)

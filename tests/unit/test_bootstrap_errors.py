@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from botocore import exceptions as aws
 
-from bootstrap.errors import AccountError, explained, refusal
+from bootstrap.errors import AccountError, explained, known_cause, refusal
 
 
 def sentence(error: Exception) -> AccountError:
@@ -53,9 +53,48 @@ def test_a_refusal_that_says_nothing_is_named_by_its_operation() -> None:
     assert "AccessDenied for DescribeKey" in sentence(client_error("AccessDenied", "Access Denied")).message
 
 
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("LimitExceededException", "too many keys"),
+        ("LimitExceeded", "Cannot exceed quota for RolesPerAccount: 1000"),
+        ("ServiceQuotaExceededException", "30 services"),
+        ("TooManyBuckets", "You have attempted to create more buckets than allowed"),
+        ("InvalidParameterValueException", "decreases account's UnreservedConcurrentExecution below its minimum [10]"),
+        ("CodeStorageExceededException", "Code storage limit exceeded."),
+    ],
+)
+def test_a_quota_that_is_reached_is_said_to_be_one_in_awss_own_words(code: str, message: str) -> None:
+    error = sentence(client_error(code, message))
+    assert "quota" in error.message and f"{code}: {message}" in error.message
+    assert "Service Quotas" in error.advice
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", "TooManyRequestsException", "ProvisionedThroughputExceeded"])
+def test_what_passes_by_itself_is_no_quota(code: str) -> None:
+    assert known_cause(f"{code}: Rate exceeded") is None
+
+
 def test_anything_else_keeps_awss_own_words() -> None:
-    error = sentence(client_error("LimitExceededException", "too many keys"))
-    assert "LimitExceededException: too many keys" in error.message
+    error = sentence(client_error("NotYetInvented", "who knows"))
+    assert "NotYetInvented: who knows" in error.message
+
+
+def test_an_sso_session_that_ended_asks_to_sign_in() -> None:
+    error = sentence(aws.UnauthorizedSSOTokenError())
+    assert "no usable AWS credentials" in error.message and "aws sso login" in error.advice
+
+
+def test_a_connection_that_broke_is_no_bug() -> None:
+    error = sentence(aws.ConnectionClosedError(endpoint_url="https://kms.us-west-2.amazonaws.com"))
+    assert "can't be reached" in error.message
+
+
+def test_docker_that_does_not_answer_is_told_how_to_start_it_or_do_without() -> None:
+    cause = known_cause(
+        "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
+    )
+    assert cause and "Docker does not answer" in cause[0] and "--image-uri" in cause[1]
 
 
 def test_errors_of_ours_are_not_taken_for_awss() -> None:

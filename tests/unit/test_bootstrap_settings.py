@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from bootstrap.errors import SettingsError
+from bootstrap.setting_types import known_as
 from bootstrap.settings import Settings, load
+from orchestrator.identity import owner_of
 
 IMAGE = "000000000000.dkr.ecr.us-west-2.amazonaws.com/fibfactory:1"
 GOOD: dict[str, object] = {"region": "us-west-2", "image_uri": IMAGE}
@@ -43,8 +46,22 @@ def test_the_longest_prefix_and_the_longest_id_fit_app_runner() -> None:
     assert len(f"{prefix}-{'i' * 24}-service") == 40
 
 
-def test_code_image_without_an_image_is_refused() -> None:
-    assert "--image-uri" in refused(image_uri=None)
+def test_code_image_without_an_image_has_both_images_built() -> None:
+    built = load(None, {**GOOD, "image_uri": None}, {})
+    assert (built.builds_orchestrator, built.builds_sample) == (True, True)
+    named = load(None, GOOD, {})
+    assert (named.builds_orchestrator, named.builds_sample) == (False, False)
+    archived = load(None, {"region": "us-west-2", "code": "archive"}, {})
+    assert (archived.builds_orchestrator, archived.builds_sample) == (False, False)
+
+
+def test_the_samples_image_can_be_built_alone_or_left_out() -> None:
+    assert load(None, {**GOOD, "build_sample": True}, {}).builds_sample
+    assert not load(None, {**GOOD, "image_uri": None, "build_sample": False}, {}).builds_sample
+
+
+def test_build_arguments_for_no_build_are_refused() -> None:
+    assert "build_arguments have no use" in refused(build_arguments={"BASE": "python:3.11"})
 
 
 def test_an_image_with_code_archive_is_refused() -> None:
@@ -132,3 +149,143 @@ def test_the_table_is_protected_where_it_holds_something_unless_told_otherwise()
     assert Settings(region="us-west-2", image_uri=IMAGE).table_protected
     assert not Settings(region="us-west-2", code="archive").table_protected
     assert not Settings(region="us-west-2", image_uri=IMAGE, protect_table=False).table_protected
+
+
+@pytest.mark.parametrize(
+    "registry", ["registry.example", "https://registry.example/", "Registry.example/", "a//", "/", ""]
+)
+def test_a_registry_that_is_no_prefix_ending_in_a_slash_is_refused(registry: str) -> None:
+    assert "image_registries" in refused(image_registries=[registry])
+
+
+@pytest.mark.parametrize("registry", ["public.ecr.aws/fibfactory/", "registry.example:5000/", "ghcr.io/team/apps/"])
+def test_registries_and_folders_of_them_may_be_named(registry: str) -> None:
+    assert load(None, {**GOOD, "image_registries": [registry]}, {}).image_registries == (registry,)
+
+
+ROLE = "arn:aws:iam::000000000000:role/environments"
+SECRETS = "arn:aws:secretsmanager:us-west-2:000000000000:secret:fibfactory/"
+
+
+@pytest.mark.parametrize("half", [{"secrets_prefix": SECRETS}, {"instance_role_arn": ROLE}])
+def test_secrets_without_a_role_to_read_them_or_the_other_way_round_are_refused(half: dict[str, str]) -> None:
+    assert "secrets_prefix and instance_role_arn go together" in refused(**half)
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "arn:aws:secretsmanager:us-west-2:000000000000:secret:fibfactory",
+        "arn:aws:secretsmanager:us-west-2:000000000000:secret:*/",
+        "arn:aws:s3:::bucket/",
+        "fibfactory/",
+    ],
+)
+def test_a_prefix_that_would_let_in_other_secrets_is_refused(prefix: str) -> None:
+    assert "secrets_prefix" in refused(secrets_prefix=prefix, instance_role_arn=ROLE)
+
+
+def test_secrets_of_another_region_are_refused() -> None:
+    elsewhere = SECRETS.replace("us-west-2", "eu-west-1")
+    assert "must be of us-west-2" in refused(secrets_prefix=elsewhere, instance_role_arn=ROLE)
+
+
+@pytest.mark.parametrize("prefix", [SECRETS, "arn:aws:ssm:us-west-2:000000000000:parameter/fibfactory/"])
+def test_secrets_and_parameters_may_be_referred_to(prefix: str) -> None:
+    assert load(None, {**GOOD, "secrets_prefix": prefix, "instance_role_arn": ROLE}, {}).secrets_prefix == prefix
+
+
+@pytest.mark.parametrize("half", [{"github_audience": "fibfactory"}, {"github": [{"repository_owner_id": "1"}]}])
+def test_github_without_an_audience_or_the_other_way_round_is_refused(half: dict[str, object]) -> None:
+    assert "github and github_audience go together" in refused(**half)
+
+
+@pytest.mark.parametrize(
+    "callers",
+    [
+        {"repository_id": "2"},
+        {"repository_owner_id": "octocat"},
+        {"repository_owner_id": "1", "repository": "octocat/hello"},
+        {"repository_owner_id": "1", "refs": ["main"]},
+        {"repository_owner_id": "1", "refs": []},
+        {"repository_owner_id": "1", "job_workflow_refs": ["deploy.yml"]},
+    ],
+)
+def test_callers_from_github_are_named_by_ids_and_whole_references(callers: dict[str, object]) -> None:
+    assert "github" in refused(github=[callers], github_audience="fibfactory")
+
+
+def test_github_callers_can_be_written_in_the_settings_file(tmp_path: Path) -> None:
+    file = tmp_path / "platform.toml"
+    file.write_text(
+        'region = "us-west-2"\ncode = "archive"\ngithub_audience = "fibfactory"\n'
+        '[[github]]\nrepository_owner_id = "1"\nrepository_id = "2"\nrefs = ["refs/heads/*"]\n'
+        '[groups]\nteam = ["arn:aws:iam::000000000000:role/dev", "github:repository:2"]\n'
+    )
+    settings = load(file, {}, {})
+    (callers,) = settings.github
+    assert (callers.repository_owner_id, callers.repository_id, callers.refs) == ("1", "2", ("refs/heads/*",))
+    assert settings.groups == {"team": ("arn:aws:iam::000000000000:role/dev", "github:repository:2")}
+
+
+def test_one_identity_in_two_groups_is_refused() -> None:
+    message = refused(groups={"red": ["github:repository:1"], "blue": ["github:repository:1"]})
+    assert "groups red and blue both have github:repository:1" in message
+
+
+_DEV = "arn:aws:sts::000000000000:assumed-role/dev"
+_PERSON = "arn:aws:sts::000000000000:assumed-role/AWSReservedSSO_dev_1/ann"
+
+
+@pytest.mark.parametrize("other", ["arn:aws:iam::000000000000:role/some/path/dev", f"{_DEV}/session", _DEV])
+def test_a_role_in_two_groups_is_refused_by_whichever_arn_it_is_named(other: str) -> None:
+    assert "one can own for one only" in refused(groups={"red": [_DEV], "blue": [other]})
+
+
+@pytest.mark.parametrize(
+    "member", ["arn:aws:iam::000000000000:role/some/path/dev", f"{_DEV}/x/y", _DEV, _PERSON, "github:repository:1"]
+)
+def test_what_is_the_same_to_the_platform_is_the_same_to_its_api(member: str) -> None:
+    same = owner_of(member)
+    assert known_as(same) == known_as(member)
+
+
+def test_a_person_of_identity_center_may_be_in_another_group_than_its_permission_set() -> None:
+    role = _PERSON.rpartition("/")[0]
+    load(None, {**GOOD, "groups": {"red": [role], "blue": [_PERSON]}}, {})
+
+
+@pytest.mark.parametrize("name", ["Red", "r", "-red", "red team", "r" * 41])
+def test_a_group_whose_name_is_no_name_is_refused(name: str) -> None:
+    assert "groups" in refused(groups={name: []})
+
+
+def test_lists_that_a_functions_environment_has_no_room_for_are_refused() -> None:
+    many = [f"arn:aws:iam::000000000000:user/{'n' * 50}{number}" for number in range(40)]
+    assert "has room for" in refused(operators=many)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("permissions_boundary", ROLE),
+        ("worker_policies", [ROLE]),
+        ("worker_policies", ["arn:aws:iam::aws:policy/ReadOnlyAccess"] * 11),
+        ("instance_role_arn", "role/environments"),
+        ("alarm_emails", ["nobody"]),
+        ("github_issuer", "token.actions.githubusercontent.com"),
+        ("api_concurrency", 0),
+        ("worker_concurrency", 1),
+        ("environments_per_owner", 0),
+    ],
+)
+def test_what_aws_would_refuse_later_is_refused_here(setting: str, value: object) -> None:
+    assert setting in refused(**{setting: value})
+
+
+def test_settings_can_be_kept_as_text_and_read_again() -> None:
+    chosen = load(
+        None, {**GOOD, "github_audience": "a", "github": [{"repository_owner_id": "1"}], "prefix": "demo"}, {}
+    )
+    kept = json.loads(chosen.model_dump_json())
+    assert load(None, kept, {}) == chosen

@@ -1,0 +1,116 @@
+"""What must be so in the account and on this machine before anything is made.
+
+The rule: each look costs a moment, makes nothing, and refuses with one sentence what would else fail half-way.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import boto3
+from botocore import __version__ as botocore_version
+from botocore.exceptions import ClientError
+
+from bootstrap.errors import NO_DOCKER_ADVICE, AccountError, SettingsError, explained, refusal
+from bootstrap.settings import Settings
+
+_DOCKER_SECONDS = 20
+_PINS = "tools/images/pins.toml"
+_GIVEN = {"pulumi": "PULUMI_CLI_URL", "pulumi-resource-aws": "PULUMI_AWS_URL"}
+"""The build arguments that say where each pinned program comes from instead."""
+_GUIDE = "docs/aws.md, “App Runner is closed to new customers”"
+
+
+def check_region(session: boto3.Session) -> None:
+    """Raises SettingsError for a region that does not exist, or that has no App Runner."""
+    region = str(session.region_name)
+    with explained("look up the region"):
+        partitions = {
+            partition: session.get_available_regions("sts", partition)
+            for partition in session.get_available_partitions()
+        }
+    partition = next((name for name, regions in partitions.items() if region in regions), None)
+    if partition is None:
+        raise SettingsError(
+            f"There is no region {region} that botocore {botocore_version} knows.",
+            f"Check --region; App Runner is in {_offered(session, 'aws')}.",
+        )
+    if region not in session.get_available_regions("apprunner", partition):
+        raise SettingsError(
+            f"App Runner, which runs the environments, is not offered in {region} (says botocore {botocore_version}).",
+            f"Choose another --region: {_offered(session, 'aws')}.",
+        )
+
+
+def check_app_runner(session: boto3.Session) -> None:
+    """Raises AccountError when App Runner does not answer this account, with AWS's own words.
+
+    It is closed to new customers since 2026-04-30. What AWS answers them is written nowhere, so anything that is
+    no missing permission and no problem of ours counts.
+    """
+    with explained("look at App Runner"):
+        try:
+            session.client("apprunner").list_services(MaxResults=1)
+        except ClientError as error:
+            code, message = error.response["Error"].get("Code", "?"), error.response["Error"].get("Message", "")
+            if not _refuses_the_account(code, message):
+                raise
+            raise AccountError(
+                f"App Runner can't be used in this account: {code}: {message}", f"See {_GUIDE}; nothing was made."
+            ) from error
+
+
+def check_docker(settings: Settings) -> None:
+    """Raises SettingsError when images are to be built and Docker doesn't answer."""
+    if not (settings.builds_orchestrator or settings.builds_sample):
+        return
+    if shutil.which("docker") is None:
+        raise SettingsError(
+            "The platform's images are to be built here, and there is no docker on PATH.", f"{NO_DOCKER_ADVICE}."
+        )
+    try:
+        answer = subprocess.run(
+            ["docker", "version", "--format", "{{.Server.Version}}"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_DOCKER_SECONDS,
+        )
+        said = answer.stderr.strip().splitlines()[-1:] if answer.returncode else []
+    except subprocess.TimeoutExpired:
+        said = [f"no answer within {_DOCKER_SECONDS} s"]
+    if said:
+        raise SettingsError(
+            f"The platform's images are to be built here, and Docker does not answer: {said[0]}", f"{NO_DOCKER_ADVICE}."
+        )
+
+
+def check_pins(settings: Settings, root: Path) -> None:
+    """Raises SettingsError when the orchestrator's image would be built with a program of no known checksum.
+
+    `root` is the checkout that it is built from.
+    """
+    if not settings.builds_orchestrator:
+        return
+    pins = tomllib.loads((root / _PINS).read_text("utf-8"))
+    unknown = [name for name, pin in pins.items() if not pin["sha256"] and _GIVEN[name] not in settings.build_arguments]
+    if unknown:
+        raise SettingsError(
+            f"{_PINS} has no checksum of {' and '.join(unknown)}, with which the orchestrator's image is to be built.",
+            "Run `make images` once: it takes its publisher's, for you to look at and commit. Or name an image that is in ECR "
+            "already with --image-uri.",
+        )
+
+
+def _offered(session: boto3.Session, partition: str) -> str:
+    return ", ".join(session.get_available_regions("apprunner", partition))
+
+
+def _refuses_the_account(code: str, message: str) -> bool:
+    """Whether it is the account that is refused: not this user or role, not the credentials, and not for the moment."""
+    if code in {"SubscriptionRequiredException", "OptInRequired"}:
+        return True
+    return code in {"AccessDenied", "AccessDeniedException"} and refusal(message) is None

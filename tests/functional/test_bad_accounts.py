@@ -1,0 +1,195 @@
+"""What an account or a machine can be like that a platform can't be deployed from: one sentence each, and nothing half-made.
+
+Each one is mended at the end, by a second run of the same command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import boto3
+import pytest
+
+from localcloud.faults import faults
+from localcloud.faults.faults import Fault, Match
+from localcloud.faults.proxy import Proxy, serve
+from localcloud.running import RunningCloud
+from tests.functional.bootstrap_operator import (
+    EVERYTHING,
+    Operator,
+    Ran,
+    allow,
+    bucket_of,
+    but,
+    last_words,
+    user_with,
+)
+
+
+@pytest.fixture(scope="module")
+def operator(cloud: RunningCloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    operator = Operator(cloud, tmp_path_factory.mktemp("operator"))
+    yield operator
+    assert list(operator.folder.glob("fibfactory-*")) == [], "a command left its work folder behind"
+
+
+@pytest.fixture
+def proxy(cloud: RunningCloud) -> Iterator[Proxy]:
+    """What stands between the operator and the cloud, and may answer in its place."""
+    with serve(cloud.endpoint_url, cloud.apprunner_url) as proxy:
+        yield proxy
+
+
+def through(proxy: Proxy) -> dict[str, str]:
+    return {
+        "AWS_ENDPOINT_URL": proxy.url,
+        "AWS_ENDPOINT_URL_APPRUNNER": proxy.url,
+        "AWS_ENDPOINT_URL_RESOURCE_GROUPS_TAGGING_API": proxy.url,
+    }
+
+
+def refusing(status: int, code: str, message: str) -> faults.Deed:
+    return lambda call: faults.Refusal(status, code, message)
+
+
+def one_sentence(ran: Ran) -> str:
+    """What it ended with: a sentence of what happened, one of what to do, and no traceback."""
+    words = last_words(ran)
+    assert "Traceback" not in ran.said
+    assert len(words.strip().splitlines()) == 2, words
+    return words
+
+
+def nothing_made(session: boto3.Session, platform: str) -> bool:
+    buckets = {bucket["Name"] for bucket in session.client("s3").list_buckets()["Buckets"]}
+    aliases = {alias["AliasName"] for alias in session.client("kms").list_aliases()["Aliases"]}
+    return bucket_of(platform) not in buckets and f"alias/{platform}-state" not in aliases
+
+
+@pytest.mark.parametrize(
+    ("region", "words"),
+    [
+        ("us-west-9", "There is no region us-west-9"),
+        ("eu-north-1", "not offered in eu-north-1"),
+        ("cn-north-1", "not offered in cn-north-1"),
+    ],
+)
+def test_a_region_without_app_runner_is_refused_with_those_that_have_it(
+    operator: Operator, operator_session: boto3.Session, region: str, words: str
+) -> None:
+    ran = operator.deploys("elsewhere", "--region", region)
+    assert ran.code == 2
+    assert words in one_sentence(ran) and "us-west-2" in ran.said
+    assert nothing_made(operator_session, "elsewhere")
+
+
+@pytest.mark.parametrize("code", ["SubscriptionRequiredException", "OptInRequired", "AccessDeniedException"])
+def test_an_account_that_app_runner_refuses_is_told_so_in_aws_own_words_before_anything_is_made(
+    operator: Operator, operator_session: boto3.Session, proxy: Proxy, code: str
+) -> None:
+    words = "App Runner is closed to this account."
+    proxy.arm(Fault(Match("apprunner", "ListServices"), refusing(400, code, words)))
+    ran = operator.deploys("refused", environment=through(proxy))
+    assert f"App Runner can't be used in this account: {code}: {words}" in one_sentence(ran)
+    assert "docs/aws.md" in ran.said
+    assert nothing_made(operator_session, "refused")
+
+
+def test_a_user_who_may_not_ask_app_runner_is_told_the_permission_not_that_the_account_is_refused(
+    operator: Operator, proxy: Proxy
+) -> None:
+    words = "User: arn:aws:iam::000000000000:user/x is not authorized to perform: apprunner:ListServices on resource: *"
+    proxy.arm(Fault(Match("apprunner", "ListServices"), refusing(400, "AccessDeniedException", words)))
+    ran = operator.deploys("refused", environment=through(proxy))
+    assert "AccessDeniedException for apprunner:ListServices" in one_sentence(ran)
+
+
+def test_an_image_is_not_built_without_docker_and_nothing_is_made(
+    operator: Operator, operator_session: boto3.Session
+) -> None:
+    ran = operator.runs(
+        *("deploy", "--platform", "undocked", "--yes"), environment={"DOCKER_HOST": "unix:///nowhere/docker.sock"}
+    )
+    assert ran.code == 2
+    assert "to be built here" in one_sentence(ran) and "--image-uri" in ran.said
+    assert nothing_made(operator_session, "undocked")
+
+
+def test_credentials_that_have_expired_ask_to_sign_in(operator: Operator, proxy: Proxy) -> None:
+    proxy.arm(
+        Fault(Match("sts", about="Action=GetCallerIdentity"), refusing(403, "ExpiredToken", "The token has expired"))
+    )
+    assert "does not accept these credentials (ExpiredToken)" in one_sentence(
+        operator.deploys("expired", environment=through(proxy))
+    )
+
+
+def test_credentials_of_nobody_ask_to_sign_in(operator: Operator) -> None:
+    wrong = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "wrong"}
+    assert "does not accept these credentials" in one_sentence(operator.deploys("expired", environment=wrong))
+
+
+def test_what_ends_a_deploy_in_the_middle_is_named_and_the_next_run_goes_on(
+    operator: Operator, operator_session: boto3.Session, proxy: Proxy
+) -> None:
+    """Each run gets further than the one before: what it was refused is allowed then, and the next thing is not."""
+    faulty = through(proxy)
+    for match, status, code, message, words in (
+        (
+            Match("iam", about="Action=CreateRole"),
+            409,
+            "LimitExceeded",
+            "Cannot exceed quota for RolesPerAccount: 1000",
+            "a quota of the account is reached",
+        ),
+        (
+            Match("lambda", "Post", "/2015-03-31/functions"),
+            403,
+            "ExpiredTokenException",
+            "The security token included in the request is expired",
+            "does not accept these credentials (ExpiredTokenException)",
+        ),
+    ):
+        proxy.arm(Fault(match, refusing(status, code, message), times=50))
+        ran = operator.deploys("unlucky", environment=faulty)
+        assert words in one_sentence(ran), ran.said
+        assert "run it again" in ran.said
+        proxy.faults.disarm()
+    assert operator.deploys("unlucky", environment=faulty).code == 0
+
+
+def test_each_missing_permission_is_named_and_the_next_run_goes_on(
+    operator: Operator, operator_session: boto3.Session
+) -> None:
+    """The user gets each permission when its lack was named, and runs the same command again."""
+    needed = [
+        *("kms:DescribeKey", "kms:CreateAlias", "s3:CreateBucket", "s3:PutEncryptionConfiguration"),
+        *("iam:CreateRole", "lambda:CreateFunction", "cloudwatch:PutMetricAlarm"),
+    ]
+    user = user_with(operator_session, "beginner", EVERYTHING, but(*needed))
+    named = []
+    while needed:
+        ran = operator.deploys("beginners", environment=user)
+        words = one_sentence(ran)
+        named.append(next(action for action in needed if action in words or action.partition(":")[2] in words))
+        needed.remove(named[-1])
+        allow(operator_session, "beginner", EVERYTHING, *([but(*needed)] if needed else []))
+    assert operator.deploys("beginners", environment=user).code == 0
+    kms = operator_session.client("kms")
+    keys = [kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"] for key in kms.list_keys()["Keys"]]
+    states = sorted(key["KeyState"] for key in keys if key["Description"].endswith("platform beginners"))
+    assert states == ["Enabled", "PendingDeletion"], "the key that got no alias is on its way out"
+
+
+def test_a_teardown_that_fails_gives_the_table_its_protection_back(
+    operator: Operator, operator_session: boto3.Session
+) -> None:
+    settings = operator.folder / "guarded.toml"
+    settings.write_text("protect_table = true\n")
+    assert operator.deploys("guarded", "--settings", str(settings)).code == 0
+    user = user_with(operator_session, "careless", EVERYTHING, but("dynamodb:DeleteTable"))
+    teardown = ("destroy", "--platform", "guarded", "--yes")
+    assert "dynamodb:DeleteTable" in one_sentence(operator.runs(*teardown, environment=user))
+    table = operator_session.client("dynamodb").describe_table(TableName="guarded-environments")["Table"]
+    assert table["DeletionProtectionEnabled"]
+    assert operator.runs(*teardown).code == 0

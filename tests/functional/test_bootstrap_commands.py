@@ -1,0 +1,344 @@
+"""Upgrade, teardown and purge, run as an operator runs them, with environments that really live meanwhile."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from bootstrap.foundations import ensure_foundations
+from bootstrap.schedules import sweep_event
+from fibfactory_cli.client import Client
+from localcloud.running import RunningCloud
+from localcloud.settings import ROOT
+from tests.functional.bootstrap_operator import (
+    EVERYTHING,
+    Operator,
+    bucket_of,
+    changes,
+    interrupt,
+    keys_below,
+    last_words,
+    outputs_of,
+    user_with,
+)
+
+LATEST = "public.ecr.aws/fibfactory/fibservice:latest"
+
+
+@pytest.fixture(scope="module")
+def operator(cloud: RunningCloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    operator = Operator(cloud, tmp_path_factory.mktemp("operator"))
+    yield operator
+    assert list(operator.folder.glob("fibfactory-*")) == [], "a command left its work folder behind"
+
+
+@pytest.fixture(scope="module")
+def lived_in(operator: Operator, cloud: RunningCloud) -> dict[str, str]:
+    """The outputs of a platform with prefix `lived`, whose environments tests make."""
+    return outputs_of(operator.deploys("lived-in", "--prefix", "lived"))
+
+
+def client(cloud: RunningCloud, outputs: dict[str, str], name: str = "operator") -> Client:
+    return Client(outputs["api_url"], cloud.session(name))
+
+
+def ready(api: Client, environment_id: str, **more: Any) -> Any:
+    api.call("PUT", f"/environments/{environment_id}", {"image": LATEST, **more}).checked()
+    record = api.follow(environment_id, patience=120)
+    assert record["status"] == "ready", record["error"]
+    return record
+
+
+@contextmanager
+def slow(cloud: RunningCloud, **seconds: float) -> Iterator[None]:
+    """App Runner takes so long for these operations, for a while."""
+    before = cloud.apprunner_admin.behaviour().delays
+    cloud.apprunner_admin.behave(delays=seconds)
+    try:
+        yield
+    finally:
+        cloud.apprunner_admin.behave(delays=before.model_dump())
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < give_up, "waited a minute in vain"
+        time.sleep(0.2)
+
+
+def record_of(environment_id: str, status: str) -> dict[str, Any]:
+    """As little of a record as the look for what is alive reads."""
+    return {
+        "pk": {"S": f"ENV#{environment_id}"},
+        "sk": {"S": "RECORD"},
+        "status": {"S": status},
+        "created_at": {"S": "2026-01-01T00:00:00Z"},
+    }
+
+
+def exists(session: boto3.Session, function: str) -> bool:
+    lambda_ = session.client("lambda")
+    return function in {each["FunctionName"] for each in lambda_.list_functions()["Functions"]}
+
+
+# Upgrade
+
+
+def test_an_upgrade_keeps_the_settings_but_those_that_are_given_and_says_which_those_are(
+    operator: Operator, operator_session: boto3.Session, lived_in: dict[str, str]
+) -> None:
+    given = ("--light-schedule", "rate(1 hour)")
+    upgraded = operator.runs("upgrade", "--platform", "lived-in", "--yes", "--json", *given)
+    outputs = outputs_of(upgraded)
+    assert 'light_schedule: "rate(5 minutes)" → "rate(1 hour)"' in upgraded.said
+    # The alarms that miss light sweeps look as often as these come.
+    alarms = [f"~ changed cloudwatch MetricAlarm {name}" for name in ("backlog", "no-light-sweep", "overdue")]
+    assert sorted(changes(upgraded)) == [*alarms, "~ changed scheduler Schedule lived-in-light"]
+    assert outputs["api_url"] == lived_in["api_url"]
+    assert '"prefix":"lived"' in outputs["settings"].replace(" ", "")
+
+    back = operator.runs("upgrade", "--platform", "lived-in", "--unset", "light_schedule", "--yes", "--json")
+    assert outputs_of(back)["settings"] == lived_in["settings"]
+    assert 'light_schedule: "rate(1 hour)" → "rate(5 minutes)"' in back.said
+
+
+def test_an_upgrade_shows_what_would_change_and_asks(operator: Operator, lived_in: dict[str, str]) -> None:
+    asked = operator.runs("upgrade", "--platform", "lived-in", "--default-ttl", "6h", answers="n\n")
+    assert asked.code == 130 and "Not done" in asked.said
+    assert 'default_ttl: "12h" → "6h"' in asked.said
+    assert "~ change lambda Function lived-in-api (environment)" in asked.said
+
+
+def test_environments_live_through_an_upgrade_and_one_that_is_being_made_meanwhile_ends_ready(
+    operator: Operator, operator_session: boto3.Session, cloud: RunningCloud, lived_in: dict[str, str]
+) -> None:
+    """On AWS an invocation that runs ends with the code it began with. The local cloud kills it, which heals, too."""
+    worker, api = operator_session.client("lambda"), client(cloud, lived_in)
+    before = ready(api, "survivor")
+    patience = {"Timeout": 20, "Environment": worker_variables(worker, FIBFACTORY_LEASE_MARGIN_SECONDS="1")}
+    worker.update_function_configuration(FunctionName="lived-in-worker", **patience)
+    with slow(cloud, create=6):
+        api.call("PUT", "/environments/halfway", {"image": LATEST}).checked()
+        wait_for(lambda: api.call("GET", "/environments/halfway").checked().body["status"] == "deploying")
+        assert operator.runs("upgrade", "--platform", "lived-in", "--default-ttl", "6h", "--yes").code == 0
+        assert api.call("GET", "/environments/halfway").checked().body["status"] == "deploying"
+        wait_for(lambda: swept(worker) and api.call("GET", "/environments/halfway").checked().body["status"] == "ready")
+    assert api.call("GET", "/environments/survivor").checked().body == before
+    for environment_id in ("survivor", "halfway"):
+        api.call("DELETE", f"/environments/{environment_id}").checked()
+        assert api.follow(environment_id, patience=120)["status"] == "destroyed"
+
+
+def worker_variables(worker: Any, **more: str) -> dict[str, dict[str, str]]:
+    found = worker.get_function_configuration(FunctionName="lived-in-worker")["Environment"]["Variables"]
+    return {"Variables": {**found, **more}}
+
+
+def swept(worker: Any) -> bool:
+    """A light sweep, as the schedule starts one."""
+    event = json.dumps(sweep_event("light")).encode()
+    return worker.invoke(FunctionName="lived-in-worker", Payload=event)["StatusCode"] == 200
+
+
+def test_another_prefix_is_refused_while_environments_live(
+    operator: Operator, operator_session: boto3.Session, lived_in: dict[str, str]
+) -> None:
+    table = operator_session.client("dynamodb")
+    table.put_item(TableName=lived_in["table_name"], Item=record_of("old", "ready"))
+    refused = operator.runs("upgrade", "--platform", "lived-in", "--prefix", "other", "--yes")
+    assert refused.code == 2 and "prefix can't change from lived to other" in last_words(refused)
+    table.delete_item(TableName=lived_in["table_name"], Key={"pk": {"S": "ENV#old"}, "sk": {"S": "RECORD"}})
+
+
+def test_a_version_that_would_replace_the_table_is_refused_before_anything_is_touched(
+    operator: Operator, operator_session: boto3.Session, lived_in: dict[str, str], tmp_path: Path
+) -> None:
+    for package in ("bootstrap", "orchestrator"):
+        shutil.copytree(ROOT / package, tmp_path / package)
+    for file in ROOT.glob("template_stack.py"):
+        shutil.copy(file, tmp_path)
+    source = (tmp_path / "bootstrap" / "table.py").read_text()
+    assert "name=names.table," in source
+    (tmp_path / "bootstrap" / "table.py").write_text(source.replace("name=names.table,", "name=names.table + '-2',"))
+
+    for questions in (("--yes",), ()):
+        refused = operator.runs(
+            "upgrade", "--platform", "lived-in", "--default-ttl", "3h", *questions, answers="y\n", checkout=tmp_path
+        )
+        assert refused.code == 1
+        assert "would remove or replace what holds data: dynamodb Table environments" in last_words(refused)
+    assert operator_session.client("dynamodb").list_tables()["TableNames"].count("lived-in-environments-2") == 0
+    variables = operator_session.client("lambda").get_function_configuration(FunctionName="lived-in-api")["Environment"]
+    assert variables["Variables"]["FIBFACTORY_DEFAULT_TTL"] != "3h"
+
+
+def test_a_platform_whose_settings_are_unknown_is_not_upgraded_but_told_how(operator: Operator) -> None:
+    stopped = operator.runs("deploy", "--platform", "begun", "--code", "archive", answers="y\nn\n")
+    assert stopped.code == 130
+    refused = operator.runs("upgrade", "--platform", "begun", "--yes")
+    assert refused.code == 2
+    assert "does not say with which settings" in refused.said and "bootstrap deploy" in refused.said
+
+
+def test_what_can_not_be_upgraded_is_said_in_one_sentence(operator: Operator, lived_in: dict[str, str]) -> None:
+    nowhere = operator.runs("upgrade", "--platform", "nowhere", "--yes")
+    assert nowhere.code == 1 and "There is no platform nowhere" in nowhere.said
+    unknown = operator.runs("upgrade", "--platform", "lived-in", "--unset", "nonsense", "--yes")
+    assert unknown.code == 2 and "no setting nonsense" in unknown.said
+
+
+# Teardown
+
+
+def test_a_teardown_destroys_the_environments_first_when_it_is_told_to(
+    operator: Operator, operator_session: boto3.Session, cloud: RunningCloud
+) -> None:
+    outputs = outputs_of(operator.deploys("crowded", "--prefix", "crowd"))
+    api = client(cloud, outputs)
+    ready(api, "guarded", protected=True)
+    ready(client(cloud, outputs, "alice"), "alices")
+
+    refused = operator.runs("destroy", "--platform", "crowded", "--yes")
+    assert refused.code == 1
+    assert "still has 2 environments: alices, guarded" in refused.said and "--environments" in refused.said
+
+    somebody = user_with(operator_session, "somebody", EVERYTHING)
+    lesser = operator.runs("destroy", "--platform", "crowded", "--environments", "--yes", environment=somebody)
+    assert lesser.code == 1 and "Only operators of the platform" in last_words(lesser)
+    assert "--operator" in last_words(lesser) and exists(operator_session, "crowded-api")
+
+    log_group = "/aws/apprunner/crowd-alices-service/0123456789abcdef0123456789abcdef/application"
+    operator_session.client("logs").create_log_group(logGroupName=log_group)
+    done = operator.runs("destroy", "--platform", "crowded", "--environments", answers="y\n")
+    assert done.code == 0, done.said
+    assert "its 2 environments (alices, guarded)" in done.said
+    assert "- alices destroyed" in done.said and "- guarded destroyed" in done.said
+    assert not exists(operator_session, "crowded-worker")
+    services = operator_session.client("apprunner").list_services()["ServiceSummaryList"]
+    assert [each for each in services if each["ServiceName"].startswith("crowd-")] == []
+    assert bucket_of("crowded") in done.said and log_group in done.said
+
+
+def test_a_stopped_teardown_lets_the_environments_go_on_and_the_next_one_ends_it(
+    operator: Operator, operator_session: boto3.Session, cloud: RunningCloud
+) -> None:
+    outputs = outputs_of(operator.deploys("slow", "--prefix", "slow"))
+    ready(client(cloud, outputs), "lazy")
+    command = ("destroy", "--platform", "slow", "--environments", "--yes")
+    with slow(cloud, delete=6):
+        stopped = operator.runs_until(lambda line: "destroying 1 environment" in line, interrupt, *command)
+        assert stopped.code == 130, stopped.said
+        assert exists(operator_session, "slow-api")
+    done = operator.runs(*command)
+    assert done.code == 0, done.said
+    assert not exists(operator_session, "slow-worker")
+
+
+def test_what_slips_in_while_the_door_closes_keeps_the_platform_and_an_upgrade_opens_the_door_again(
+    operator: Operator, operator_session: boto3.Session, cloud: RunningCloud
+) -> None:
+    outputs_of(operator.deploys("doors"))
+    table, late = operator_session.client("dynamodb"), record_of("late", "pending")
+
+    late_ran = operator.runs_until(
+        lambda line: "closing the front door" in line,
+        lambda _: table.put_item(TableName="doors-environments", Item=late),
+        *("destroy", "--platform", "doors", "--yes"),
+    )
+    assert late_ran.code == 1
+    assert "somebody still asked for 1 environment: late" in late_ran.said and "upgrade" in late_ran.said
+    assert exists(operator_session, "doors-worker")
+    apis, schedules = operator_session.client("apigatewayv2"), operator_session.client("scheduler")
+    assert "doors" not in {api["Name"] for api in apis.get_apis()["Items"]}
+    assert not any(each["Name"].startswith("doors-") for each in schedules.list_schedules()["Schedules"])
+
+    closed = operator.runs("destroy", "--platform", "doors", "--environments", "--yes")
+    assert closed.code == 1 and "opens it again" in last_words(closed)
+
+    reopened = outputs_of(operator.runs("upgrade", "--platform", "doors", "--yes", "--json"))
+    assert client(cloud, reopened).call("GET", "/health").status == 200
+    table.delete_item(TableName="doors-environments", Key={"pk": late["pk"], "sk": late["sk"]})
+    assert operator.runs("destroy", "--platform", "doors", "--yes").code == 0
+
+
+def test_a_service_that_no_record_knows_keeps_the_platform(operator: Operator, operator_session: boto3.Session) -> None:
+    outputs_of(operator.deploys("haunted", "--prefix", "ghost"))
+    apprunner = operator_session.client("apprunner")
+    source = {"ImageRepository": {"ImageIdentifier": LATEST, "ImageRepositoryType": "ECR_PUBLIC"}}
+    service = apprunner.create_service(
+        ServiceName="ghost-one-service",
+        SourceConfiguration={**source, "AutoDeploymentsEnabled": False},
+        Tags=[{"Key": "fibfactory:platform", "Value": "haunted"}],
+    )["Service"]
+    refused = operator.runs("destroy", "--platform", "haunted", "--yes")
+    assert refused.code == 1 and "No record knows" in refused.said and "ghost-one-service" in refused.said
+    assert exists(operator_session, "haunted-api")
+    arn = service["ServiceArn"]
+    wait_for(lambda: apprunner.describe_service(ServiceArn=arn)["Service"]["Status"] == "RUNNING")
+    apprunner.delete_service(ServiceArn=arn)
+    wait_for(lambda: apprunner.describe_service(ServiceArn=arn)["Service"]["Status"] == "DELETED")
+    assert operator.runs("destroy", "--platform", "haunted", "--yes").code == 0
+
+
+# Purge
+
+
+def test_a_purge_asks_for_itself_and_leaves_nothing(operator: Operator, operator_session: boto3.Session) -> None:
+    outputs_of(operator.deploys("purged", "--prefix", "purge"))
+    logs, s3, kms = (operator_session.client(name) for name in ("logs", "s3", "kms"))
+    gone = "/aws/apprunner/purge-one-service/0123456789abcdef0123456789abcdef/application"
+    others = "/aws/apprunner/purgatory-one-service/0123456789abcdef0123456789abcdef/application"
+    for name in (gone, others):
+        logs.create_log_group(logGroupName=name)
+    key = kms.describe_key(KeyId="alias/purged-state")["KeyMetadata"]["KeyId"]
+
+    asked = operator.runs("destroy", "--platform", "purged", "--purge", answers="y\nn\n")
+    assert asked.code == 130 and f"Remove the bucket {bucket_of('purged')} for ever" in asked.said
+    assert s3.list_object_versions(Bucket=bucket_of("purged"))["Versions"], "the state's history is there"
+
+    done = operator.runs("destroy", "--platform", "purged", "--purge", "--prefix", "purge", "--yes")
+    assert done.code == 0, done.said
+    assert bucket_of("purged") not in {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
+    assert "alias/purged-state" not in {alias["AliasName"] for alias in kms.list_aliases()["Aliases"]}
+    assert kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "PendingDeletion"
+    assert f"cancel-key-deletion --region us-west-2 --key-id {key}" in done.said
+    left = {group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]}
+    assert gone not in left and others in left
+
+    again = operator.runs("destroy", "--platform", "purged", "--purge", "--yes")
+    assert again.code == 0 and "no platform purged" in again.said
+
+
+def test_a_purge_is_refused_while_the_bucket_has_the_state_of_anything_else(
+    operator: Operator, operator_session: boto3.Session
+) -> None:
+    ensure_foundations(operator_session, "entangled", print)
+    state = ".pulumi/stacks/fibfactory/fibfactory-mine1.json"
+    s3 = operator_session.client("s3")
+    s3.put_object(Bucket=bucket_of("entangled"), Key=state, Body=b"{}")
+    refused = operator.runs("destroy", "--platform", "entangled", "--purge", "--yes")
+    assert refused.code == 1 and "still has the state of fibfactory/fibfactory-mine1" in last_words(refused)
+    assert state in keys_below(operator_session, "entangled", ".pulumi/stacks/")
+    s3.delete_object(Bucket=bucket_of("entangled"), Key=state)
+    assert operator.runs("destroy", "--platform", "entangled", "--purge", "--yes").code == 0
+
+
+def test_a_purge_that_was_cut_short_is_ended_by_the_next(operator: Operator, operator_session: boto3.Session) -> None:
+    ensure_foundations(operator_session, "cut", print)
+    kms = operator_session.client("kms")
+    key = kms.describe_key(KeyId="alias/cut-state")["KeyMetadata"]["KeyId"]
+    kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
+    operator_session.resource("s3").Bucket(bucket_of("cut")).object_versions.delete()
+    operator_session.client("s3").delete_bucket(Bucket=bucket_of("cut"))
+    done = operator.runs("destroy", "--platform", "cut", "--purge", "--yes")
+    assert done.code == 0, done.said
+    assert "alias/cut-state" not in {alias["AliasName"] for alias in kms.list_aliases()["Aliases"]}

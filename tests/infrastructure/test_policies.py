@@ -1,0 +1,89 @@
+"""Every rule holds for every platform that can be asked for, and notices when what it is about is taken away."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bootstrap.foundations import Foundations
+from tests.infrastructure.bootstrap_recorder import ACCOUNT, FOUNDATIONS, Plan, plan
+from tests.infrastructure.rules import NO_TAGS, RULES, Break, Rule
+
+ARN = f"arn:aws:iam::{ACCOUNT}"
+EVERYTHING: dict[str, Any] = {
+    "platform": "p" * 21,
+    "operators": [f"{ARN}:role/ops", "github:repository:1"],
+    "groups": {"team": [f"{ARN}:role/dev", "github:repository:2"]},
+    "github_audience": "fibfactory",
+    "github": [{"repository_owner_id": "1", "repository_id": "2", "refs": ["refs/heads/*"]}],
+    "secrets_prefix": f"arn:aws:secretsmanager:us-west-2:{ACCOUNT}:secret:fibfactory/",
+    "instance_role_arn": f"{ARN}:role/environments",
+    "worker_policies": [f"{ARN}:policy/queues"],
+    "permissions_boundary": f"{ARN}:policy/boundary",
+    "api_concurrency": 10,
+    "worker_concurrency": 20,
+    "alarm_emails": ["ops@example.com"],
+}
+PLATFORMS: dict[str, dict[str, Any]] = {
+    "as it comes, images built": {"image_uri": None},
+    "with an image of one's own": {},
+    "with everything that can be set": EVERYTHING,
+    "with schedules of one's own": {"light_schedule": "cron(0/10 * * * ? *)", "nightly_schedule": "rate(3 days)"},
+    "with times at their shortest": {"api_timeout": 5, "worker_timeout": 120, "light_schedule": "rate(1 minute)"},
+}
+RULE_IDS = [rule.says for rule in RULES]
+
+
+@pytest.fixture(scope="module")
+def plans() -> dict[str, Plan]:
+    return {name: plan(**settings) for name, settings in PLATFORMS.items()}
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize("rule", RULES, ids=RULE_IDS)
+def test_the_rule_holds(rule: Rule, platform: str, plans: dict[str, Plan]) -> None:
+    assert rule.broken(plans[platform]) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "breaking"),
+    [pytest.param(rule, each, id=f"{rule.says} #{n}") for rule in RULES for n, each in enumerate(rule.breaks, 1)],
+)
+def test_the_rule_notices_when_a_protection_is_taken_away(rule: Rule, breaking: Break, plans: dict[str, Plan]) -> None:
+    broken = [one for whole in plans.values() for one in breaking(whole) if one.resource not in rule.exceptions]
+    assert broken
+    assert [one.resource for one in broken if rule.broken(one.plan) == []] == []
+
+
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule.exceptions], ids=lambda rule: rule.says)
+def test_every_exception_is_still_needed(rule: Rule, plans: dict[str, Plan]) -> None:
+    found = {name for whole in plans.values() for name in rule.find(whole)}
+    assert found == rule.exceptions.keys()
+
+
+def test_what_is_said_to_take_no_tags_is_all_asked_for_somewhere(plans: dict[str, Plan]) -> None:
+    assert NO_TAGS.keys() <= {one.type for whole in plans.values() for one in whole.asked}
+
+
+def test_no_resource_goes_past_the_provider_that_tags(plans: dict[str, Plan]) -> None:
+    for whole in plans.values():
+        ours = [one for one in whole.asked if one.type.startswith("aws:")]
+        assert len(ours) > 40
+        assert [one.name for one in ours if "::aws::aws-id" not in one.provider or "tags" in one.inputs] == []
+
+
+def test_every_role_has_the_boundary_that_was_asked_for(plans: dict[str, Plan]) -> None:
+    roles = plans["with everything that can be set"].of("iam/role:Role")
+    assert {one.inputs.get("permissionsBoundary") for one in roles} == {EVERYTHING["permissions_boundary"]}
+    assert all(
+        "permissionsBoundary" not in one.inputs for one in plans["with an image of one's own"].of("iam/role:Role")
+    )
+
+
+@pytest.mark.parametrize("region", ["us-west-2", "ap-southeast-2", "us-gov-west-1"])
+def test_the_longest_names_of_bucket_and_key_fit(region: str) -> None:
+    key = FOUNDATIONS.key_arn.replace("us-west-2", region)
+    names = Foundations("b", region, ACCOUNT, "", "", key).names("p" * 21)
+    assert len(names.state_bucket) <= 63
+    assert len(names.key_alias) <= 256

@@ -1,0 +1,51 @@
+"""What a killed run left pending becomes part of the state, or is dropped; nothing else of the state changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import boto3
+import pytest
+
+from bootstrap.names import Names
+from bootstrap.recovery import identities, taken_on
+
+NAMES = Names("fibfactory", "aws", "us-west-2", "000000000000")
+STACK = {"urn": "urn:pulumi:x::p::pulumi:pulumi:Stack::p-x", "type": "pulumi:pulumi:Stack"}
+
+
+def pending(kind: str, name: str, operation: str = "creating", /, **inputs: Any) -> dict[str, Any]:
+    resource = {"urn": f"urn:pulumi:x::p::{kind}::{name}", "type": kind, "inputs": inputs}
+    return {"resource": resource, "type": operation}
+
+
+def test_what_can_be_found_again_is_taken_on_and_the_rest_is_dropped() -> None:
+    role, policy = pending("aws:iam/role:Role", "api", name="x-api"), pending("aws:iam/rolePolicy:RolePolicy", "api")
+    before = {"resources": [STACK], "pending_operations": [role, policy], "manifest": {"version": "1"}}
+    after, urns = taken_on(before, lambda kind, inputs: inputs.get("name"))
+    assert urns == [role["resource"]["urn"]]
+    assert after["resources"] == [STACK, {**role["resource"], "id": "x-api"}]
+    assert (after["pending_operations"], after["manifest"]) == ([], {"version": "1"})
+    assert before["pending_operations"] == [role, policy], "what was read is left as it was"
+
+
+def test_only_creates_are_taken_on_and_never_in_place_of_what_the_state_has() -> None:
+    known = pending("aws:iam/role:Role", "api", name="x-api")
+    gone = pending("aws:iam/role:Role", "old", "deleting", name="x-old")
+    before = {"resources": [STACK, {**known["resource"], "id": "x-api"}], "pending_operations": [known, gone]}
+    after, urns = taken_on(before, lambda kind, inputs: str(inputs["name"]))
+    assert urns == [] and after["resources"] == before["resources"] and after["pending_operations"] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "inputs", "identity"),
+    [
+        ("aws:dynamodb/table:Table", {"name": "x-environments"}, "x-environments"),
+        ("aws:lambda/permission:Permission", {"function": "x-api", "statementId": "this-api"}, "x-api/this-api"),
+        ("aws:scheduler/schedule:Schedule", {"name": "x-light"}, "default/x-light"),
+        ("aws:apigatewayv2/stage:Stage", {"apiId": "a1b2", "name": "$default"}, "a1b2/$default"),
+        ("aws:cloudwatch/metricAlarm:MetricAlarm", {"name": "x-errors"}, None),
+    ],
+)
+def test_identities_are_those_of_the_plug_ins_imports(kind: str, inputs: dict[str, str], identity: str | None) -> None:
+    assert identities(boto3.Session(region_name="us-west-2"), NAMES)(kind, inputs) == identity
