@@ -1,6 +1,6 @@
 # What people and CI run. Everything works from a fresh clone: each target sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos check up down requirements clean
+.PHONY: help setup demo test chaos check up down images deploy upgrade teardown requirements clean
 .SILENT:
 
 # The virtual environment's commands and the Pulumi CLI, linked there by set-up.
@@ -42,9 +42,21 @@ up: setup ## the local cloud with the platform on it, left running
 down: setup ## stop what `make up` started
 	python -m tools.down
 
+images: setup ## both container images, their sizes and what fills them (ARGS=--machine-cli where the internet can't be reached)
+	python -m tools.images $(ARGS)
+
+deploy: setup ## the platform into your AWS account, after a look and a question (ARGS="--region eu-west-1"; docs/aws.md)
+	python -m bootstrap deploy $(ARGS)
+
+upgrade: setup ## bring the platform to this version of the code; it keeps its settings (ARGS="--default-ttl 6h")
+	python -m bootstrap upgrade $(ARGS)
+
+teardown: setup ## take the platform down (ARGS="--environments" with its environments, "--purge" with its state)
+	python -m bootstrap destroy $(ARGS)
+
 requirements: setup ## pin the requirements again (ARGS=--upgrade for newer versions)
 	cd requirements && $(COMPILE) $(ARGS) dev.in --output-file dev.txt
-	cd requirements && for part in orchestrator fibservice; do \
+	cd requirements && for part in orchestrator fibservice lambda; do \
 		$(COMPILE) $(ARGS) --constraints dev.txt $$part.in --output-file $$part.txt || exit 1; done
 	echo "requirements: pinned; run make setup for an environment with them"
 

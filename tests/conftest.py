@@ -23,6 +23,7 @@ from tools.platform_on_localcloud import Platform, running_platform
 
 _HIDDEN_PREFIXES = ("AWS_", "PULUMI_", "FIBFACTORY_")
 _E2E = "tests/e2e/"
+_CONTAINERS = "tests/containers/"
 _OF_PROGRAMS = {f"{_E2E}test_seed_command.py", f"{_E2E}test_any_automation_program.py"}
 _ALONE = {
     f"{_E2E}test_{name}.py"
@@ -34,7 +35,8 @@ _ALONE = {
 class OnePlatform(LoadScopeScheduling):
     """Each file's tests go to one worker together, and all that share a platform to a single one.
 
-    So fixtures of a module are made once, and the platform is deployed twice: for the API's tests, and for the programs'.
+    So fixtures of a module are made once, and the platform is deployed three times: for the API's tests, the programs', and
+    the containers', which share the images too.
     A scheduler of our own rather than `xdist_group` marks: pytest 9.2 and pytest-xdist 3.8 together ignore those in silence.
     """
 
@@ -42,6 +44,8 @@ class OnePlatform(LoadScopeScheduling):
         file = nodeid.partition("::")[0]
         if file in _OF_PROGRAMS:
             return "programs"
+        if file.startswith(_CONTAINERS):
+            return _CONTAINERS
         return _E2E if file.startswith(_E2E) and file not in _ALONE else file
 
 

@@ -53,7 +53,8 @@ class Layout:
 
     @property
     def pulumi_home(self) -> Path:
-        return self.cache / "pulumi" / self.pulumi_version
+        """Made by the official installer, or built without cgo: both run as users that the system does not know."""
+        return self.cache / "pulumi" / f"{self.pulumi_version}-without-cgo"
 
     @property
     def pulumi(self) -> Path:

@@ -1,0 +1,95 @@
+"""Both images, built once for all tests here; without Docker these tests are skipped, saying why.
+
+Rule: where CI says that there is a daemon, by FIBFACTORY_REQUIRE_DOCKER, nothing is skipped.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.containers import runtime_emulator
+from tests.containers.runtime_emulator import Function, Inbox, NoEmulator, running_function
+from tools.images import docker
+from tools.images.base import NoBase
+from tools.images.build import build
+from tools.platform_on_localcloud import Platform
+
+# Read now: tests hide the person's own settings by this prefix.
+_REQUIRED = bool(os.environ.get("FIBFACTORY_REQUIRE_DOCKER"))
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images' names."""
+
+    orchestrator: str
+    fibservice: str
+
+
+@pytest.fixture(scope="session")
+def docker_daemon() -> None:
+    """There is a Docker daemon."""
+    if reason := docker.missing():
+        _cannot(reason)
+
+
+@pytest.fixture(scope="session")
+def images(docker_daemon: None) -> Images:
+    """Both images, of this checkout, with this machine's Pulumi CLI."""
+    try:
+        orchestrator, fibservice = build(print, machine_cli=True, tag="test")
+    except NoBase as reason:
+        _cannot(str(reason))
+    return Images(orchestrator.tag, fibservice.tag)
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Path:
+    """AWS's runtime interface emulator."""
+    try:
+        return runtime_emulator.binary()
+    except NoEmulator as reason:
+        _cannot(str(reason))
+
+
+@pytest.fixture(scope="session")
+def quiet_platform(platform: Platform) -> Platform:
+    """The platform, with its schedules off: what happens in these tests comes from them alone."""
+    scheduler = platform.cloud.session("operator").client("scheduler")
+    for output in ("nightly_schedule", "light_schedule"):
+        found = scheduler.get_schedule(Name=platform.outputs[output])
+        kept = {key: found[key] for key in ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")}
+        scheduler.update_schedule(**kept, State="DISABLED")
+    return platform
+
+
+@pytest.fixture(scope="session")
+def inbox() -> Iterator[Inbox]:
+    """Where the functions' asynchronous invocations arrive."""
+    with Inbox() as listening:
+        yield listening
+
+
+@pytest.fixture(scope="session")
+def api(images: Images, emulator: Path, quiet_platform: Platform, inbox: Inbox) -> Iterator[Function]:
+    """The API function in a container."""
+    with running_function(images.orchestrator, emulator, quiet_platform, "api_function", inbox) as function:
+        yield function
+
+
+@pytest.fixture(scope="session")
+def worker(images: Images, emulator: Path, quiet_platform: Platform, inbox: Inbox) -> Iterator[Function]:
+    """The worker function in a container."""
+    with running_function(images.orchestrator, emulator, quiet_platform, "worker_function", inbox) as function:
+        yield function
+
+
+def _cannot(reason: str) -> None:
+    if _REQUIRED:
+        pytest.fail(f"FIBFACTORY_REQUIRE_DOCKER is set, but: {reason}")
+    pytest.skip(reason)

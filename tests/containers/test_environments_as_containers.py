@@ -1,0 +1,306 @@
+"""Environments as containers: an image that was really built and pushed is what really runs, and nothing of it stays.
+
+The sample application's image is built from Dockerfile.fib by this folder's fixtures. What is pushed is an image on top of it, as
+an application's own would be.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import urllib3
+
+from fibfactory_cli.client import Client
+from localcloud import owner
+from localcloud.apprunner.views import ServiceView
+from localcloud.docker_cli import LABEL
+from localcloud.processes import marked
+from localcloud.running import RunningCloud
+from localcloud.settings import ROOT
+from tests.containers.conftest import Images
+from tests.containers.containers import docker
+from tests.e2e.story import destroyed, ready, visit
+from tools.platform_on_localcloud import Platform, clean_environment
+
+ANSWER = b'{"fib":6765,"n":20}\n'
+PATIENCE = 60.0
+
+
+@dataclass(frozen=True)
+class Shipyard:
+    """A repository in a cloud's ECR, and what is pushed into it."""
+
+    cloud: RunningCloud
+    name: str
+    uri: str
+    sample: str
+    folder: Path
+
+    def push(self, tag: str, dockerfile: str = "") -> str:
+        """Push an image made by a Dockerfile that begins with the sample application; its name in ECR."""
+        image, local = f"{self.uri}:{tag}", f"{self.registry}/{self.name}:{tag}"
+        (self.folder / "Dockerfile").write_text(f"FROM {self.sample}\nLABEL tag={tag}\n{dockerfile}\n")
+        built = {**os.environ, "DOCKER_BUILDKIT": "0"}
+        subprocess.run(
+            ["docker", "build", "--tag", local, "."], cwd=self.folder, env=built, capture_output=True, check=True
+        )
+        docker("push", "--quiet", local)
+        docker("image", "rm", local)
+        return image
+
+    @property
+    def registry(self) -> str:
+        return f"127.0.0.1:{self.cloud.ports.ministack}"
+
+    def digest(self, tag: str) -> str:
+        """What ECR says that the tag means."""
+        ecr = self.cloud.session("operator").client("ecr")
+        found = ecr.describe_images(repositoryName=self.name, imageIds=[{"imageTag": tag}])["imageDetails"]
+        return str(found[0]["imageDigest"])
+
+    def containers(self, service: str = "") -> list[dict[str, Any]]:
+        """The cloud's containers, running or not, of the service with this name."""
+        found = docker("ps", "--all", "--quiet", "--filter", f"label={LABEL}={self.cloud.mark}").split()
+        shown = json.loads(docker("inspect", *found)) if found else []
+        return [each for each in shown if each["Name"].startswith(f"/{service}")]
+
+    def images(self) -> list[str]:
+        """What Docker still has from the cloud's registry."""
+        shown = docker("image", "ls", "--digests", "--format", "{{.Repository}}@{{.Digest}}").splitlines()
+        return [each for each in shown if each.startswith(f"{self.registry}/")]
+
+
+def shipyard(cloud: RunningCloud, sample: str, folder: Path) -> Shipyard:
+    name = f"yard-{uuid.uuid4().hex[:8]}/app"
+    made = cloud.session("operator").client("ecr").create_repository(repositoryName=name)["repository"]
+    return Shipyard(cloud, name, made["repositoryUri"], sample, folder)
+
+
+@pytest.fixture
+def yard(platform: Platform, images: Images, tmp_path: Path) -> Iterator[Shipyard]:
+    made = shipyard(platform.cloud, images.fibservice, tmp_path)
+    yield made
+    platform.cloud.session("operator").client("ecr").delete_repository(repositoryName=made.name, force=True)
+
+
+@pytest.fixture
+def alice(platform: Platform) -> Client:
+    return Client(platform.outputs["api_url"], platform.cloud.session("alice"))
+
+
+def eventually(condition: Callable[[], bool]) -> bool:
+    """Whether it comes true in a minute."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def fibfactory(environment: Mapping[str, str], folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "fibfactory.py"), *arguments],
+        cwd=folder,
+        env=dict(environment),
+        capture_output=True,
+        text=True,
+        timeout=180,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+
+
+def test_an_image_in_ecr_runs_as_a_container_from_create_to_destroy(alice: Client, yard: Shipyard) -> None:
+    image = yard.push("one")
+    record = ready(alice, "boxed1", image, variables={"GREETING": "two words, and = signs"})
+    (container,) = yard.containers("fib-app-boxed1-service")
+    assert container["State"]["Running"]
+    assert container["Config"]["Image"].endswith(f"@{yard.digest('one')}"), "it runs by digest"
+    assert "GREETING=two words, and = signs" in container["Config"]["Env"]
+    assert visit(f"{record['url']}/fib/20") == ANSWER
+
+    log = shown(yard, "fib-app-boxed1-service").log
+    assert f"fibservice listens on {record['url']}" in Path(str(log)).read_text()
+
+    url = urllib3.util.parse_url(record["url"])
+    listening = docker("exec", container["Id"], "cat", "/proc/net/tcp").splitlines()
+    # 0A is LISTEN; addresses are hexadecimal in the machine's order of bytes.
+    assert [line.split()[1] for line in listening if f":{url.port:04X} " in line and " 0A " in line] == [
+        f"0100007F:{url.port:04X}"
+    ], "on loopback only"
+
+    receipt = destroyed(alice, "boxed1")["receipt"]
+    assert receipt["digest"] == yard.digest("one")
+    assert yard.containers("fib-app-boxed1-service") == []
+
+
+def test_a_new_tag_a_pause_and_a_resume_are_each_a_container_of_their_own(alice: Client, yard: Shipyard) -> None:
+    record = ready(alice, "boxed2", yard.push("one"))
+    (first,) = yard.containers("fib-app-boxed2-service")
+
+    ready(alice, "boxed2", yard.push("two"))
+    (second,) = yard.containers("fib-app-boxed2-service")
+    assert (second["Id"] != first["Id"], second["Config"]["Labels"]["tag"]) == (True, "two")
+
+    alice.call("POST", "/environments/boxed2/pause").checked()
+    assert alice.follow("boxed2", patience=PATIENCE)["status"] == "paused"
+    assert yard.containers("fib-app-boxed2-service") == []
+    alice.call("POST", "/environments/boxed2/resume").checked()
+    assert alice.follow("boxed2", patience=PATIENCE)["status"] == "ready"
+    assert visit(f"{record['url']}/fib/20") == ANSWER, "at the same address"
+
+    destroyed(alice, "boxed2")
+    assert yard.containers("fib-app-boxed2-service") == []
+
+
+def test_a_revived_environment_runs_what_ran_although_its_tag_has_moved_on(alice: Client, yard: Shipyard) -> None:
+    ready(alice, "boxed6", yard.push("latest", "LABEL version=old"))
+    before = destroyed(alice, "boxed6")["receipt"]
+    yard.push("latest", "LABEL version=new")
+    assert yard.digest("latest") != before["digest"]
+
+    alice.call("POST", "/environments/boxed6/revive").checked()
+    assert alice.follow("boxed6", patience=PATIENCE)["status"] == "ready"
+    (container,) = yard.containers("fib-app-boxed6-service")
+    assert container["Config"]["Labels"]["version"] == "old"
+    assert container["Config"]["Image"].endswith(f"@{before['digest']}")
+    destroyed(alice, "boxed6")
+
+
+def test_an_image_whose_program_ends_at_once_is_a_failure_that_leaves_no_container(
+    alice: Client, yard: Shipyard
+) -> None:
+    image = yard.push("broken", 'CMD ["python", "-c", "raise SystemExit(3)"]')
+    alice.call("PUT", "/environments/boxed3", {"image": image}).checked()
+    record = alice.follow("boxed3", patience=PATIENCE)
+    assert record["status"] == "failed"
+    reason = str(shown(yard, "fib-app-boxed3-service").operations[-1].reason)
+    assert "the process ended with status 3 before it was healthy" in reason
+    assert yard.containers("fib-app-boxed3-service") == []
+    destroyed(alice, "boxed3")
+
+
+def test_the_posts_command_builds_pushes_and_runs_what_it_built(
+    alice: Client, platform: Platform, yard: Shipyard, images: Images, tmp_path: Path
+) -> None:
+    (tmp_path / "context").mkdir()
+    (tmp_path / "context" / "Dockerfile.fib").write_text(f"FROM {images.fibservice}\nLABEL from=the-command\n")
+    operator = platform.cloud.environment(platform.cloud.identity("operator"))
+    environment = clean_environment(os.environ) | operator
+    environment |= {"PULUMI_BACKEND_URL": f"file://{tmp_path}", "PULUMI_HOME": str(tmp_path / "home")}
+    role = platform.outputs["access_role_arn"]
+    try:
+        made = fibfactory(
+            environment,
+            tmp_path / "context",
+            "--env-id",
+            "boxed4",
+            "create",
+            "--repository",
+            yard.uri,
+            "--access-role-arn",
+            role,
+        )
+        assert made.returncode == 0, made.stderr
+        (container,) = yard.containers("fib-app-boxed4-service")
+        assert container["Config"]["Labels"]["from"] == "the-command"
+
+        # The same image by the name that it was pushed under, through the platform's API.
+        record = ready(alice, "boxed5", f"{yard.uri}:fib-app-boxed4")
+        assert visit(f"{record['url']}/fib/20") == ANSWER
+        assert destroyed(alice, "boxed5")["receipt"]["digest"] == yard.digest("fib-app-boxed4")
+
+        removed = fibfactory(environment, tmp_path / "context", "--env-id", "boxed4", "destroy")
+        assert removed.returncode == 0, removed.stderr
+        assert yard.containers("fib-app-boxed") == []
+    finally:
+        docker("image", "rm", "--force", f"{yard.uri}:fib-app-boxed4")
+
+
+def service_of(yard: Shipyard, name: str, image: str) -> Any:
+    """A service that is asked of App Runner itself, as described once it has settled."""
+    apprunner = yard.cloud.session("operator").client("apprunner")
+    repository = {"ImageIdentifier": image, "ImageRepositoryType": "ECR"}
+    role = {"AccessRoleArn": f"arn:aws:iam::{yard.cloud.account}:role/pulls-images"}
+    source = {"ImageRepository": repository, "AuthenticationConfiguration": role}
+    arn = apprunner.create_service(ServiceName=name, SourceConfiguration=source)["Service"]["ServiceArn"]
+
+    def described() -> Any:
+        return apprunner.describe_service(ServiceArn=arn)["Service"]
+
+    assert eventually(lambda: described()["Status"] != "OPERATION_IN_PROGRESS")
+    return described()
+
+
+def shown(yard: Shipyard, name: str) -> ServiceView:
+    """The service as the emulator's own door shows it."""
+    return next(each for each in yard.cloud.apprunner_admin.services() if each.name == name)
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "reason"),
+    [
+        ("ENTRYPOINT []\nCMD []", "the container could not be made: .*No command specified"),
+        ('ENTRYPOINT ["/nowhere"]', "the process ended with status [0-9]+ before it was healthy; see "),
+        (
+            'CMD ["python", "-c", "import time; time.sleep(0.2)"]',
+            "the process ended with status 0 before it was healthy",
+        ),
+    ],
+)
+def test_an_image_that_does_not_run_is_a_failed_create_with_its_reason_and_no_container(
+    yard: Shipyard, dockerfile: str, reason: str
+) -> None:
+    name = f"broken-{uuid.uuid4().hex[:8]}"
+    service = service_of(yard, name, yard.push("broken", dockerfile))
+    assert service["Status"] == "CREATE_FAILED"
+    assert re.match(reason, str(shown(yard, name).operations[-1].reason))
+    assert yard.containers(name) == []
+    yard.cloud.session("operator").client("apprunner").delete_service(ServiceArn=service["ServiceArn"])
+
+
+def part(cloud: RunningCloud, module: str) -> psutil.Process:
+    """The cloud's process that runs this module."""
+    return next(each for each in marked(cloud.mark) if module in each.cmdline())
+
+
+@pytest.mark.parametrize("end", ["in order", "its owner is killed", "the emulator is killed"])
+def test_however_a_cloud_ends_its_containers_and_what_it_pulled_go_with_it(
+    images: Images, tmp_path: Path, end: str
+) -> None:
+    (tmp_path / "context").mkdir()
+    command = [sys.executable, "-m", "localcloud", "run", "--folder", str(tmp_path / "cloud")]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True) as process:
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()
+            cloud = owner.find(tmp_path / "cloud")
+            assert cloud is not None
+            yard = shipyard(cloud, images.fibservice, tmp_path / "context")
+            service = service_of(yard, "kept-running", yard.push("one"))
+            assert visit(f"{service['ServiceUrl']}/fib/20") == ANSWER
+            assert (len(yard.containers()), len(yard.images())) == (1, 1)
+            match end:
+                case "in order":
+                    process.terminate()
+                case "its owner is killed":
+                    process.kill()
+                case "the emulator is killed":
+                    part(cloud, "localcloud.apprunner").kill()
+            assert eventually(lambda: not cloud.folder.exists())
+        finally:
+            process.terminate()
+    assert (yard.containers(), yard.images()) == ([], [])

@@ -1,0 +1,81 @@
+"""The sample application's image: what it answers, as whom it runs, how fast it goes."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+import urllib3
+
+from tests.containers.conftest import Images
+from tests.containers.containers import Container, container, docker, free_ports, python
+
+
+def answer(url: str) -> bytes:
+    """The answer, once the application listens."""
+    return urllib3.request(
+        "GET", url, retries=urllib3.Retry(total=None, connect=50, backoff_factor=0.02, backoff_max=0.2)
+    ).data
+
+
+def health_of(running: Container) -> str:
+    return str(running.inspect()["State"]["Health"]["Status"])
+
+
+def test_it_answers_on_the_port_it_is_told_and_its_health_check_agrees(images: Images) -> None:
+    port, _ = free_ports()
+    with container(images.fibservice, options=("--network", "host"), environment={"PORT": str(port)}) as running:
+        assert json.loads(answer(f"http://127.0.0.1:{port}/fib/20")) == {"fib": 6765, "n": 20}
+        give_up = time.monotonic() + 30
+        while health_of(running) == "starting" and time.monotonic() < give_up:
+            time.sleep(0.2)
+        assert health_of(running) == "healthy"
+
+
+def test_its_health_check_says_when_it_does_not_answer(images: Images) -> None:
+    options = ("--network", "none", "--entrypoint", "python")
+    with container(images.fibservice, "-c", "import time; time.sleep(60)", options=options) as running:
+        check = running.inspect()["Config"]["Healthcheck"]["Test"]
+        with pytest.raises(AssertionError, match="Connection refused"):
+            running.run(*check[1:])
+
+
+def test_it_listens_on_8080_unless_told_otherwise(images: Images) -> None:
+    with container(
+        images.fibservice,
+        options=(
+            "--network",
+            "none",
+        ),
+    ) as running:
+        program = "from urllib.request import urlopen; print(urlopen('http://127.0.0.1:8080/fib/20').read())"
+        give_up = time.monotonic() + 10
+        while "listens" not in running.logs() and time.monotonic() < give_up:
+            time.sleep(0.05)
+        assert "6765" in running.run("python", "-c", program)
+
+
+def test_it_ends_within_a_second_of_being_told(images: Images) -> None:
+    port, _ = free_ports()
+    with container(images.fibservice, options=("--network", "host"), environment={"PORT": str(port)}) as running:
+        answer(f"http://127.0.0.1:{port}/health")
+        started = time.monotonic()
+        docker("stop", running.id)
+        assert time.monotonic() - started < 1
+        assert running.inspect()["State"]["ExitCode"] == 0
+
+
+def test_it_runs_on_a_read_only_disk_as_nobody(images: Images) -> None:
+    port, _ = free_ports()
+    options = ("--network", "host", "--read-only")
+    with container(images.fibservice, options=options, environment={"PORT": str(port)}) as running:
+        assert json.loads(answer(f"http://127.0.0.1:{port}/health")) == {"status": "healthy"}
+        assert running.run("id", "-u") == "65534"
+
+
+def test_it_is_for_amd64_and_holds_no_installer(images: Images) -> None:
+    assert docker("image", "inspect", "--format", "{{.Os}}/{{.Architecture}}", images.fibservice) == "linux/amd64"
+    assert python(
+        images.fibservice, "import importlib.util as u; print(u.find_spec('pip'), u.find_spec('ensurepip'))"
+    ) == ("None None")

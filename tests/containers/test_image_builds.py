@@ -1,0 +1,130 @@
+"""Docker's images by programs in the post's shape: really built, and pushed into the local cloud's ECR."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pulumi
+import pulumi_docker
+import pytest
+from pulumi import automation as auto
+
+from localcloud.registry import Registry
+from localcloud.running import RunningCloud
+from tests.containers.containers import docker
+from tests.functional.provider_programs import WARNINGS_OF_THE_SDK, Workspace, changes, drift, provider
+
+pytest_plugins = ("tests.functional.provider_fixtures",)
+pytestmark = [*WARNINGS_OF_THE_SDK, pytest.mark.usefixtures("docker_daemon")]
+
+NOWHERE = "000000000000.dkr.ecr.us-west-2.amazonaws.com/docker/nowhere"
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    folder = tmp_path / "context"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text("FROM scratch\nCOPY app.txt /\n")
+    (folder / "app.txt").write_text("one")
+    return folder
+
+
+@pytest.fixture
+def repository(operator_session: boto3.Session, tmp_path: Path) -> Iterator[str]:
+    """The name of a repository in the local cloud's ECR, whose tags cannot be moved."""
+    ecr = operator_session.client("ecr")
+    name = f"docker/{uuid.uuid4().hex}"
+    made = ecr.create_repository(repositoryName=name, imageTagMutability="IMMUTABLE")["repository"]
+    yield made["repositoryUri"]
+    ecr.delete_repository(repositoryName=name, force=True)
+
+
+def known_to_ecr(session: boto3.Session, repository: str) -> dict[str, str]:
+    """The digests in a repository by their tags."""
+    details = session.client("ecr").describe_images(repositoryName=repository.partition("/")[2])["imageDetails"]
+    return {tag: each["imageDigest"] for each in details for tag in each["imageTags"]}
+
+
+def image_in_ecr(context: Path, repository: str, tag: str, *, password: str = "token", skip_push: bool = False) -> None:
+    made = pulumi_docker.Image(
+        "app-image",
+        build=pulumi_docker.DockerBuildArgs(context=str(context), platform="linux/amd64", args={"VERSION": "1"}),
+        image_name=f"{repository}:{tag}",
+        registry={"server": repository, "username": "AWS", "password": pulumi.Output.secret(password)},
+        skip_push=skip_push,
+        # As in the post: the AWS provider is given, and Pulumi leaves it out for another package.
+        opts=provider(),
+    )
+    pulumi.export("repo_digest", made.repo_digest)
+
+
+def images_named(name: str) -> list[str]:
+    """What the daemon has under names that begin so."""
+    shown = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").splitlines()
+    return [each for each in shown if each.startswith(name)]
+
+
+def test_an_image_with_a_name_in_ecr_is_really_built_and_is_in_ecr_once_pushed(
+    workspace: Workspace, cloud: RunningCloud, operator_session: boto3.Session, context: Path, repository: str
+) -> None:
+    (context / "Dockerfile").write_text('FROM scratch\nARG VERSION\nLABEL version="$VERSION"\nCOPY app.txt /\n')
+    try:
+        made = workspace.up("real", lambda: image_in_ecr(context, repository, "one"))
+        digest = known_to_ecr(operator_session, repository)["one"]
+        assert made.outputs["repo_digest"].value == f"{repository}@{digest}"
+        built = json.loads(docker("image", "inspect", f"{repository}:one"))[0]
+        assert (built["Architecture"], built["Config"]["Labels"]["version"]) == ("amd64", "1")
+        assert images_named(f"127.0.0.1:{cloud.ports.ministack}/{repository.partition('/')[2]}:one") == []
+
+        assert (
+            changes(workspace.up("real", lambda: image_in_ecr(context, repository, "one", password="tomorrow's"))) == {}
+        )
+        assert drift(workspace, "real") == {}
+
+        pulled = Registry.of(cloud.ports).pullable(f"{repository}:one")
+        assert pulled is not None and pulled.endswith(f"@{digest}")
+        docker("image", "rm", f"{repository}:one")
+        docker("pull", pulled)
+        docker("image", "rm", pulled)
+    finally:
+        for name in images_named(repository):
+            docker("image", "rm", name)
+
+
+def test_a_tag_that_cannot_move_is_not_pushed_over_and_still_means_what_it_meant(
+    workspace: Workspace, operator_session: boto3.Session, context: Path, repository: str
+) -> None:
+    try:
+        workspace.up("fixed", lambda: image_in_ecr(context, repository, "one"))
+        before = known_to_ecr(operator_session, repository)
+        (context / "app.txt").write_text("two")
+        with pytest.raises(auto.CommandError, match=r"docker push failed: [\s\S]*tag 'one' is immutable"):
+            workspace.up("fixed", lambda: image_in_ecr(context, repository, "one"))
+        assert known_to_ecr(operator_session, repository) == before
+    finally:
+        for name in images_named(repository):
+            docker("image", "rm", name)
+
+
+def test_a_repository_that_is_not_there_is_named_by_the_push(workspace: Workspace, context: Path) -> None:
+    try:
+        with pytest.raises(
+            auto.CommandError, match=r"docker push failed: [\s\S]*not known to registry: docker/nowhere"
+        ):
+            workspace.up("nowhere", lambda: image_in_ecr(context, NOWHERE, "one"))
+    finally:
+        for name in images_named(NOWHERE):
+            docker("image", "rm", name)
+
+
+def test_an_image_that_is_not_pushed_has_its_id_for_a_digest(workspace: Workspace, context: Path) -> None:
+    try:
+        made = workspace.up("local", lambda: image_in_ecr(context, NOWHERE, "one", skip_push=True))
+        shown = docker("image", "inspect", "--format", "{{.Id}}", f"{NOWHERE}:one")
+        assert made.outputs["repo_digest"].value == shown
+    finally:
+        docker("image", "rm", f"{NOWHERE}:one")
