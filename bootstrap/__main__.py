@@ -82,7 +82,8 @@ def bootstrap() -> None:
 @_JSON
 def deploy(file: Path | None, yes: bool, as_json: bool, **options: Any) -> None:
     """Make the platform, or change it to these settings. It can be run again at any time."""
-    settings = load(file, _given(options), {"region": _ambient_region()})
+    chosen = {**written(file), **_given(options)}
+    settings = load(None, chosen, {"region": _region(chosen.get("region"))})
     _print(commands.deploy(settings, _console(), None if yes else _confirm), as_json)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,13 +20,13 @@ from bootstrap.environments import alive, destroy_all, services
 from bootstrap.errors import BootstrapError, NoPlatform, SettingsError, explained
 from bootstrap.foundations import Foundations, ensure_foundations, find_foundations, names_of
 from bootstrap.images import check_sources
-from bootstrap.names import Names
+from bootstrap.names import PLATFORM_TAG, Names
 from bootstrap.platform import program
 from bootstrap.platform_api import PlatformApi
-from bootstrap.preconditions import check_app_runner, check_docker, check_pins, check_region
+from bootstrap.preconditions import check_app_runner, check_docker, check_image, check_pins, check_region
 from bootstrap.pulumi_cli import PulumiCli
-from bootstrap.purge import left_log_groups, purge, refuse_while_stacks_live, shown
-from bootstrap.recovery import identities
+from bootstrap.purge import left_log_groups, purge, refuse_while_stacks_live, shown, what_is_kept
+from bootstrap.recovery import finder
 from bootstrap.settings import Settings, load
 from bootstrap.stack import PlatformStack, opened
 
@@ -62,6 +62,7 @@ def deploy(settings: Settings, console: Console, confirm: Confirm | None) -> dic
     check_docker(settings)
     check_sources(settings)
     check_pins(settings, ROOT)
+    check_image(session, settings)
     cli = _cli(console)
     existing = find_foundations(session, settings.platform)
     check_app_runner(session)
@@ -75,8 +76,8 @@ def deploy(settings: Settings, console: Console, confirm: Confirm | None) -> dic
 
     with opened(settings.platform, foundations, console, cli, program(settings, foundations)) as stack:
         if existing:
-            stack.recover(identities(session, foundations.names(settings.platform)))
-            _refuse_to_strand(session, foundations.names(settings.platform), stack.outputs(), settings)
+            stack.recover(session, finder(session, foundations.names(settings.platform)))
+            _look_at_settings(session, foundations.names(settings.platform), stack.outputs(), settings, console)
         if existing or confirm:
             _look_before(stack, foundations, console, confirm)
         console.print("deploying the platform")
@@ -98,11 +99,15 @@ def upgrade(
     foundations = _found(_session(region), platform)
     with opened(platform, foundations, console, _cli(console)) as stack:
         has = _recorded(stack.outputs(), platform)
-    if unknown := [name for name in unset if name not in Settings.model_fields or name in _FIXED]:
+    # One that this version does not have any more must be unset to go on.
+    known = (Settings.model_fields.keys() | has.keys()) - set(_FIXED)
+    if unknown := [name for name in unset if name not in known]:
         raise SettingsError(f"There is no setting {unknown[0]} to unset.", "Nothing was touched.")
     settings = load(None, chosen, {name: value for name, value in has.items() if name not in unset})
-    for line in _differences(has, settings):
-        console.print(f"  {line}")
+    if settings.image_uri and "image_uri" not in chosen:
+        console.print(
+            f"  it keeps the image {settings.image_uri}, not this checkout's code (--unset image_uri builds that)"
+        )
     return deploy(settings, console, confirm)
 
 
@@ -121,12 +126,19 @@ def destroy(wanted: Teardown, console: Console, confirm: Confirm | None) -> None
                 prefix = _take_down(wanted, session, foundations, stack, console, confirm)
         except NoPlatform as gone:
             console.print(f"{gone.message} Nothing to destroy.")
-    names = names_of(session, wanted.platform)
-    log_groups = left_log_groups(session, wanted.prefix or prefix or _default("prefix"))
+    with explained("look at what is left"):
+        names = foundations.names(wanted.platform) if foundations else names_of(session, wanted.platform)
+    prefix = prefix or wanted.prefix
+    # Another platform's environments may begin with the usual prefix: without this one's own, nobody's logs are touched.
+    log_groups = left_log_groups(session, prefix) if prefix else []
     if wanted.purge:
         _purge(session, names, log_groups, console, confirm)
+        if prefix is None:
+            console.print(
+                "App Runner's logs of its environments are not looked for: --prefix says how their names began"
+            )
     elif foundations:
-        _name_what_stays(console, foundations, names, log_groups)
+        _name_what_stays(console, foundations, names, log_groups, prefix)
 
 
 def outputs(platform: str, region: str, console: Console) -> dict[str, Any]:
@@ -183,11 +195,18 @@ def _differences(before: Mapping[str, Any], settings: Settings) -> list[str]:
     ]
 
 
-def _refuse_to_strand(session: boto3.Session, names: Names, outputs: Mapping[str, Any], settings: Settings) -> None:
-    """Raises SettingsError for another prefix while environments live: the worker would not know them any more."""
+def _look_at_settings(
+    session: boto3.Session, names: Names, outputs: Mapping[str, Any], settings: Settings, console: Console
+) -> None:
+    """Say which settings change. Raises SettingsError for another prefix while environments live: they would be lost sight of."""
     if "settings" not in outputs:
         return
-    prefix = _recorded(outputs, names.platform).get("prefix")
+    before = _recorded(outputs, names.platform)
+    if lines := _differences(before, settings):
+        console.print("settings that change (an upgrade keeps what it is not given):")
+        for line in lines:
+            console.print(f"  {line}")
+    prefix = before.get("prefix")
     if prefix != settings.prefix and (live := alive(session, names)):
         raise SettingsError(
             f"The prefix can't change from {prefix} to {settings.prefix} while there are environments: {shown(live)}.",
@@ -202,10 +221,15 @@ def _take_down(
     stack: PlatformStack,
     console: Console,
     confirm: Confirm | None,
-) -> str:
-    """Destroy the platform, its environments before it if that is wanted; the prefix that its environments had."""
+) -> str | None:
+    """Destroy the platform, its environments before it if that is wanted; the prefix that its environments had, if known."""
     names, has = foundations.names(wanted.platform), stack.outputs()
-    prefix = str(_recorded(has, names.platform)["prefix"]) if "settings" in has else wanted.prefix or _default("prefix")
+    prefix = str(_recorded(has, names.platform)["prefix"]) if "settings" in has else wanted.prefix
+    if wanted.prefix not in (None, prefix):
+        raise SettingsError(
+            f"The platform's environments begin with {prefix}, not with {wanted.prefix}.",
+            "Leave --prefix out; nothing was touched.",
+        )
     live = alive(session, names)
     if live and not wanted.environments:
         raise BootstrapError(
@@ -213,22 +237,25 @@ def _take_down(
             "Give --environments to destroy them, too; nothing was touched.",
         )
     if confirm:
-        with_what = f", its {_counted(live)} ({shown(live)})," if live else ""
+        with_what = f" its {_counted(live)} ({shown(live)})," if live else ""
         confirm(
             f"Destroy the platform {names.platform} in account {names.account}, {names.region},{with_what} "
             "with all its records?"
         )
     if live:
         console.print(f"destroying {_counted(live)}")
-        destroy_all(PlatformApi(has.get("api_url", ""), session), live, lambda line: console.print(f"  {line}"))
-    _refuse_while_services_run(session, names, prefix)
-    stack.recover(identities(session, names))
+        destroy_all(
+            PlatformApi(names.platform, has.get("api_url", ""), session), live, lambda line: console.print(f"  {line}")
+        )
+    _refuse_while_services_run(session, names)
+    stack.recover(session, finder(session, names))
     console.print("closing the front door")
     stack.close_the_door(names)
     if late := alive(session, names):
         raise BootstrapError(
             f"While the front door closed, somebody still asked for {_counted(late)}: {shown(late)}.",
-            "`python -m bootstrap upgrade` opens the door again (under a new URL); then destroy again, with --environments.",
+            f"`python -m bootstrap upgrade --platform {names.platform} --region {names.region}` opens the door again (under a "
+            "new URL); then destroy again, with --environments.",
         )
     console.print("destroying the platform")
     with _protection_lifted(session, names):
@@ -236,8 +263,8 @@ def _take_down(
     return prefix
 
 
-def _refuse_while_services_run(session: boto3.Session, names: Names, prefix: str) -> None:
-    if running := services(session, names, prefix):
+def _refuse_while_services_run(session: boto3.Session, names: Names) -> None:
+    if running := services(session, names):
         raise BootstrapError(
             f"No record knows these services of App Runner, and they carry this platform's tag: {shown(running)}.",
             "Have a deep sweep remove them (POST /sweeps), or delete them yourself; then run this again.",
@@ -248,22 +275,19 @@ def _purge(
     session: boto3.Session, names: Names, log_groups: list[str], console: Console, confirm: Confirm | None
 ) -> None:
     refuse_while_stacks_live(session, names)
+    kept = what_is_kept(session, names)
+    if not (kept or log_groups):
+        console.print("nothing is left to purge")
+        return
     if confirm:
-        logs = f" and the log groups {shown(log_groups)}" if log_groups else ""
-        confirm(
-            f"Remove the bucket {names.state_bucket} for ever, with all versions of all that is in it, "
-            f"and the key {names.key_alias}{logs}?"
-        )
+        logs = [f"the log groups {shown(log_groups)}"] if log_groups else []
+        confirm(f"Remove for ever, with all versions of all that is in it: {', '.join([*kept, *logs])}?")
     console.print("purging what was kept")
     purge(session, names, log_groups, lambda line: console.print(f"  {line}"))
 
 
 def _counted(environment_ids: Collection[str]) -> str:
     return f"{len(environment_ids)} environment{'' if len(environment_ids) == 1 else 's'}"
-
-
-def _default(setting: str) -> str:
-    return str(Settings.model_fields[setting].default)
 
 
 def _session(region: str) -> boto3.Session:
@@ -294,35 +318,48 @@ def _protection_lifted(session: boto3.Session, names: Names) -> Iterator[None]:
 
     A table that outlives a failure gets it back: the stack's state says that it has it, so no deploy would.
     """
-    lifted = _protect(session, names, wanted=False)
+    was = _protected(session, names)
     try:
+        if was:
+            _protect(session, names, False)
         yield
     except BaseException:
-        if lifted:
-            _protect(session, names, wanted=True)
+        # What went wrong first is what to tell. A table that is on its way out can't be protected any more, nor need it be.
+        with suppress(BootstrapError):
+            if was:
+                _protect(session, names, True)
         raise
 
 
-def _protect(session: boto3.Session, names: Names, *, wanted: bool) -> bool:
-    """Set the table's deletion protection; whether that was a change. A table that is not there needs none."""
+def _protected(session: boto3.Session, names: Names) -> bool:
+    """Whether the platform's table is protected. Somebody else's of that name is not the platform's to touch."""
     dynamodb = session.client("dynamodb")
-    with explained(f"{'set' if wanted else 'lift'} the table's deletion protection"):
+    with explained("look at the table's deletion protection"):
         try:
-            if (
-                dynamodb.describe_table(TableName=names.table)["Table"].get("DeletionProtectionEnabled", False)
-                == wanted
-            ):
-                return False
-            dynamodb.update_table(TableName=names.table, DeletionProtectionEnabled=wanted)
+            table = dynamodb.describe_table(TableName=names.table)["Table"]
+            tags = dynamodb.list_tags_of_resource(ResourceArn=table["TableArn"])["Tags"]
         except dynamodb.exceptions.ResourceNotFoundException:
             return False
+    return bool(table.get("DeletionProtectionEnabled")) and {"Key": PLATFORM_TAG, "Value": names.platform} in tags
+
+
+def _protect(session: boto3.Session, names: Names, wanted: bool) -> None:
+    dynamodb = session.client("dynamodb")
+    with explained("change the table's deletion protection"):
+        dynamodb.update_table(TableName=names.table, DeletionProtectionEnabled=wanted)
         dynamodb.get_waiter("table_exists").wait(TableName=names.table)
-    return True
 
 
-def _name_what_stays(console: Console, foundations: Foundations, names: Names, log_groups: list[str]) -> None:
-    console.print("kept, as they hold the state and its history (--purge removes them):")
+def _name_what_stays(
+    console: Console, foundations: Foundations, names: Names, log_groups: list[str], prefix: str | None
+) -> None:
+    console.print("kept, as they hold the state and its history:")
     console.print(f"  bucket {foundations.bucket}")
     console.print(f"  key {names.key_alias} ({foundations.key_arn})")
     if log_groups:
         console.print(f"  log groups that App Runner left: {shown(log_groups)}")
+    its = f" --prefix {prefix}" if prefix else ""
+    console.print(
+        "to remove these, too: python -m bootstrap destroy "
+        f"--platform {names.platform} --region {names.region}{its} --purge"
+    )

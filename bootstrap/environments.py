@@ -51,14 +51,12 @@ def alive(session: boto3.Session, names: Names) -> list[str]:
             return []
 
 
-def services(session: boto3.Session, names: Names, prefix: str) -> list[str]:
-    """The names of all App Runner services with this platform's tag, whatever the records say."""
+def services(session: boto3.Session, names: Names) -> list[str]:
+    """The names of all App Runner services with this platform's tag, whatever the records say and the prefix is now."""
     client = session.client("apprunner")
     with explained("look for services of App Runner"):
         return sorted(
-            service["ServiceName"]
-            for service in listed_services(client)
-            if service["ServiceName"].startswith(f"{prefix}-") and _ours(client, service["ServiceArn"], names)
+            service["ServiceName"] for service in listed_services(client) if _ours(client, service["ServiceArn"], names)
         )
 
 

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 
 from botocore import exceptions as aws
 
-_REFUSED = re.compile(r"not authorized to perform: (?P<action>[a-z0-9-]+:\w+)(?: on resource: (?P<resource>\S+))?")
+_REFUSED = re.compile(r"not authorized to perform: (?P<action>[A-Za-z0-9-]+:\w+)(?: on resource: (?P<resource>\S+))?")
 _REFUSAL_CODES = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"}
 _CREDENTIAL_CODES = (
     "AuthFailure",

@@ -120,9 +120,14 @@ def _make_key(session: boto3.Session, names: Names, report: Report) -> str:
     ]
     try:
         kms.create_alias(AliasName=names.key_alias, TargetKeyId=key["KeyId"])
-    except ClientError:
+    except BaseException:
         # A key without its alias would be found by no later run, and billed.
-        kms.schedule_key_deletion(KeyId=key["KeyId"], PendingWindowInDays=7)
+        try:
+            kms.schedule_key_deletion(KeyId=key["KeyId"], PendingWindowInDays=7)
+        except ClientError:
+            report(
+                f"left behind: the key {key['KeyId']}, which could be given neither its name nor up; delete it yourself"
+            )
         raise
     report(f"made the key {names.key_alias}")
     return str(key["Arn"])

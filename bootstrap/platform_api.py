@@ -29,7 +29,8 @@ _NOT_FOUND = "not_found"
 class PlatformApi:
     """One platform's API. Its errors are AccountError (who asks may not) and BootstrapError (it can't be asked)."""
 
-    def __init__(self, url: str, session: boto3.Session) -> None:
+    def __init__(self, platform: str, url: str, session: boto3.Session) -> None:
+        self._platform = platform
         self._url, self._session, self._http = url.rstrip("/"), session, URLLib3Session(timeout=35)
 
     def check_operator(self) -> None:
@@ -70,13 +71,14 @@ class PlatformApi:
         if code == "operators_only":
             raise AccountError(
                 "Only operators of the platform may destroy everybody's environments, and you are none.",
-                "Become one with `python -m bootstrap upgrade --operator ARN`, naming those there are, too. "
-                "Nothing was touched.",
+                f"Become one with `python -m bootstrap upgrade --platform {self._platform} --region {self._session.region_name} "
+                "--operator ARN`, naming those there are, too. Nothing was touched.",
             )
         if status == HTTPStatus.FORBIDDEN:
             raise AccountError(
-                f"The platform's API lets you not in: 403 {said}",
-                "Give your user or role the permission execute-api:Invoke on it, then run this again.",
+                f"The platform's API does not let you in: 403 {said}",
+                "Give your user or role the permission execute-api:Invoke on it, or sign in again if your credentials have "
+                "expired; then run this again.",
             )
         raise BootstrapError(f"The platform's API answered {status} to {method} {path}: {said}", _CLOSED)
 

@@ -5,6 +5,7 @@ The rule: each look costs a moment, makes nothing, and refuses with one sentence
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import tomllib
@@ -86,6 +87,23 @@ def check_docker(settings: Settings) -> None:
         raise SettingsError(
             f"The platform's images are to be built here, and Docker does not answer: {said[0]}", f"{NO_DOCKER_ADVICE}."
         )
+
+
+def check_image(session: boto3.Session, settings: Settings) -> None:
+    """Raises SettingsError when there is no such image as `image_uri` says."""
+    if settings.image_uri is None:
+        return
+    registry, _, image = settings.image_uri.partition("/")
+    repository, tag, digest = re.fullmatch(r"([^:@]+)(?::(.+)|@(.+))", image).groups()  # type: ignore[union-attr]  # its pattern
+    which = {"imageTag": tag} if tag else {"imageDigest": digest}
+    ecr = session.client("ecr")
+    with explained("look at the image"):
+        try:
+            ecr.describe_images(registryId=registry.split(".")[0], repositoryName=repository, imageIds=[which])
+        except (ecr.exceptions.RepositoryNotFoundException, ecr.exceptions.ImageNotFoundException) as error:
+            raise SettingsError(
+                f"There is no image {settings.image_uri}.", "Push it first, or check --image-uri; nothing was made."
+            ) from error
 
 
 def check_pins(settings: Settings, root: Path) -> None:

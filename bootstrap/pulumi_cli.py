@@ -35,7 +35,7 @@ class PulumiCli(auto.PulumiCommand):
         except FileNotFoundError as error:
             raise EngineError(
                 "The Pulumi CLI is not on PATH.",
-                "Install it (https://www.pulumi.com/docs/install/) and run this again.",
+                "`make setup` puts one into .venv/bin: add that to PATH, or install it (https://www.pulumi.com/docs/install/).",
             ) from error
         except (auto.InvalidVersionError, subprocess.CalledProcessError) as error:
             raise EngineError(

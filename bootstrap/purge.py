@@ -38,7 +38,7 @@ def left_log_groups(session: boto3.Session, prefix: str) -> list[str]:
             .paginate(logGroupNamePrefix=f"/aws/apprunner/{prefix}-")
         )
         names = sorted(group["logGroupName"] for page in pages for group in page["logGroups"])
-    ours = re.compile(rf"/aws/apprunner/{re.escape(prefix)}-[a-z0-9-]+/(?P<service>[0-9a-f]+)/\w+")
+    ours = re.compile(rf"/aws/apprunner/{re.escape(prefix)}-[a-z][a-z0-9-]*-service/(?P<service>[0-9a-f]+)/\w+")
     return [name for name in names if (found := ours.fullmatch(name)) and found["service"] not in living]
 
 
@@ -59,6 +59,13 @@ def refuse_while_stacks_live(session: boto3.Session, names: Names) -> None:
             f"Destroy them first: PULUMI_BACKEND_URL='s3://{names.state_bucket}?region={names.region}' "
             "pulumi destroy --remove --stack NAME. Nothing was purged.",
         )
+
+
+def what_is_kept(session: boto3.Session, names: Names) -> list[str]:
+    """Bucket and key, those that there are, for people."""
+    with explained("look at what is kept"):
+        bucket = [f"the bucket {names.state_bucket}"] if bucket_exists(session.client("s3"), names) else []
+        return bucket + ([f"the key {names.key_alias}"] if find_key(session, names) else [])
 
 
 def purge(session: boto3.Session, names: Names, log_groups: list[str], report: Report) -> None:

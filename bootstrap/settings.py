@@ -13,13 +13,16 @@ from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from bootstrap.errors import SettingsError
 from bootstrap.setting_types import (
+    IN_WORDS,
     Email,
     GitHubCallers,
     GroupName,
     Identity,
+    ImageUri,
     LogRetention,
     PolicyArn,
     Registry,
@@ -42,7 +45,7 @@ class Settings(BaseModel):
 
     platform: str = Field(
         default="fibfactory",
-        pattern=r"^[a-z][a-z0-9-]{2,20}$",
+        pattern=r"^[a-z][a-z0-9-]{1,19}[a-z0-9]$",
         description="the platform's id; part of every name, and a tag",
     )
     region: str = Field(
@@ -53,9 +56,8 @@ class Settings(BaseModel):
     code: Literal["image", "archive"] = Field(
         default="image", description="the functions' code: a container image, or a zip of our code only"
     )
-    image_uri: str | None = Field(
+    image_uri: ImageUri | None = Field(
         default=None,
-        min_length=1,
         description="the orchestrator's image in ECR, by tag or digest; with code `image` and without it, one is built",
     )
     build_arguments: dict[str, str] = Field(
@@ -144,11 +146,21 @@ class Settings(BaseModel):
             raise ValueError("build_arguments have no use where no image is built: leave them out")
         if duration("default_ttl", self.default_ttl) > duration("max_lifetime", self.max_lifetime):
             raise ValueError(f"default_ttl {self.default_ttl} is longer than max_lifetime {self.max_lifetime}")
+        self._refuse_rare_sweeps()
         self._refuse_half_of_a_pair()
         self._refuse_what_is_elsewhere()
         self._refuse_two_groups_of_one()
         self._refuse_lists_without_room()
         return self
+
+    def _refuse_rare_sweeps(self) -> None:
+        """Only of rates; what a `cron(…)` may be silent for is its writer's to know."""
+        for name, days in (("light_schedule", 1), ("nightly_schedule", 7)):
+            rate = re.fullmatch(r"rate\(([0-9]+) (minute|hour|day)s?\)", getattr(self, name))
+            if rate and timedelta(**{f"{rate[2]}s": int(rate[1])}) > timedelta(days=days):
+                raise ValueError(
+                    f"{name} must come every {days} day{'s'[: days > 1]} at least: no alarm could miss it else"
+                )
 
     def _refuse_half_of_a_pair(self) -> None:
         if (self.secrets_prefix is None) != (self.instance_role_arn is None):
@@ -161,6 +173,8 @@ class Settings(BaseModel):
             raise ValueError(
                 f"secrets_prefix must be of {self.region}: App Runner reads secrets of its own region only"
             )
+        if self.image_uri is not None and self.image_uri.split(".")[3] != self.region:
+            raise ValueError(f"image_uri must be of {self.region}: Lambda takes images of its own region only")
 
     def _refuse_two_groups_of_one(self) -> None:
         seen: dict[str, str] = {}
@@ -235,10 +249,15 @@ def written(file: Path | None) -> dict[str, object]:
 
 
 def _sentence(error: ValidationError) -> str:
-    return "; ".join(_problem(".".join(map(str, one["loc"])), one["type"], one["msg"]) for one in error.errors())
+    return "; ".join(_problem(one) for one in error.errors())
 
 
-def _problem(setting: str, kind: str, message: str) -> str:
+def _problem(one: ErrorDetails) -> str:
+    setting, kind, message = ".".join(map(str, one["loc"])), one["type"], one["msg"]
+    if kind == "string_pattern_mismatch" and (
+        words := IN_WORDS.get(str(one["loc"][-1]), IN_WORDS.get(str(one["loc"][0])))
+    ):
+        return f"The setting {setting} must be {words}, not {one['input']!r}"
     if kind == "extra_forbidden":
         return f"There is no setting {setting}"
     if kind == "missing":

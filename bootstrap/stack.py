@@ -14,15 +14,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
 from pulumi import automation as auto
 from rich.console import Console
 
-from bootstrap.errors import EngineError, Interrupted, NoPlatform, StackLocked, explained, known_cause, refusal
+from bootstrap.errors import (
+    BootstrapError,
+    EngineError,
+    Interrupted,
+    NoPlatform,
+    StackLocked,
+    explained,
+    known_cause,
+    refusal,
+)
 from bootstrap.foundations import Foundations
-from bootstrap.names import Names
+from bootstrap.names import PLATFORM_TAG, Names
 from bootstrap.progress import Progress
 from bootstrap.pulumi_cli import PulumiCli
-from bootstrap.recovery import Identify, taken_on
+from bootstrap.recovery import Find, taken_on
 
 Program = Callable[[], None]
 PROJECT = "fibfactory-platform"
@@ -63,21 +73,32 @@ class PlatformStack:
             self._console.print("  nothing to change")
         return _values(result.outputs)
 
-    def recover(self, identify: Identify) -> None:
-        """Take on what a run that was killed had asked AWS for without learning how that ended; see `recovery`."""
+    def recover(self, session: boto3.Session, find: Find) -> None:
+        """Take on what a run that was killed had asked AWS for without learning how that ended; see `recovery`.
+
+        Raises StackLocked while another run may be at it, BootstrapError when what it finds is somebody else's.
+        """
         progress = Progress(Console(quiet=True))
         with self._operation("take on what an earlier run left behind", progress):
-            exported = json.loads(self._run("stack", "export"))
+            # An import overwrites whatever is there, and an export heeds no lock: a run under way has things pending, too.
+            if self._is_locked(session):
+                raise _locked(self._stack.name, self._foundations)
+            exported = self._exported()
             if not exported["deployment"].get("pending_operations"):
                 return
+            self._console.print("an earlier run was killed: looking for what it may have made")
             with explained("look for what an earlier run left behind"):
-                exported["deployment"], urns = taken_on(exported["deployment"], identify)
-            self._console.print(f"an earlier run was killed: looking for {len(urns)} things that it may have made")
+                recovery = taken_on(exported["deployment"], find)
             state = Path(self._stack.workspace.work_dir, "recovered.json")
-            state.write_text(json.dumps(exported))
+            state.write_text(json.dumps({**exported, "deployment": recovery.deployment}))
+            # One that came and went meanwhile left no lock, but a newer state.
+            if self._is_locked(session) or self._exported() != exported:
+                raise _locked(self._stack.name, self._foundations)
             self._run("stack", "import", "--file", str(state))
-            if urns:
-                self._stack.refresh(target=urns, on_event=progress, show_secrets=False)
+            if recovery.urns:
+                self._stack.refresh(target=list(recovery.urns), on_event=progress, show_secrets=False)
+        if recovery.foreign:
+            raise _not_ours(recovery.foreign, self._foundations.names(self._stack.name))
 
     def close_the_door(self, names: Names) -> None:
         """Remove what lets requests in and starts sweeps: afterwards nobody can ask for an environment. The rest stays."""
@@ -95,6 +116,20 @@ class PlatformStack:
         """The stack's outputs; empty after a deploy that never ended."""
         with self._operation("read the platform's outputs", Progress(self._console)):
             return _values(self._stack.outputs())
+
+    def _is_locked(self, session: boto3.Session) -> bool:
+        """Whether a run holds the stack, or died while it did. Pulumi itself only says so to one that wants the lock."""
+        with explained("look whether another run changes the platform"):
+            listed = session.client("s3").list_objects_v2(
+                Bucket=self._foundations.bucket,
+                Prefix=f".pulumi/locks/organization/{PROJECT}/{self._stack.name}/",
+                ExpectedBucketOwner=self._foundations.account,
+            )
+        return bool(listed.get("Contents"))
+
+    def _exported(self) -> dict[str, Any]:
+        exported: dict[str, Any] = json.loads(self._run("stack", "export"))
+        return exported
 
     def _run(self, *arguments: str) -> str:
         """A command of the CLI that the Automation API does not offer, or only with secrets in the clear."""
@@ -161,17 +196,30 @@ def _translated(
             "Check --platform and --region, or deploy it.",
         ) from error
     except auto.ConcurrentUpdateError as error:
-        raise StackLocked(
-            f"The platform {platform} is being changed by another run, or by one that died.",
-            f"Wait for it. If it died: PULUMI_BACKEND_URL='{foundations.backend_url}' pulumi cancel --yes "
-            f"--stack organization/{PROJECT}/{platform}; then run this again.",
-        ) from error
+        raise _locked(platform, foundations) from error
     except auto.CommandError as error:
         if cli.interrupted:
             raise Interrupted(
                 "Stopped.", "What was finished is kept and recorded; run the same command again to go on."
             ) from error
         raise _failed(doing, progress, str(error)) from error
+
+
+def _locked(platform: str, foundations: Foundations) -> StackLocked:
+    return StackLocked(
+        f"The platform {platform} is being changed by another run, or by one that died.",
+        f"Wait for it. If it died: PULUMI_BACKEND_URL='{foundations.backend_url}' pulumi cancel --yes "
+        f"--stack organization/{PROJECT}/{platform}; then run this again.",
+    )
+
+
+def _not_ours(foreign: tuple[str, ...], names: Names) -> BootstrapError:
+    return BootstrapError(
+        f"An earlier run was about to make what somebody else has under the same name: {', '.join(foreign)}. "
+        f"Without this platform's tag ({PLATFORM_TAG}={names.platform}), or for a schedule its target, it was left alone.",
+        "To deploy, remove or rename it, or choose another --platform. To take down the rest, destroy again: "
+        "what is not the platform's stays.",
+    )
 
 
 def _failed(doing: str, progress: Progress, output: str) -> EngineError:

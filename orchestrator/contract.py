@@ -1,7 +1,6 @@
 """The document at /openapi.json: what the routes and models say, and what only this platform's settings say.
 
 The rule: what the document calls valid is accepted, what it calls invalid is refused, and every answer is in it.
-The fuzz in `tests/e2e/test_api_fuzz.py` holds it to that.
 """
 
 from __future__ import annotations

@@ -19,8 +19,11 @@ from orchestrator.identity import Access, GitHub, Workflows, owner_of
 from orchestrator.rules import Rules
 from orchestrator.ttl import parse_ttl
 
-_ROLE_OR_USER = r"arn:aws[a-z-]*:(?:iam|sts)::[0-9]{12}:(?:role|user|assumed-role)/[A-Za-z0-9_+=,.@/-]+"
-Identity = Annotated[str, Field(pattern=f"^(?:{_ROLE_OR_USER}|github:repository:[0-9]+)$")]
+_NAME = "[A-Za-z0-9_+=,.@-]+"
+_ROLE_OR_USER = rf"arn:aws[a-z-]*:iam::[0-9]{{12}}:(?:role|user)/(?:{_NAME}/)*{_NAME}"
+# Of an assumed role only a person's session: any other is named by whoever assumes the role, as he likes.
+_ASSUMED = rf"arn:aws[a-z-]*:sts::[0-9]{{12}}:assumed-role/(?:{_NAME}|AWSReservedSSO_{_NAME}/{_NAME})"
+Identity = Annotated[str, Field(pattern=f"^(?:{_ROLE_OR_USER}|{_ASSUMED}|github:repository:[0-9]+)$")]
 GroupName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,38}[a-z0-9]$")]
 Url = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9][A-Za-z0-9.-]*(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~/-]*)?$")]
 NumericId = Annotated[str, Field(pattern=r"^[0-9]+$")]

@@ -104,6 +104,7 @@ class _Run:
 
 def counted(report: Mapping[str, Any]) -> Mapping[str, int]:
     """What of a report is worth a graph and an alarm, by the metrics' names."""
+    swept = not report["status"].startswith("skipped")
     return {
         "sweep_steps": report["step_count"],
         "sweep_failures": report["failures"],
@@ -112,7 +113,7 @@ def counted(report: Mapping[str, Any]) -> Mapping[str, int]:
         "sweep_incomplete": int(report["status"].startswith(("aborted", "stopped"))),
         "oldest_overdue_seconds": report["oldest_overdue_seconds"],
         # What alarms miss when a schedule, the function or its permission is gone. A light sweep also says that it's not deep.
-        **{f"{kind}_sweeps": int(kind == report["kind"] and not report["dry_run"]) for kind in Kind},
+        **{f"{kind}_sweeps": int(kind == report["kind"] and not report["dry_run"] and swept) for kind in Kind},
     }
 
 

@@ -127,8 +127,13 @@ def failure_of(
             "The stack is not there, although it was made a moment ago. Look into the state bucket.", "stack_missing"
         )
     said = " ".join(line for line in diagnostics if not _NOISE.search(line)) or str(error).rpartition("stderr:")[2]
-    said = re.sub(r"\s+", " ", without_values(said, hidden))[:_LONGEST]
+    # What it means is read off the engine's own words: a variable whose value is one of them shall not change that.
+    whole, shown = _on_one_line(said), _on_one_line(without_values(said, hidden))
     for pattern, kind, code, meaning in _TABLE:
-        if re.search(pattern, said):
-            return kind(f"{meaning} The engine said: {said}", code)
-    return Terminal(f"Pulumi failed: {said}", "engine_failed")
+        if re.search(pattern, whole):
+            return kind(f"{meaning} The engine said: {shown}", code)
+    return Terminal(f"Pulumi failed: {shown}", "engine_failed")
+
+
+def _on_one_line(text: str) -> str:
+    return re.sub(r"\s+", " ", text)[:_LONGEST]

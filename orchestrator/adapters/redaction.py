@@ -33,7 +33,7 @@ def without_credentials(text: str) -> str:
 
 def without_values(text: str, values: Iterable[str]) -> str:
     """The text without these values as well, however they are quoted."""
-    spellings = {spelling for value in values for spelling in _spellings(value) if len(value) >= _SHORTEST}
+    spellings = {spelling for value in values for spelling in _spellings(value) if len(spelling) >= _SHORTEST}
     for spelling in sorted(spellings, key=len, reverse=True):
         text = text.replace(spelling, HIDDEN)
     return without_credentials(text)

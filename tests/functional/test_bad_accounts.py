@@ -115,6 +115,16 @@ def test_an_image_is_not_built_without_docker_and_nothing_is_made(
     assert nothing_made(operator_session, "undocked")
 
 
+def test_an_image_that_is_not_there_is_named_before_anything_is_made(
+    operator: Operator, operator_session: boto3.Session
+) -> None:
+    image = "000000000000.dkr.ecr.us-west-2.amazonaws.com/fibfactory/nowhere:1"
+    ran = operator.runs("deploy", "--platform", "imageless", "--image-uri", image, "--yes")
+    assert ran.code == 2
+    assert f"There is no image {image}" in one_sentence(ran)
+    assert nothing_made(operator_session, "imageless")
+
+
 def test_credentials_that_have_expired_ask_to_sign_in(operator: Operator, proxy: Proxy) -> None:
     proxy.arm(
         Fault(Match("sts", about="Action=GetCallerIdentity"), refusing(403, "ExpiredToken", "The token has expired"))

@@ -297,12 +297,19 @@ def test_a_purge_asks_for_itself_and_leaves_nothing(operator: Operator, operator
     logs, s3, kms = (operator_session.client(name) for name in ("logs", "s3", "kms"))
     gone = "/aws/apprunner/purge-one-service/0123456789abcdef0123456789abcdef/application"
     others = "/aws/apprunner/purgatory-one-service/0123456789abcdef0123456789abcdef/application"
-    for name in (gone, others):
+    strangers = "/aws/apprunner/fib-app-one-service/0123456789abcdef0123456789abcdef/application"
+    nobodys = "/aws/apprunner/purge-mine/0123456789abcdef0123456789abcdef/application"
+    for name in (gone, others, strangers, nobodys):
         logs.create_log_group(logGroupName=name)
     key = kms.describe_key(KeyId="alias/purged-state")["KeyMetadata"]["KeyId"]
 
+    wrong = operator.runs("destroy", "--platform", "purged", "--purge", "--prefix", "fib-app", "--yes")
+    assert wrong.code == 2 and "begin with purge, not with fib-app" in last_words(wrong)
     asked = operator.runs("destroy", "--platform", "purged", "--purge", answers="y\nn\n")
-    assert asked.code == 130 and f"Remove the bucket {bucket_of('purged')} for ever" in asked.said
+    assert (
+        asked.code == 130
+        and f"Remove for ever, with all versions of all that is in it: the bucket {bucket_of('purged')}" in asked.said
+    )
     assert s3.list_object_versions(Bucket=bucket_of("purged"))["Versions"], "the state's history is there"
 
     done = operator.runs("destroy", "--platform", "purged", "--purge", "--prefix", "purge", "--yes")
@@ -312,10 +319,11 @@ def test_a_purge_asks_for_itself_and_leaves_nothing(operator: Operator, operator
     assert kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "PendingDeletion"
     assert f"cancel-key-deletion --region us-west-2 --key-id {key}" in done.said
     left = {group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]}
-    assert gone not in left and others in left
+    assert gone not in left and left >= {others, strangers, nobodys}
 
     again = operator.runs("destroy", "--platform", "purged", "--purge", "--yes")
-    assert again.code == 0 and "no platform purged" in again.said
+    assert again.code == 0 and "no platform purged" in again.said and "nothing is left to purge" in again.said
+    assert strangers in {group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]}
 
 
 def test_a_purge_is_refused_while_the_bucket_has_the_state_of_anything_else(

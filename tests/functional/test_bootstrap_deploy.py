@@ -170,6 +170,7 @@ def test_a_changed_setting_changes_what_it_is_about(operator: Operator, operator
     assert len(changes(first)) == RESOURCES, first.said
     changed = operator.deploys("changing", "--light-schedule", "rate(1 hour)", "--default-ttl", "6h")
     assert changed.code == 0, changed.said
+    assert 'default_ttl: "12h" → "6h"' in changed.said
     assert sorted(changes(changed)) == [
         *(f"~ changed cloudwatch MetricAlarm {name}" for name in ("backlog", "no-light-sweep", "overdue")),
         *(f"~ changed lambda Function changing-{name}" for name in ("api", "worker")),
@@ -413,7 +414,7 @@ def test_without_credentials_it_says_how_to_sign_in(operator: Operator) -> None:
 
 def test_without_a_region_it_says_how_to_choose_one(operator: Operator) -> None:
     without = ("AWS_REGION", "AWS_DEFAULT_REGION")
-    assert "region is missing" in operator.runs("deploy", "--code", "archive", "--yes", without=without).said
+    assert "No region is chosen" in operator.runs("deploy", "--code", "archive", "--yes", without=without).said
     assert "--region" in operator.runs("destroy", "--yes", without=without).said
 
 

@@ -1,17 +1,34 @@
-"""A deploy that is killed, with things asked of AWS whose making it never learns the end of: the next run takes them on."""
+"""A deploy that is killed, with things asked of AWS whose making it never learns the end of: the next run takes them on.
+
+But for what is somebody else's, and never while another run may be at work.
+"""
 
 from __future__ import annotations
 
+import io
+import json
 import shlex
 import signal
 import subprocess
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
+from rich.console import Console
 
+from bootstrap.errors import BootstrapError, StackLocked
+from bootstrap.foundations import Foundations, ensure_foundations
+from bootstrap.names import Names
+from bootstrap.pulumi_cli import PulumiCli
+from bootstrap.recovery import Found, finder
+from bootstrap.stack import PROJECT, PlatformStack, opened
 from localcloud.running import RunningCloud
-from tests.functional.bootstrap_operator import Operator, changes
+from tests.functional.bootstrap_operator import ACCOUNT, REGION, Operator, changes
 
 
 @pytest.fixture
@@ -46,6 +63,196 @@ def test_a_teardown_after_a_deploy_that_was_killed_leaves_nothing_of_it(
     assert not {name for name in roles if name.startswith("aborted")}
     assert "aborted-environments" not in operator_session.client("dynamodb").list_tables()["TableNames"]
     assert "aborted" not in {api["Name"] for api in operator_session.client("apigatewayv2").get_apis()["Items"]}
+
+
+# Never while another run may be at work
+
+
+@dataclass(frozen=True)
+class State:
+    """A stack's state, as it lies in the bucket."""
+
+    session: boto3.Session
+    foundations: Foundations
+    platform: str
+
+    def read(self) -> dict[str, Any]:
+        body = self.session.client("s3").get_object(**self._object(f"stacks/{PROJECT}/{self.platform}.json"))["Body"]
+        state: dict[str, Any] = json.load(body)
+        return state
+
+    def write(self, state: Mapping[str, Any]) -> None:
+        self._put(f"stacks/{PROJECT}/{self.platform}.json", state)
+
+    def lock(self) -> None:
+        self._put(
+            f"locks/organization/{PROJECT}/{self.platform}/1b2c.json", {"pid": 1, "username": "x", "hostname": "y"}
+        )
+
+    def leave_pending(self, *resources: dict[str, Any]) -> dict[str, Any]:
+        """As a run does that is killed while it makes these; the state then."""
+        state = self.read()
+        pending = [{"resource": resource, "type": "creating"} for resource in resources]
+        state["checkpoint"]["latest"]["pending_operations"] = pending
+        self.write(state)
+        return state
+
+    def _object(self, key: str) -> dict[str, str]:
+        return {"Bucket": self.foundations.bucket, "Key": f".pulumi/{key}"}
+
+    def _put(self, key: str, content: Mapping[str, Any]) -> None:
+        self.session.client("s3").put_object(**self._object(key), Body=json.dumps(content).encode())
+
+
+@pytest.fixture
+def open_stack(
+    operator: Operator, operator_session: boto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], Any]:
+    """Opens a platform's stack in this process, after a deploy of nothing."""
+    for name, value in operator.environment.items():
+        monkeypatch.setenv(name, value)
+
+    @contextmanager
+    def open_stack(platform: str) -> Iterator[tuple[PlatformStack, State]]:
+        foundations, quiet = ensure_foundations(operator_session, platform, lambda _: None), Console(quiet=True)
+        with opened(platform, foundations, quiet, PulumiCli(lambda: None), lambda: None) as stack:
+            stack.deploy()
+            yield stack, State(operator_session, foundations, platform)
+
+    return open_stack
+
+
+def role_of(platform: str) -> dict[str, Any]:
+    kind, name = "aws:iam/role:Role", f"{platform}-api"
+    urn = f"urn:pulumi:{platform}::{PROJECT}::{kind}::{name}"
+    return {"urn": urn, "custom": True, "type": kind, "inputs": {"name": name}}
+
+
+def test_nothing_is_looked_for_or_written_while_the_stack_is_locked(
+    open_stack: Callable[[str], Any], operator_session: boto3.Session
+) -> None:
+    def find(kind: str, inputs: Mapping[str, Any]) -> Found | None:
+        raise AssertionError("looked for things that a run under way may be making")
+
+    with open_stack("held") as (stack, state):
+        before = state.leave_pending(role_of("held"))
+        state.lock()
+        with pytest.raises(StackLocked, match="being changed by another run"):
+            stack.recover(operator_session, find)
+        assert state.read() == before
+
+
+def test_a_state_that_changed_while_things_were_looked_for_is_not_overwritten(
+    open_stack: Callable[[str], Any], operator_session: boto3.Session
+) -> None:
+    with open_stack("overtaken") as (stack, state):
+        pending = state.leave_pending(role_of("overtaken"))
+
+        def find(kind: str, inputs: Mapping[str, Any]) -> Found | None:
+            # The other run made the role and ended.
+            latest = pending["checkpoint"]["latest"]
+            made = {**role_of("overtaken"), "id": "overtaken-api", "outputs": {"name": "overtaken-api"}}
+            latest["resources"].append(made)
+            del latest["pending_operations"]
+            state.write(pending)
+            return None
+
+        with pytest.raises(StackLocked, match="being changed by another run"):
+            stack.recover(operator_session, find)
+        assert state.read() == pending and pending["checkpoint"]["latest"]["resources"][-1]["id"] == "overtaken-api"
+
+
+# Only what is this platform's
+
+
+def test_somebody_elses_thing_is_named_and_left_alone_and_the_next_run_goes_on_without_it(
+    open_stack: Callable[[str], Any], operator_session: boto3.Session
+) -> None:
+    make(operator_session, "Role", "foreign-api", {})
+    with open_stack("foreign") as (stack, state):
+        state.leave_pending(role_of("foreign"))
+        find = finder(operator_session, state.foundations.names("foreign"))
+        with pytest.raises(BootstrapError, match=r"Role foreign-api.*fibfactory:platform=foreign") as caught:
+            stack.recover(operator_session, find)
+        assert "destroy again" in caught.value.advice
+        latest = state.read()["checkpoint"]["latest"]
+        assert not latest.get("pending_operations") and [each["type"] for each in latest["resources"]] == [
+            "pulumi:pulumi:Stack"
+        ]
+        stack.recover(operator_session, find)
+        stack.destroy()
+    assert operator_session.client("iam").get_role(RoleName="foreign-api")["Role"]["RoleName"] == "foreign-api"
+
+
+KINDS = {
+    "Function": "aws:lambda/function:Function",
+    "LogGroup": "aws:cloudwatch/logGroup:LogGroup",
+    "Repository": "aws:ecr/repository:Repository",
+    "Role": "aws:iam/role:Role",
+    "Table": "aws:dynamodb/table:Table",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_thing_is_the_platforms_by_its_tag_and_not_by_its_name(operator_session: boto3.Session, kind: str) -> None:
+    find = finder(operator_session, Names("tagged", "aws", REGION, ACCOUNT))
+    own = f"tagged-{kind.lower()}"
+    for whose, platform in {"ours": "tagged", "anothers": "other", "nobodys": None}.items():
+        make(operator_session, kind, f"{own}-{whose}", {"fibfactory:platform": platform} if platform else {})
+    assert find(KINDS[kind], {"name": f"{own}-ours"}) == Found(f"{own}-ours")
+    assert find(KINDS[kind], {"name": f"{own}-anothers"}) == Found(f"{own}-anothers", ours=False)
+    assert find(KINDS[kind], {"name": f"{own}-nobodys"}) == Found(f"{own}-nobodys", ours=False)
+    assert find(KINDS[kind], {"name": f"{own}-missing"}) is None
+
+
+def test_a_schedule_is_the_platforms_when_it_calls_its_worker(operator_session: boto3.Session) -> None:
+    names = Names("timed", "aws", REGION, ACCOUNT)
+    scheduler, find = operator_session.client("scheduler"), finder(operator_session, names)
+    for name, target in {"timed-light": names.worker_arn, "timed-nightly": names.dead_letters_arn}.items():
+        scheduler.create_schedule(
+            Name=name,
+            ScheduleExpression="rate(1 day)",
+            FlexibleTimeWindow={"Mode": "OFF"},
+            Target={"Arn": target, "RoleArn": names.role_arn("timed-schedule")},
+        )
+    kind = "aws:scheduler/schedule:Schedule"
+    assert find(kind, {"name": "timed-light"}) == Found("default/timed-light")
+    assert find(kind, {"name": "timed-nightly"}) == Found("default/timed-nightly", ours=False)
+    assert find(kind, {"name": "timed-missing"}) is None
+
+
+def make(session: boto3.Session, kind: str, name: str, tags: dict[str, str]) -> None:
+    """A thing with these tags, as somebody makes it."""
+    listed = {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]} if tags else {}
+    match kind:
+        case "Function":
+            make(session, "Role", name, {})
+            code = io.BytesIO()
+            with zipfile.ZipFile(code, "w") as archive:
+                archive.writestr("main.py", "def handler(event, context): ...")
+            session.client("lambda").create_function(
+                FunctionName=name,
+                Runtime="python3.12",
+                Handler="main.handler",
+                Role=f"arn:aws:iam::{ACCOUNT}:role/{name}",
+                Code={"ZipFile": code.getvalue()},
+                Tags=tags,
+            )
+        case "LogGroup":
+            session.client("logs").create_log_group(logGroupName=name, **({"tags": tags} if tags else {}))
+        case "Repository":
+            session.client("ecr").create_repository(repositoryName=name, tags=listed.get("Tags", []))
+        case "Role":
+            nobody = {"Version": "2012-10-17", "Statement": []}
+            session.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(nobody), **listed)
+        case "Table":
+            session.client("dynamodb").create_table(
+                TableName=name,
+                AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+                KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+                BillingMode="PAY_PER_REQUEST",
+                **listed,
+            )
 
 
 def killed_at(operator: Operator, made: int, *command: str) -> None:

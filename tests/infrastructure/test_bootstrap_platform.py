@@ -303,7 +303,7 @@ def test_the_dashboard_shows_every_alarm_and_every_metric_that_one_is_about(plan
         ("rate(5 minutes)", 300, 3),
         ("rate(1 minute)", 60, 3),
         ("rate(12 hours)", 43200, 2),
-        ("rate(2 days)", 86400, 1),
+        ("rate(1 day)", 86400, 1),
         ("cron(0/10 * * * ? *)", 86400, 1),
     ],
 )

@@ -1,4 +1,4 @@
-"""Destroying a platform's environments: each is asked for, waited for, and accounted for."""
+"""What is alive on a platform is found; and destroyed, each is asked for, waited for, and accounted for."""
 
 from __future__ import annotations
 
@@ -7,8 +7,45 @@ from typing import Any
 
 import pytest
 
-from bootstrap.environments import destroy_all
+from bootstrap.environments import destroy_all, services
 from bootstrap.errors import AccountError, BootstrapError, Interrupted
+from bootstrap.names import Names
+
+
+class FakeAppRunner:
+    """An account whose services, by name, have these tags; a page has two. One without tags went while it was looked at.
+
+    It is session and client in one.
+    """
+
+    class exceptions:
+        class ResourceNotFoundException(Exception):
+            pass
+
+    def __init__(self, tags: Mapping[str, Mapping[str, str] | None]) -> None:
+        self._tags = tags
+
+    def client(self, _service: str) -> FakeAppRunner:
+        return self
+
+    def list_services(self, NextToken: str = "0") -> dict[str, Any]:
+        start, names = int(NextToken), list(self._tags)
+        page = [{"ServiceName": name, "ServiceArn": f"arn/{name}"} for name in names[start : start + 2]]
+        return {"ServiceSummaryList": page} | ({"NextToken": str(start + 2)} if names[start + 2 :] else {})
+
+    def list_tags_for_resource(self, ResourceArn: str) -> dict[str, Any]:
+        tags = self._tags[ResourceArn.removeprefix("arn/")]
+        if tags is None:
+            raise self.exceptions.ResourceNotFoundException
+        return {"Tags": [{"Key": name, "Value": value} for name, value in tags.items()]}
+
+
+def test_services_are_the_platforms_by_their_tag_whatever_their_names_begin_with() -> None:
+    ours, theirs = {"fibfactory:platform": "x"}, {"fibfactory:platform": "y"}
+    account = FakeAppRunner(
+        {"new-a": ours, "fib-app-b": theirs, "shop": {}, "gone": None, "older-prefix-c": {"team": "t", **ours}}
+    )
+    assert services(account, Names("x", "aws", "us-west-2", "000000000000")) == ["new-a", "older-prefix-c"]
 
 
 class FakeApi:

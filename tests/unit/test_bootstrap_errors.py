@@ -102,6 +102,10 @@ def test_errors_of_ours_are_not_taken_for_awss() -> None:
         raise KeyError("a bug")
 
 
+def test_an_action_that_aws_writes_in_capitals_is_found() -> None:
+    assert refusal("User: x is not authorized to perform: SNS:CreateTopic on resource: y") == "SNS:CreateTopic on y"
+
+
 def test_an_action_is_found_in_a_providers_long_message() -> None:
     text = (
         "creating IAM Role (x): operation error IAM: CreateRole, https response error StatusCode: 403, api error AccessDenied: "

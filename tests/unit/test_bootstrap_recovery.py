@@ -8,7 +8,7 @@ import boto3
 import pytest
 
 from bootstrap.names import Names
-from bootstrap.recovery import identities, taken_on
+from bootstrap.recovery import Found, finder, taken_on
 
 NAMES = Names("fibfactory", "aws", "us-west-2", "000000000000")
 STACK = {"urn": "urn:pulumi:x::p::pulumi:pulumi:Stack::p-x", "type": "pulumi:pulumi:Stack"}
@@ -22,10 +22,10 @@ def pending(kind: str, name: str, operation: str = "creating", /, **inputs: Any)
 def test_what_can_be_found_again_is_taken_on_and_the_rest_is_dropped() -> None:
     role, policy = pending("aws:iam/role:Role", "api", name="x-api"), pending("aws:iam/rolePolicy:RolePolicy", "api")
     before = {"resources": [STACK], "pending_operations": [role, policy], "manifest": {"version": "1"}}
-    after, urns = taken_on(before, lambda kind, inputs: inputs.get("name"))
-    assert urns == [role["resource"]["urn"]]
-    assert after["resources"] == [STACK, {**role["resource"], "id": "x-api"}]
-    assert (after["pending_operations"], after["manifest"]) == ([], {"version": "1"})
+    after = taken_on(before, lambda kind, inputs: Found(inputs["name"]) if "name" in inputs else None)
+    assert (after.urns, after.foreign) == ((role["resource"]["urn"],), ())
+    assert after.deployment["resources"] == [STACK, {**role["resource"], "id": "x-api"}]
+    assert (after.deployment["pending_operations"], after.deployment["manifest"]) == ([], {"version": "1"})
     assert before["pending_operations"] == [role, policy], "what was read is left as it was"
 
 
@@ -33,19 +33,26 @@ def test_only_creates_are_taken_on_and_never_in_place_of_what_the_state_has() ->
     known = pending("aws:iam/role:Role", "api", name="x-api")
     gone = pending("aws:iam/role:Role", "old", "deleting", name="x-old")
     before = {"resources": [STACK, {**known["resource"], "id": "x-api"}], "pending_operations": [known, gone]}
-    after, urns = taken_on(before, lambda kind, inputs: str(inputs["name"]))
-    assert urns == [] and after["resources"] == before["resources"] and after["pending_operations"] == []
+    after = taken_on(before, lambda kind, inputs: Found(inputs["name"]))
+    assert after.urns == () and after.deployment == {"resources": before["resources"], "pending_operations": []}
+
+
+def test_what_is_somebody_elses_stays_out_of_the_state_and_is_named() -> None:
+    role = pending("aws:iam/role:Role", "api", name="x-api")
+    after = taken_on(
+        {"resources": [STACK], "pending_operations": [role]}, lambda kind, inputs: Found(inputs["name"], ours=False)
+    )
+    assert (after.urns, after.foreign) == ((), ("Role x-api",))
+    assert after.deployment == {"resources": [STACK], "pending_operations": []}
 
 
 @pytest.mark.parametrize(
-    ("kind", "inputs", "identity"),
+    ("kind", "inputs", "found"),
     [
-        ("aws:dynamodb/table:Table", {"name": "x-environments"}, "x-environments"),
-        ("aws:lambda/permission:Permission", {"function": "x-api", "statementId": "this-api"}, "x-api/this-api"),
-        ("aws:scheduler/schedule:Schedule", {"name": "x-light"}, "default/x-light"),
-        ("aws:apigatewayv2/stage:Stage", {"apiId": "a1b2", "name": "$default"}, "a1b2/$default"),
+        ("aws:lambda/permission:Permission", {"function": "x-api", "statementId": "this-api"}, Found("x-api/this-api")),
+        ("aws:apigatewayv2/stage:Stage", {"apiId": "a1b2", "name": "$default"}, Found("a1b2/$default")),
         ("aws:cloudwatch/metricAlarm:MetricAlarm", {"name": "x-errors"}, None),
     ],
 )
-def test_identities_are_those_of_the_plug_ins_imports(kind: str, inputs: dict[str, str], identity: str | None) -> None:
-    assert identities(boto3.Session(region_name="us-west-2"), NAMES)(kind, inputs) == identity
+def test_parts_are_known_by_what_they_are_parts_of(kind: str, inputs: dict[str, str], found: Found | None) -> None:
+    assert finder(boto3.Session(region_name="us-west-2"), NAMES)(kind, inputs) == found

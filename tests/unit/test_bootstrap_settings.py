@@ -31,7 +31,36 @@ def test_a_region_and_an_image_are_all_that_has_to_be_given() -> None:
     assert (settings.nightly_schedule, settings.light_schedule) == ("cron(0 3 * * ? *)", "rate(5 minutes)")
 
 
-@pytest.mark.parametrize("platform", ["a", "Fib", "9fib", "fib_factory", "-fib", "f" * 22, "fib factory", "fib\n"])
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"prefix": "Fib"}, "The setting prefix must be 2 to 7 lower-case letters, digits and hyphens, a letter first"),
+        ({"region": "Oregon"}, "The setting region must be the name of a region, such as eu-west-1, not 'Oregon'"),
+        ({"operators": ["me"]}, "The setting operators.0 must be the ARN of a role or user, or github:repository:ID"),
+        ({"github_audience": "a", "github": [{"repository_owner_id": "octo"}]}, "the number of a user or organization"),
+        ({"light_schedule": "rate(2 days)"}, "light_schedule must come every 1 day at least"),
+        ({"nightly_schedule": "rate(200 hours)"}, "nightly_schedule must come every 7 days at least"),
+        ({"light_schedule": "hourly"}, "must be rate(5 minutes) or cron(0/5 * * * ? *), for instance"),
+        (
+            {"image_uri": "foo:1"},
+            "must be an image in ECR, ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME with a tag or digest",
+        ),
+        ({"image_uri": IMAGE.replace("us-west-2", "eu-west-1")}, "image_uri must be of us-west-2"),
+    ],
+)
+def test_what_can_not_be_is_told_in_words(wrong: dict[str, object], words: str) -> None:
+    assert words in refused(**wrong)
+
+
+@pytest.mark.parametrize("where", ["operators", "groups"])
+def test_a_session_of_a_role_is_refused_as_anybody_who_assumes_the_role_can_have_its_name(where: str) -> None:
+    session = "arn:aws:sts::000000000000:assumed-role/Deploy/alice"
+    assert "name the role alone" in refused(**{where: [session] if where == "operators" else {"team": [session]}})
+
+
+@pytest.mark.parametrize(
+    "platform", ["fib-", "a", "Fib", "9fib", "fib_factory", "-fib", "f" * 22, "fib factory", "fib\n"]
+)
 def test_a_platform_that_no_name_can_begin_with_is_refused(platform: str) -> None:
     assert "platform" in refused(platform=platform)
 
@@ -131,7 +160,7 @@ def test_a_setting_that_does_not_exist_is_named() -> None:
 
 def test_options_win_over_the_file_and_the_file_over_the_surroundings(tmp_path: Path) -> None:
     file = tmp_path / "platform.toml"
-    file.write_text(f'region = "eu-west-1"\nimage_uri = "{IMAGE}"\nplatform = "ours"\nworker_memory = 3008\n')
+    file.write_text('region = "eu-west-1"\nplatform = "ours"\nworker_memory = 3008\n')
     settings = load(file, {"platform": "theirs", "prefix": None}, {"region": "us-west-2"})
     assert (settings.region, settings.platform, settings.worker_memory) == ("eu-west-1", "theirs", 3008)
 
@@ -237,7 +266,9 @@ _DEV = "arn:aws:sts::000000000000:assumed-role/dev"
 _PERSON = "arn:aws:sts::000000000000:assumed-role/AWSReservedSSO_dev_1/ann"
 
 
-@pytest.mark.parametrize("other", ["arn:aws:iam::000000000000:role/some/path/dev", f"{_DEV}/session", _DEV])
+@pytest.mark.parametrize(
+    "other", ["arn:aws:iam::000000000000:role/some/path/dev", "arn:aws:iam::000000000000:role/dev", _DEV]
+)
 def test_a_role_in_two_groups_is_refused_by_whichever_arn_it_is_named(other: str) -> None:
     assert "one can own for one only" in refused(groups={"red": [_DEV], "blue": [other]})
 

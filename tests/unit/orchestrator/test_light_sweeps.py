@@ -46,6 +46,12 @@ def test_when_nothing_is_due_nothing_is_overdue() -> None:
     assert counted(world.sweep(Kind.LIGHT))["oldest_overdue_seconds"] == 0
 
 
+def test_a_sweep_that_only_found_another_one_running_is_not_counted() -> None:
+    report = World().sweep(Kind.DEEP)
+    assert counted(report)["deep_sweeps"] == 1
+    assert counted({**report, "status": "skipped: another deep sweep is running"})["deep_sweeps"] == 0
+
+
 def test_sweeps_that_do_something_are_counted_by_their_kind_and_dry_ones_are_not() -> None:
     world = World()
 

@@ -43,6 +43,20 @@ def test_a_value_does_not_come_through_where_the_message_ends() -> None:
     assert "s3cret" not in said("x" * 1450 + secret, [secret])
 
 
+@pytest.mark.parametrize("value", ["    ", "   r", "\n\n\n\n"])
+def test_a_value_that_is_hardly_more_than_space_hides_no_letters(value: str) -> None:
+    assert without_values("Error creating", [value]) == "Error creating"
+
+
+@pytest.mark.parametrize("value", ["Error in", "instance role", "assuming"])
+def test_what_an_error_means_does_not_depend_on_what_callers_call_their_variables(value: str) -> None:
+    said = "Error in assuming instance role arn:aws:iam::123456789012:role/x"
+    error = CommandError(CommandResult("", "", 1))
+    failure = failure_of(error, [said], [value], stopped=False)
+    assert failure.code == failure_of(error, [said], stopped=False).code == "instance_role"
+    assert value not in failure.message.partition("The engine said:")[2]
+
+
 def test_what_the_cli_wrote_is_told_without_values_too() -> None:
     error = CommandError(CommandResult("", "panic: hunter2", 2))
     assert "hunter2" not in failure_of(error, [], ["hunter2"], stopped=False).message

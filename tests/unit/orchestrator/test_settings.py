@@ -71,6 +71,7 @@ def test_everything_can_be_said_in_the_functions_environment(monkeypatch: pytest
         ("operators", ["github:repository:acme/app"]),
         ("operators", [f"{USER}\n"]),
         ("operators", ["*"]),
+        ("operators", ["arn:aws:sts::123456789012:assumed-role/Deploy/alice"]),
         ("groups", [USER]),
         ("groups", {"Team A": [USER]}),
         ("groups", {"team-a": USER}),
