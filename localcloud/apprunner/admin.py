@@ -5,7 +5,8 @@ Rule: typed on both ends by the same models as the door's; an answer other than 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import urllib3
@@ -56,6 +57,16 @@ class AppRunnerAdmin:
             quota=now.quota if quota is None else quota,
         )
         return Behaviour.model_validate_json(self._send("PUT", "/settings", changed))
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """No operation ends meanwhile, however long it takes; then the clock goes on at its old speed."""
+        before = self.behaviour().clock_speed
+        self.behave(clock_speed=0)
+        try:
+            yield
+        finally:
+            self.behave(clock_speed=before)
 
     def inject(self, kind: FaultKind | str, *, operation: str = "*", service: str = "*", times: int = 1) -> list[Fault]:
         """Let a fault happen to the next `times` calls of matching operations on matching services; returns all that

@@ -23,6 +23,9 @@ IMAGE = "public.ecr.aws/fibfactory/fibservice:latest"
 
 Program = Callable[[], None]
 
+# The SDK loads its modules when they are first used, which two programs in two threads must not do at the same time.
+assert aws.apprunner.Service
+
 WARNINGS_OF_THE_SDK = [
     # Parts of pulumi_aws warn of their own resources when they are imported.
     pytest.mark.filterwarnings("ignore:.* has been deprecated in favor of:DeprecationWarning"),

@@ -126,12 +126,12 @@ def test_environments_live_through_an_upgrade_and_one_that_is_being_made_meanwhi
     before = ready(api, "survivor")
     patience = {"Timeout": 20, "Environment": worker_variables(worker, FIBFACTORY_LEASE_MARGIN_SECONDS="1")}
     worker.update_function_configuration(FunctionName="lived-in-worker", **patience)
-    with slow(cloud, create=6):
+    with cloud.apprunner_admin.standing_still():
         api.call("PUT", "/environments/halfway", {"image": LATEST}).checked()
         wait_for(lambda: api.call("GET", "/environments/halfway").checked().body["status"] == "deploying")
         assert operator.runs("upgrade", "--platform", "lived-in", "--default-ttl", "6h", "--yes").code == 0
         assert api.call("GET", "/environments/halfway").checked().body["status"] == "deploying"
-        wait_for(lambda: swept(worker) and api.call("GET", "/environments/halfway").checked().body["status"] == "ready")
+    wait_for(lambda: swept(worker) and api.call("GET", "/environments/halfway").checked().body["status"] == "ready")
     assert api.call("GET", "/environments/survivor").checked().body == before
     for environment_id in ("survivor", "halfway"):
         api.call("DELETE", f"/environments/{environment_id}").checked()

@@ -69,27 +69,26 @@ def test_sigint_in_the_middle_of_a_create_keeps_the_service_in_the_state_and_lea
     secrets_provider: str,
     apprunner_admin: AppRunnerAdmin,
 ) -> None:
-    # The clock stands still: neither create can end before it is told to.
-    apprunner_admin.behave(clock_speed=0)
     other = workspace_of(cloud, tmp_path / "other", "operator", secrets_provider)
     with ThreadPoolExecutor() as pool:
-        stopped = pool.submit(lambda: workspace.up("stopped", lambda: service("stopped-service")))
-        going = pool.submit(lambda: other.up("going", lambda: service("going-service")))
-        eventually(lambda: status(apprunner_admin, "stopped-service") == "OPERATION_IN_PROGRESS", stopped)
-        eventually(lambda: status(apprunner_admin, "going-service") == "OPERATION_IN_PROGRESS", going)
+        # Neither create can end before it is told to.
+        with apprunner_admin.standing_still():
+            stopped = pool.submit(lambda: workspace.up("stopped", lambda: service("stopped-service")))
+            going = pool.submit(lambda: other.up("going", lambda: service("going-service")))
+            eventually(lambda: status(apprunner_admin, "stopped-service") == "OPERATION_IN_PROGRESS", stopped)
+            eventually(lambda: status(apprunner_admin, "going-service") == "OPERATION_IN_PROGRESS", going)
 
-        cli_of("stopped").send_signal(signal.SIGINT)
-        with pytest.raises(auto.CommandError, match="context canceled"):
-            stopped.result(timeout=60)
-        assert not going.done()
+            cli_of("stopped").send_signal(signal.SIGINT)
+            with pytest.raises(auto.CommandError, match="context canceled"):
+                stopped.result(timeout=60)
+            assert not going.done()
 
-        kept = workspace.resources("stopped")["service"]
-        assert kept["id"].startswith("arn:aws:apprunner:")
-        assert kept["outputs"]["status"] == "OPERATION_IN_PROGRESS"
-        assert kept["initErrors"] == ["context canceled"]
-        assert "pending_operations" not in workspace.checkpoint("stopped")
+            kept = workspace.resources("stopped")["service"]
+            assert kept["id"].startswith("arn:aws:apprunner:")
+            assert kept["outputs"]["status"] == "OPERATION_IN_PROGRESS"
+            assert kept["initErrors"] == ["context canceled"]
+            assert "pending_operations" not in workspace.checkpoint("stopped")
 
-        apprunner_admin.behave(clock_speed=1)
         apprunner_admin.advance(10)
         assert going.result(timeout=60).outputs["status"].value == "RUNNING"
     other.stack("going").destroy()
@@ -104,15 +103,13 @@ def test_sigint_in_the_middle_of_an_update_ends_the_wait_too(
     workspace: Workspace, apprunner_admin: AppRunnerAdmin
 ) -> None:
     workspace.up("half", lambda: service("half-service"))
-    apprunner_admin.behave(clock_speed=0)
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor() as pool, apprunner_admin.standing_still():
         stopped = pool.submit(lambda: workspace.up("half", lambda: service("half-service", variable="2")))
         eventually(lambda: status(apprunner_admin, "half-service") == "OPERATION_IN_PROGRESS", stopped)
         cli_of("half").send_signal(signal.SIGINT)
         with pytest.raises(auto.CommandError, match="context canceled"):
             stopped.result(timeout=60)
     assert workspace.resources("half")["service"]["initErrors"] == ["context canceled"]
-    apprunner_admin.behave(clock_speed=1)
     apprunner_admin.advance(10)
     eventually(lambda: status(apprunner_admin, "half-service") == "RUNNING")
 
@@ -120,8 +117,7 @@ def test_sigint_in_the_middle_of_an_update_ends_the_wait_too(
 def test_a_killed_cli_ends_the_wait_and_leaves_a_pending_create(
     workspace: Workspace, apprunner_admin: AppRunnerAdmin, cloud: RunningCloud
 ) -> None:
-    apprunner_admin.behave(clock_speed=0)
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor() as pool, apprunner_admin.standing_still():
         killed = pool.submit(lambda: workspace.up("killed", lambda: service("killed-service")))
         eventually(lambda: status(apprunner_admin, "killed-service") == "OPERATION_IN_PROGRESS", killed)
         cli_of("killed").kill()
@@ -129,7 +125,6 @@ def test_a_killed_cli_ends_the_wait_and_leaves_a_pending_create(
             killed.result(timeout=60)
     assert '"pending_operations"' in workspace.checkpoint("killed")
     assert "service" not in workspace.resources("killed")
-    apprunner_admin.behave(clock_speed=1)
     apprunner_admin.advance(10)
     eventually(lambda: status(apprunner_admin, "killed-service") == "RUNNING")
     client = cloud.session("operator").client("apprunner")
