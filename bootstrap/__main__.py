@@ -19,7 +19,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from bootstrap import commands
+from bootstrap import commands, teardown
 from bootstrap.errors import BootstrapError, Interrupted, SettingsError, explained
 from bootstrap.settings import load, written
 
@@ -113,8 +113,8 @@ def destroy(
     platform: str | None, region: str | None, environments: bool, purge: bool, prefix: str | None, yes: bool
 ) -> None:
     """Take the platform down; refused while it has environments. What stays is named, the state bucket and its key."""
-    wanted = commands.Teardown(platform or "fibfactory", _region(region), environments, purge, prefix)
-    commands.destroy(wanted, _console(), None if yes else _confirm)
+    wanted = teardown.Teardown(platform or "fibfactory", _region(region), environments, purge, prefix)
+    teardown.destroy(wanted, _console(), None if yes else _confirm)
 
 
 @bootstrap.command()
