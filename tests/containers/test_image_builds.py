@@ -25,15 +25,6 @@ NOWHERE = "000000000000.dkr.ecr.us-west-2.amazonaws.com/docker/nowhere"
 
 
 @pytest.fixture
-def context(tmp_path: Path) -> Path:
-    folder = tmp_path / "context"
-    folder.mkdir()
-    (folder / "Dockerfile").write_text("FROM scratch\nCOPY app.txt /\n")
-    (folder / "app.txt").write_text("one")
-    return folder
-
-
-@pytest.fixture
 def repository(operator_session: boto3.Session, tmp_path: Path) -> Iterator[str]:
     """The name of a repository in the local cloud's ECR, whose tags cannot be moved."""
     ecr = operator_session.client("ecr")

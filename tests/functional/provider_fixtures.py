@@ -42,3 +42,13 @@ def apprunner_admin(cloud: RunningCloud) -> Iterator[AppRunnerAdmin]:
         yield admin
         admin.clear_faults()
         admin.behave(delays=before.delays.model_dump(), clock_speed=before.clock_speed, quota=before.quota)
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    """A folder from which Docker can build an image of one file."""
+    folder = tmp_path / "context"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text("FROM scratch\nCOPY app.txt /\n")
+    (folder / "app.txt").write_text("one")
+    return folder

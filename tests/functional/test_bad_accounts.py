@@ -26,13 +26,6 @@ from tests.functional.bootstrap_operator import (
 )
 
 
-@pytest.fixture(scope="module")
-def operator(cloud: RunningCloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
-    operator = Operator(cloud, tmp_path_factory.mktemp("operator"))
-    yield operator
-    assert list(operator.folder.glob("fibfactory-*")) == [], "a command left its work folder behind"
-
-
 @pytest.fixture
 def proxy(cloud: RunningCloud) -> Iterator[Proxy]:
     """What stands between the operator and the cloud, and may answer in its place."""

@@ -34,13 +34,6 @@ LATEST = "public.ecr.aws/fibfactory/fibservice:latest"
 
 
 @pytest.fixture(scope="module")
-def operator(cloud: RunningCloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
-    operator = Operator(cloud, tmp_path_factory.mktemp("operator"))
-    yield operator
-    assert list(operator.folder.glob("fibfactory-*")) == [], "a command left its work folder behind"
-
-
-@pytest.fixture(scope="module")
 def lived_in(operator: Operator, cloud: RunningCloud) -> dict[str, str]:
     """The outputs of a platform with prefix `lived`, whose environments tests make."""
     return outputs_of(operator.deploys("lived-in", "--prefix", "lived"))

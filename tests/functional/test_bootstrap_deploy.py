@@ -8,7 +8,6 @@ import shlex
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from typing import Any
 
 import boto3
@@ -76,13 +75,6 @@ def named(session: boto3.Session, platform: str) -> set[str]:
 
 def kept(platform: str) -> set[str]:
     return {bucket_of(platform), f"{platform}-state"}
-
-
-@pytest.fixture(scope="module")
-def operator(cloud: RunningCloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
-    operator = Operator(cloud, tmp_path_factory.mktemp("operator"))
-    yield operator
-    assert list(operator.folder.glob("fibfactory-*")) == [], "a command left its work folder behind"
 
 
 @pytest.fixture(scope="module")

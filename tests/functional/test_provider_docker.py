@@ -34,15 +34,6 @@ if "push" in sys.argv:
 
 
 @pytest.fixture
-def context(tmp_path: Path) -> Path:
-    folder = tmp_path / "context"
-    folder.mkdir()
-    (folder / "Dockerfile").write_text("FROM scratch\nCOPY app.txt /\n")
-    (folder / "app.txt").write_text("one")
-    return folder
-
-
-@pytest.fixture
 def calls(workspace: Workspace, tmp_path: Path) -> Path:
     """The CLI's stand-in on the engine's PATH; the file that it writes."""
     folder = tmp_path / "recorder"
