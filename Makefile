@@ -24,7 +24,7 @@ test: check ## every check and every test
 	python -m pytest -n 3 $(ARGS)
 
 chaos: setup ## everything that is promised, tried hard: about an hour; figures in bench/out/ (ARGS="--seeds 10000 crash-points")
-	python -m tools.bars $(ARGS)
+	python -m tests.chaos.acceptance $(ARGS)
 
 check: setup ## formatter, linter, types, import rules
 	ruff format --check --quiet $(LINES) || { echo "format: run ruff format on these"; ruff format --check $(LINES); exit 1; }

@@ -1,4 +1,4 @@
-"""Environments from a terminal: python fibfactory.py --env-id test1 create | list | destroy
+"""EnvironmentService from a terminal: python fibfactory.py --env-id test1 create | list | destroy
 
 With FIBFACTORY_API_URL it asks the platform over HTTP, signed with your AWS credentials. Without, it runs the same engine right
 here, as the post did, against whatever backend Pulumi is told (S3, file:// or Pulumi Cloud): no lease, no TTL and no sweep then,
@@ -21,12 +21,12 @@ import boto3
 import click
 
 from fibfactory_cli.client import BUSY, ApiError, Client
-from orchestrator import names
-from orchestrator.errors import BadRequest, FibfactoryError
-from orchestrator.watch import Stop
+from orchestrator.domain import names
+from orchestrator.domain.errors import BadRequest, FibfactoryError
+from orchestrator.worker.cancellation import Stop
 
 if TYPE_CHECKING:
-    from orchestrator.adapters.engine import PulumiStacks
+    from orchestrator.adapters.pulumi.engine import PulumiStacks
 
 DEFAULT_REGION = "us-west-2"
 """The post's."""
@@ -60,7 +60,7 @@ class InProcess:
     access_role_arn: str | None
 
     def create(self, env_id: str, image: str | None) -> str:
-        from orchestrator.adapters.engine import service_url
+        from orchestrator.adapters.pulumi.engine import service_url
         from template_stack import Build, EnvironmentInputs
 
         if image is None and self.repository is None:
@@ -97,7 +97,7 @@ class InProcess:
         return {str(getattr(kind, "value", kind)): count for kind, count in report.changes.items()}
 
     def _stacks(self) -> PulumiStacks:
-        from orchestrator.adapters.engine import PulumiStacks, Target
+        from orchestrator.adapters.pulumi.engine import PulumiStacks, Target
 
         return PulumiStacks(Target())
 

@@ -19,7 +19,8 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from bootstrap import commands, teardown
+from bootstrap.commands import deploy as commands
+from bootstrap.commands import teardown
 from bootstrap.errors import BootstrapError, Interrupted, SettingsError, explained
 from bootstrap.settings import load, written
 

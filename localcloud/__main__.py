@@ -14,7 +14,7 @@ from types import FrameType
 
 import click
 
-from localcloud import owner, running
+from localcloud import cloud_handle, running
 from localcloud.cloud import LocalCloud
 from localcloud.errors import CloudError
 from localcloud.settings import CloudSettings, Ports
@@ -47,7 +47,7 @@ def run(folder: Path, base_port: int | None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     try:
-        owner.forget_dead(folder)
+        cloud_handle.forget_dead(folder)
         local_cloud = LocalCloud(CloudSettings(folder=folder, ports=Ports.from_base(base_port) if base_port else None))
         with local_cloud as cloud:
             click.echo(
@@ -70,11 +70,11 @@ def run(folder: Path, base_port: int | None) -> None:
 def stop(folder: Path) -> None:
     """Stop the local cloud that was given this folder; says so when none runs."""
     try:
-        cloud = owner.find(folder)
+        cloud = cloud_handle.find(folder)
         if cloud is None:
             click.echo("No local cloud is running.")
             return
-        owner.stop(cloud)
+        cloud_handle.stop(cloud)
     except CloudError as error:
         click.echo(str(error), err=True)
         sys.exit(1)

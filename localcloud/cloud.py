@@ -21,8 +21,8 @@ from types import TracebackType
 import psutil
 
 from localcloud import identities, ministack
+from localcloud.cleanup_watchdog import Guardian
 from localcloud.errors import CloudError, FolderInUse
-from localcloud.guardian import Guardian
 from localcloud.processes import Part, end, start
 from localcloud.registry import Registry
 from localcloud.running import RunningCloud

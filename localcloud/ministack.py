@@ -15,10 +15,10 @@ from localcloud.processes import MARK
 from localcloud.settings import HOST, REGION, CloudSettings, Ports
 
 # With a door more, and by its path: this folder must not get onto ministack's search path, where its own name is a module's.
-COMMAND = (sys.executable, "-P", str(Path(__file__).with_name("iam_door.py")))
+COMMAND = (sys.executable, "-P", str(Path(__file__).with_name("iam_endpoint.py")))
 
 IAM_DOOR = "/_localcloud/iam"
-"""Where it answers whether a signer may do something: `localcloud/iam_door.py`."""
+"""Where it answers whether a signer may do something: `localcloud/iam_endpoint.py`."""
 
 
 def search_path(settings: CloudSettings) -> str:

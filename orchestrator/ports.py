@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
-from orchestrator.environment import Environment, Status
+from orchestrator.domain.environment import Environment, Status
 
 T = TypeVar("T")
 
@@ -59,7 +59,7 @@ class Records(Protocol):
     ) -> Page[Environment]:
         """Records of one owner, or of all (None), in the order of the statuses given, then by creation."""
 
-    def living(self, owner: str, most: int) -> int:
+    def count_active(self, owner: str, most: int) -> int:
         """How many environments of this owner are not gone; counts up to `most`. The index lags."""
 
     def due(self, now: datetime) -> Iterable[str]:
@@ -200,10 +200,10 @@ class Service:
 
 
 @dataclass(frozen=True)
-class Look:
+class Verification:
     """An independent look: what was looked at, what of ours was still found, and what this look can't see."""
 
-    looked_at: tuple[str, ...]
+    checked: tuple[str, ...]
     found: tuple[str, ...]
     cannot_see: tuple[str, ...]
 
@@ -226,7 +226,7 @@ class Cloud(Protocol):
     def digest(self, image: str) -> str | None:
         """Which image a name means right now (`sha256:…`), or None where the registry can't be asked."""
 
-    def look(self, environment: Environment) -> Look:
+    def verify_absent(self, environment: Environment) -> Verification:
         """Look for anything of this environment that is left."""
 
 

@@ -14,10 +14,10 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from orchestrator.desire import Lifetimes
-from orchestrator.identity import Access, GitHub, Workflows, owner_of
-from orchestrator.rules import Rules
-from orchestrator.ttl import parse_ttl
+from orchestrator.api.authentication import Access, GitHub, Workflows, owner_of
+from orchestrator.domain.desired import LifetimeLimits
+from orchestrator.domain.policy import Rules
+from orchestrator.domain.ttl import parse_ttl
 
 _NAME = "[A-Za-z0-9_+=,.@-]+"
 _ROLE_OR_USER = rf"arn:aws[a-z-]*:iam::[0-9]{{12}}:(?:role|user)/(?:{_NAME}/)*{_NAME}"
@@ -106,8 +106,10 @@ class Settings(BaseSettings):
         return Rules(self.image_registries, self.secrets_prefix, self.allow_never, self.environments_per_owner)
 
     @property
-    def lifetimes(self) -> Lifetimes:
-        return Lifetimes(default=self.ttl(self.default_ttl), longest=parse_ttl(self.max_lifetime, allow_never=True))
+    def lifetimes(self) -> LifetimeLimits:
+        return LifetimeLimits(
+            default=self.ttl(self.default_ttl), longest=parse_ttl(self.max_lifetime, allow_never=True)
+        )
 
     def ttl(self, text: str) -> timedelta | None:
         return parse_ttl(text, allow_never=self.allow_never)

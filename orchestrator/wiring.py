@@ -20,18 +20,18 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 from botocore.config import Config
 
-from orchestrator import api
-from orchestrator.adapters.dispatcher import LambdaDispatcher
-from orchestrator.adapters.records import DynamoRecords
-from orchestrator.adapters.reports import DynamoReports
-from orchestrator.deep_sweep import DeepSweep
-from orchestrator.reconcile import Reconciler
-from orchestrator.service import Environments, Sweeps
+from orchestrator.adapters.aws.dispatcher import LambdaDispatcher
+from orchestrator.adapters.dynamodb.records import DynamoRecords
+from orchestrator.adapters.dynamodb.reports import DynamoReports
+from orchestrator.api import routes as api
+from orchestrator.api.use_cases import EnvironmentService, SweepService
 from orchestrator.settings import Settings, WorkerSettings
-from orchestrator.sweep import Sweep
-from orchestrator.worker import Worker
+from orchestrator.sweeper.deep import DeepSweep
+from orchestrator.sweeper.sweep import Sweep
+from orchestrator.worker.invocation import Worker
+from orchestrator.worker.reconciler import Reconciler
 
-_PATIENCE = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4})
+CLIENT_CONFIG = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4})
 
 
 def utc_now() -> datetime:
@@ -39,7 +39,7 @@ def utc_now() -> datetime:
 
 
 @dataclass(frozen=True)
-class Parts:
+class Dependencies:
     """What one sandbox is made of. Each part is built when it is first asked for."""
 
     logger: Logger
@@ -52,20 +52,20 @@ class Parts:
     @cached_property
     def api(self) -> APIGatewayHttpResolver:
         settings = self.settings
-        environments = Environments(
+        environments = EnvironmentService(
             self._records, self._dispatcher, settings.lifetimes, settings.rules, utc_now, time.sleep
         )
-        sweeps = Sweeps(self._reports, self._dispatcher, utc_now, lambda: uuid.uuid4().hex)
+        sweeps = SweepService(self._reports, self._dispatcher, utc_now, lambda: uuid.uuid4().hex)
         return api.build(environments, sweeps, settings, self.logger)
 
     @cached_property
     def worker(self) -> Worker:
         from orchestrator.adapters import sandbox
-        from orchestrator.adapters.cloud import AwsCloud
-        from orchestrator.adapters.engine import PulumiEngine, PulumiStacks, Target
+        from orchestrator.adapters.aws.cloud import AwsCloud
+        from orchestrator.adapters.aws.inventory import AwsInventory
         from orchestrator.adapters.health import HttpHealth
-        from orchestrator.adapters.inventory import AwsInventory
-        from orchestrator.adapters.state import StateBucket
+        from orchestrator.adapters.pulumi.engine import PulumiEngine, PulumiStacks, Target
+        from orchestrator.adapters.pulumi.state import StateBucket
 
         # First, as a dead worker may have left the disk full. The SDK's and the engine's own temporary files go into the
         # worker's folder, too, so that they are found when it has died.
@@ -109,12 +109,12 @@ class Parts:
         return LambdaDispatcher(self._client("lambda"), self.settings.worker_function, self.logger.get_correlation_id)
 
     def _client(self, service: str) -> Any:
-        return boto3.client(service, config=_PATIENCE)
+        return boto3.client(service, config=CLIENT_CONFIG)
 
 
-def build() -> Parts:
-    """The parts of this sandbox. Logger and metrics take their names from Powertools' own environment variables."""
-    return Parts(Logger(utc=True), Metrics())
+def build() -> Dependencies:
+    """The dependencies of this sandbox. Logger and metrics take their names from Powertools' own environment variables."""
+    return Dependencies(Logger(utc=True), Metrics())
 
 
 def pulumi_home() -> str:

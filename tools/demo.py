@@ -200,7 +200,7 @@ def _visit(url: str, expected: bytes) -> None:
 def _receipt(record: Any) -> None:
     receipt = record["receipt"]
     console.print(f"  [green]destroyed[/], with its receipt of {receipt['at']}:")
-    for line in receipt["looked_at"]:
+    for line in receipt["checked"]:
         console.print(f"    looked at   {line}")
     for line in receipt["cannot_see"]:
         console.print(f"    cannot see  {line}")

@@ -10,7 +10,7 @@ import sys
 
 import click
 
-from localcloud import owner
+from localcloud import cloud_handle
 from localcloud.errors import CloudError
 from tools.local_state import LocalState, state_option
 
@@ -20,9 +20,9 @@ from tools.local_state import LocalState, state_option
 def main(state: LocalState) -> None:
     """Stop the local cloud."""
     try:
-        cloud = owner.find(state.cloud)
+        cloud = cloud_handle.find(state.cloud)
         if cloud:
-            owner.stop(cloud)
+            cloud_handle.stop(cloud)
     except CloudError as error:
         click.echo(str(error), err=True)
         sys.exit(1)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from localcloud import owner
+from localcloud import cloud_handle
 from localcloud.errors import CloudError, NotReady
 from localcloud.processes import tail
 from localcloud.running import RunningCloud
@@ -52,7 +52,7 @@ def main(port: int, state: LocalState) -> None:
 def bring_up(state: LocalState, port: int) -> Platform:
     """Start the cloud unless it runs, deploy, write the file to source."""
     state.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    cloud = owner.find(state.cloud)
+    cloud = cloud_handle.find(state.cloud)
     if cloud:
         click.echo(f"The local cloud is already running at {cloud.endpoint_url}.")
         return _deployed(state, cloud)
@@ -83,7 +83,7 @@ def _start_supervisor(state: LocalState, port: int) -> subprocess.Popen[bytes]:
 def _wait_for(state: LocalState, supervisor: subprocess.Popen[bytes]) -> RunningCloud:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
-        cloud = owner.find(state.cloud)
+        cloud = cloud_handle.find(state.cloud)
         if cloud:
             click.echo(f" at {cloud.endpoint_url}")
             return cloud

@@ -12,7 +12,7 @@ from typing import Any
 import urllib3
 from pydantic import BaseModel, TypeAdapter
 
-from localcloud.apprunner.door import PREFIX
+from localcloud.apprunner.control_api import PREFIX
 from localcloud.apprunner.settings import Behaviour, Delays, Fault, FaultKind
 from localcloud.apprunner.views import Advance, CallView, ClockView, ServiceView
 

@@ -15,14 +15,14 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from localcloud.apprunner import last_breath
+from localcloud.apprunner import die_with_parent
 
 
 class Child:
     """A running child. To be made on a thread that lives as long as the child may (see `last_breath`)."""
 
     def __init__(self, command: Sequence[str], *, folder: Path, environment: Mapping[str, str], log: Path) -> None:
-        wrapper = [sys.executable, "-I", "-S", last_breath.__file__, str(os.getpid())]
+        wrapper = [sys.executable, "-I", "-S", die_with_parent.__file__, str(os.getpid())]
         with log.open("ab") as out:
             self._process = subprocess.Popen(
                 [*wrapper, *command],

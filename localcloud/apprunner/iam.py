@@ -1,7 +1,7 @@
 """Whether whoever signed a request may do what it asks: the identity system's answer.
 
 Rule: this side decides nothing. ministack, which has the users, roles and keys, checks the signature and evaluates the policies
-(localcloud/iam_door.py). An emulator that runs by itself knows no identities and lets everybody in.
+(localcloud/iam_endpoint.py). An emulator that runs by itself knows no identities and lets everybody in.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from localcloud.apprunner.admin import AppRunnerAdmin
 from localcloud.apprunner.calls import CallLog
 from localcloud.apprunner.cloud import Cloud
 from localcloud.apprunner.container_launcher import Containers
-from localcloud.apprunner.door import Door
+from localcloud.apprunner.control_api import Door
 from localcloud.apprunner.iam import Everybody, Iam, MinistackIam
 from localcloud.apprunner.launcher import Launcher
 from localcloud.apprunner.local_runtime import LocalRuntime

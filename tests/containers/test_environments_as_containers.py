@@ -23,7 +23,7 @@ import pytest
 import urllib3
 
 from fibfactory_cli.client import Client
-from localcloud import owner
+from localcloud import cloud_handle
 from localcloud.apprunner.views import ServiceView
 from localcloud.docker_cli import LABEL
 from localcloud.processes import marked
@@ -287,7 +287,7 @@ def test_however_a_cloud_ends_its_containers_and_what_it_pulled_go_with_it(
         try:
             assert process.stdout is not None
             process.stdout.readline()
-            cloud = owner.find(tmp_path / "cloud")
+            cloud = cloud_handle.find(tmp_path / "cloud")
             assert cloud is not None
             yard = shipyard(cloud, images.fibservice, tmp_path / "context")
             service = service_of(yard, "kept-running", yard.push("one"))

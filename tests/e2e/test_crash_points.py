@@ -1,6 +1,6 @@
 """A worker or its CLI is killed at the points that hurt most; the sweep heals it, and nothing leaks.
 
-The long form, every effect of every operation, is `python -m tools.chaos kills`.
+The long form, every effect of every operation, is `python -m tests.chaos kills`.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from localcloud.faults.faults import Moment
-from tools.chaos.effects import Effect
-from tools.chaos.kills import Kill, Killing, Life, Point, Sweeper
-from tools.chaos.report import MOST_SWEEPS
-from tools.chaos.stage import Stage, WrappedCli, stage_on
-from tools.chaos.victims import Victim
+from tests.chaos.effects import Effect
+from tests.chaos.kill_targets import Victim
+from tests.chaos.kills import Kill, Killing, Life, Point, Sweeper
+from tests.chaos.platform_fixture import Stage, WrappedCli, stage_on
+from tests.chaos.report import MOST_SWEEPS
 from tools.platform_on_localcloud import Platform
 
 FUNCTION_SECONDS = 15

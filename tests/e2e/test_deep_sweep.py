@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from fibfactory_cli.client import Client
-from orchestrator import names
-from orchestrator.adapters.dispatcher import LambdaDispatcher
-from orchestrator.adapters.inventory import AwsInventory
-from orchestrator.adapters.records import DynamoRecords
-from orchestrator.adapters.reports import DynamoReports
-from orchestrator.adapters.state import StateBucket
-from orchestrator.deep_sweep import DeepSweep
+from orchestrator.adapters.aws.dispatcher import LambdaDispatcher
+from orchestrator.adapters.aws.inventory import AwsInventory
+from orchestrator.adapters.dynamodb.records import DynamoRecords
+from orchestrator.adapters.dynamodb.reports import DynamoReports
+from orchestrator.adapters.pulumi.state import StateBucket
+from orchestrator.domain import names
+from orchestrator.sweeper.deep import DeepSweep
 from tests.e2e.story import LATEST, destroyed, eventually, follow, ready, service_arn, visit
 from tests.e2e.test_schedule import swept
 from tools.platform_on_localcloud import NAME, Platform
@@ -158,7 +158,7 @@ def test_I3_an_orphan_is_taken_away_in_two_passes_and_leaves_a_receipt(
     taken = [(step.disagreement, step.outcome) for step in later.steps if step.environment == "orphan1"]
     assert taken == [("orphan service", "dispatched")]
     gone = follow(alice, "orphan1")  # the tag said whose it was
-    assert gone["status"] == "destroyed" and gone["receipt"]["looked_at"]
+    assert gone["status"] == "destroyed" and gone["receipt"]["checked"]
     assert gone["reason"].startswith("orphan service: no record knows service fib-app-orphan1-service and stack")
     assert status_of(platform, arn) == "DELETED"
     assert told_of(deep(operator), "orphan1") == []

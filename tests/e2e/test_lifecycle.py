@@ -29,7 +29,7 @@ def test_an_environment_is_made_used_listed_and_destroyed(alice: Client, platfor
     assert alice.call("DELETE", "/environments/story1").status == 202
     gone = follow(alice, "story1")
     assert gone["status"] == "destroyed"
-    assert "App Runner: list and describe of fib-app-story1-service" in gone["receipt"]["looked_at"]
+    assert "App Runner: list and describe of fib-app-story1-service" in gone["receipt"]["checked"]
     assert gone["receipt"]["cannot_see"]
     assert "fib-app-story1-service" not in services(platform)
     again = alice.call("DELETE", "/environments/story1")

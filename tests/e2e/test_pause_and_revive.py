@@ -6,7 +6,7 @@ from typing import Any
 
 from fibfactory_cli.client import Client
 from localcloud.apprunner.admin import AppRunnerAdmin
-from orchestrator import names
+from orchestrator.domain import names
 from tests.e2e.story import V2, ask, destroyed, follow, ready, service_arn, visit
 from tools.platform_on_localcloud import Platform
 

@@ -17,7 +17,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from bootstrap import policies
+from bootstrap.program import policies
 from tools.platform_on_localcloud import Platform
 
 Arguments = dict[str, Any]

@@ -97,7 +97,7 @@ class World:
         return answer
 
 
-class Environments(RuleBasedStateMachine):
+class EnvironmentService(RuleBasedStateMachine):
     """Two ids, three callers, everything that can be asked for."""
 
     world: World
@@ -403,7 +403,7 @@ class Environments(RuleBasedStateMachine):
         assert answer.headers["ETag"] == f'"{record["version"]}"'
         known.version = record["version"]
         if record["status"] == "destroyed":
-            assert not known.present and record["receipt"]["looked_at"]
+            assert not known.present and record["receipt"]["checked"]
             known.gone = True
 
     def settle(self, name: str) -> None:
@@ -440,7 +440,7 @@ def test_the_api_answers_and_ends_as_the_model_says(platform: Platform) -> None:
     long = "CHAOS_EXAMPLES" in os.environ
     started = time.monotonic()
     run_state_machine_as_test(
-        type("OnThePlatform", (Environments,), {"world": world}),
+        type("OnThePlatform", (EnvironmentService,), {"world": world}),
         settings=settings(
             max_examples=SEQUENCES,
             stateful_step_count=STEPS,

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from localcloud import owner
+from localcloud import cloud_handle
 from localcloud.processes import marked
 from localcloud.settings import ROOT, port_is_free
 from tools.local_state import LocalState
@@ -57,7 +57,7 @@ def test_up_leaves_a_platform_that_a_shell_reaches_and_down_leaves_nothing(tmp_p
     try:
         first = run("up", state, "--port", port)
         assert first.returncode == 0, first.stdout + first.stderr
-        cloud = owner.find(state.cloud)
+        cloud = cloud_handle.find(state.cloud)
         assert cloud is not None
 
         assert (
@@ -70,7 +70,7 @@ def test_up_leaves_a_platform_that_a_shell_reaches_and_down_leaves_nothing(tmp_p
         second = run("up", state, "--port", port)
         assert second.returncode == 0, second.stdout + second.stderr
         assert "already running" in second.stdout
-        assert owner.find(state.cloud) == cloud
+        assert cloud_handle.find(state.cloud) == cloud
     finally:
         down = run("down", state)
     assert (down.returncode, down.stdout) == (0, "The local cloud is stopped.\n")

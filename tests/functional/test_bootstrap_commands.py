@@ -13,8 +13,8 @@ from typing import Any
 import boto3
 import pytest
 
-from bootstrap.foundations import ensure_foundations
-from bootstrap.schedules import sweep_event
+from bootstrap.foundations.foundations import ensure_foundations
+from bootstrap.program.schedules import sweep_event
 from fibfactory_cli.client import Client
 from localcloud.running import RunningCloud
 from localcloud.settings import ROOT

@@ -10,7 +10,7 @@ import boto3
 import pytest
 
 from bootstrap.errors import AccountError, FoundationsError
-from bootstrap.foundations import Foundations, ensure_foundations, find_foundations
+from bootstrap.foundations.foundations import Foundations, ensure_foundations, find_foundations
 from localcloud.running import RunningCloud
 
 REGION, ACCOUNT = RunningCloud.region, RunningCloud.account

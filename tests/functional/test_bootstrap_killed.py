@@ -21,12 +21,12 @@ import boto3
 import pytest
 from rich.console import Console
 
+from bootstrap.commands.pulumi_cli import PulumiCli
+from bootstrap.commands.recovery import Found, finder
+from bootstrap.commands.stack import PROJECT, PlatformStack, opened
 from bootstrap.errors import BootstrapError, StackLocked
-from bootstrap.foundations import Foundations, ensure_foundations
+from bootstrap.foundations.foundations import Foundations, ensure_foundations
 from bootstrap.names import Names
-from bootstrap.pulumi_cli import PulumiCli
-from bootstrap.recovery import Found, finder
-from bootstrap.stack import PROJECT, PlatformStack, opened
 from localcloud.running import RunningCloud
 from tests.functional.bootstrap_operator import ACCOUNT, REGION, Operator, changes
 

@@ -21,7 +21,7 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 
-from localcloud import owner
+from localcloud import cloud_handle
 from localcloud.cloud import LocalCloud
 from localcloud.errors import FolderInUse, NotReady, PortTaken
 from localcloud.processes import MARK, marked
@@ -248,7 +248,7 @@ def supervisor(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], RunningC
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())
-        cloud = owner.find(Path(ready["file"]).parent)
+        cloud = cloud_handle.find(Path(ready["file"]).parent)
         assert cloud is not None
         assert cloud.endpoint_url == ready["endpoint_url"]
         try:

@@ -1,4 +1,4 @@
-"""Each safeguard, taken out of a copy of the code, is missed by a test; the whole list is `python -m tools.safeguards`."""
+"""Each safeguard, taken out of a copy of the code, is missed by a test. The whole list: `python -m tests.safeguards`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.safeguards import SAFEGUARDS, Moved, check
+from tests.safeguards.mutants import SAFEGUARDS, Moved, check
 
 NAMED = ("fencing token", "guarded let-go", "receipt", "cap", "two passes", "platform tag", "protected: destroyed")
 

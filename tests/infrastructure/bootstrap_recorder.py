@@ -12,8 +12,8 @@ from typing import Any
 import pulumi
 from pulumi.runtime.mocks import MockCallArgs, MockResourceArgs, Mocks
 
-from bootstrap.foundations import Foundations
-from bootstrap.platform import program
+from bootstrap.foundations.foundations import Foundations
+from bootstrap.program.platform import program
 from bootstrap.settings import Settings
 
 REGION, ACCOUNT = "us-west-2", "000000000000"

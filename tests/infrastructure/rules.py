@@ -13,8 +13,8 @@ from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bootstrap.policies import WHY_ANY
-from bootstrap.schedules import interval
+from bootstrap.program.policies import WHY_ANY
+from bootstrap.program.schedules import interval
 from localcloud.provider import schema
 from orchestrator.settings import WorkerSettings
 from tests.infrastructure.bootstrap_recorder import Asked, Plan

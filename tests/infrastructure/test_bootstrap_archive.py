@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.archive import ROOT, archive_files, code_archive
 from bootstrap.errors import SettingsError
+from bootstrap.program.archive import ROOT, archive_files, code_archive
 
 
 @pytest.fixture
@@ -15,12 +15,12 @@ def checkout(tmp_path: Path) -> Path:
     """A checkout with our code and much that is not for the functions."""
     for file in (
         "orchestrator/handler.py",
-        "orchestrator/adapters/table.py",
+        "orchestrator/adapters/dynamodb/items.py",
         "orchestrator/adapters/__pycache__/table.cpython-311.pyc",
         "orchestrator/.hidden/secret.py",
         "orchestrator/.env",
         "template_stack.py",
-        "bootstrap/commands.py",
+        "bootstrap/commands/deploy.py",
         "fibservice/app.py",
         "tests/unit/test_table.py",
         ".local/env",
@@ -32,7 +32,7 @@ def checkout(tmp_path: Path) -> Path:
 
 def test_it_holds_the_orchestrator_and_the_template_only(checkout: Path) -> None:
     assert [file.as_posix() for file in archive_files(checkout)] == [
-        "orchestrator/adapters/table.py",
+        "orchestrator/adapters/dynamodb/items.py",
         "orchestrator/handler.py",
         "template_stack.py",
     ]

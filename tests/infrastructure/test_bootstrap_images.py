@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.build_context import context_files, fingerprint
 from bootstrap.errors import SettingsError
+from bootstrap.program.build_context import context_files, fingerprint
 from tests.infrastructure.bootstrap_recorder import ACCOUNT, IMAGE, REGION, Plan, plan
 
 REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"

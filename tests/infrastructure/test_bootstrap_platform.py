@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from bootstrap.archive import ROOT
-from orchestrator.environment import Status
-from orchestrator.sweep import counted
+from bootstrap.program.archive import ROOT
+from orchestrator.domain.environment import Status
+from orchestrator.sweeper.sweep import metrics_of
 from tests.infrastructure.bootstrap_recorder import ACCOUNT, FOUNDATIONS, IMAGE, REGION, Plan, plan
 
 FUNCTION = "lambda/function:Function"
@@ -327,7 +327,7 @@ def test_the_metrics_of_the_alarms_are_those_that_the_worker_writes(planned: Pla
         **{"kind": "light", "status": "done", "dry_run": False, "step_count": 0, "failures": 0, "backlog": 0},
         **{"kept": 0, "oldest_overdue_seconds": 0},
     }
-    written = {*counted(report), *(f"environment_{status}" for status in Status)}
+    written = {*metrics_of(report), *(f"environment_{status}" for status in Status)}
     asked = {
         one.inputs["metricName"]
         for one in planned.of("metricAlarm:MetricAlarm")

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from bootstrap.names import Names
-from bootstrap.policies import OWNERSHIP_TAGS, WHY_ANY
-from orchestrator import names as orchestrator_names
+from bootstrap.program.policies import OWNERSHIP_TAGS, WHY_ANY
+from orchestrator.domain import names as orchestrator_names
 from tests.infrastructure.bootstrap_recorder import ACCOUNT, FOUNDATIONS, KEY_ARN, REGION, Plan, plan
 
 ROLES = ("fibfactory-api", "fibfactory-worker", "fibfactory-schedule", "fibfactory-apprunner-access")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.foundations import Foundations
+from bootstrap.foundations.foundations import Foundations
 from tests.infrastructure.bootstrap_recorder import ACCOUNT, FOUNDATIONS, Plan, plan
 from tests.infrastructure.rules import NO_TAGS, RULES, Break, Rule
 

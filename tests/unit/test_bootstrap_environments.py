@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.environments import destroy_all, services
+from bootstrap.commands.environments import destroy_all, services
 from bootstrap.errors import AccountError, BootstrapError, Interrupted
 from bootstrap.names import Names
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.archive import ROOT
+from bootstrap.commands.preconditions import check_pins
 from bootstrap.errors import SettingsError
-from bootstrap.preconditions import check_pins
+from bootstrap.program.archive import ROOT
 from bootstrap.settings import load
 
 CLI, PLUGIN = '[pulumi]\nsha256 = "{}"\n', '[pulumi-resource-aws]\nsha256 = "{}"\n'

@@ -7,8 +7,8 @@ from typing import Any
 import boto3
 import pytest
 
+from bootstrap.commands.recovery import Found, finder, taken_on
 from bootstrap.names import Names
-from bootstrap.recovery import Found, finder, taken_on
 
 NAMES = Names("fibfactory", "aws", "us-west-2", "000000000000")
 STACK = {"urn": "urn:pulumi:x::p::pulumi:pulumi:Stack::p-x", "type": "pulumi:pulumi:Stack"}

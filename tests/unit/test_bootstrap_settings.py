@@ -10,7 +10,7 @@ import pytest
 from bootstrap.errors import SettingsError
 from bootstrap.setting_types import known_as
 from bootstrap.settings import Settings, load
-from orchestrator.identity import owner_of
+from orchestrator.api.authentication import owner_of
 
 IMAGE = "000000000000.dkr.ecr.us-west-2.amazonaws.com/fibfactory:1"
 GOOD: dict[str, object] = {"region": "us-west-2", "image_uri": IMAGE}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.state_bucket import covers
+from bootstrap.foundations.state_bucket import covers
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ import pytest
 
 from localcloud.faults.calls import Call
 from localcloud.faults.faults import Moment
-from tools.chaos import effects, report
-from tools.chaos.effects import Effect
-from tools.chaos.kills import Kill, Point, lives
-from tools.chaos.story import Healing
-from tools.chaos.victims import Victim
+from tests.chaos import effects, report
+from tests.chaos.effects import Effect
+from tests.chaos.kill_targets import Victim
+from tests.chaos.kills import Kill, Point, lives
+from tests.chaos.story import Healing
 
 
 def call(service: str, operation: str, target: str = "", body: Any = None) -> Call:

@@ -6,8 +6,8 @@ import re
 import tomllib
 
 from bootstrap.__main__ import bootstrap
-from bootstrap.alarms import declared
 from bootstrap.names import Names
+from bootstrap.program.alarms import declared
 from bootstrap.settings import Settings
 from localcloud.settings import ROOT
 

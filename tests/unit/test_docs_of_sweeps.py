@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from orchestrator.disagreements import Disagreement
-from orchestrator.sweep import Kind, counted
+from orchestrator.sweeper.drift import Disagreement
+from orchestrator.sweeper.sweep import Kind, metrics_of
 
 DOCS = (Path(__file__).resolve().parents[2] / "docs" / "how-it-works.md").read_text()
 
@@ -23,5 +23,5 @@ def test_the_metrics_and_kinds_are_named() -> None:
         **{"kind": "light", "status": "done", "dry_run": False, "steps": [], "step_count": 0, "failures": 0, "kept": 0},
         **{"backlog": 0, "oldest_overdue_seconds": 0},
     }
-    assert [name for name in counted(report) if f"`{name}`" not in DOCS] == []
+    assert [name for name in metrics_of(report) if f"`{name}`" not in DOCS] == []
     assert [kind for kind in Kind if f"**{kind}**" not in DOCS] == []

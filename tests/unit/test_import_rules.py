@@ -30,11 +30,11 @@ def check(house: Path, modules: dict[str, str]) -> subprocess.CompletedProcess[s
 GOOD = {
     "orchestrator/handler.py": "from orchestrator import api, wiring",
     "orchestrator/wiring.py": "from orchestrator.adapters import engine",
-    "orchestrator/api.py": "from orchestrator import service",
-    "orchestrator/service.py": "from orchestrator import environment",
-    "orchestrator/environment.py": "from orchestrator import errors",
-    "orchestrator/errors.py": "",
-    "orchestrator/adapters/engine.py": "import boto3, template_stack",
+    "orchestrator/api/routes.py": "from orchestrator import service",
+    "orchestrator/api/use_cases.py": "from orchestrator import environment",
+    "orchestrator/domain/environment.py": "from orchestrator import errors",
+    "orchestrator/domain/errors.py": "",
+    "orchestrator/adapters/pulumi/engine.py": "import boto3, template_stack",
     "template_stack.py": "import pulumi_aws",
     "fibservice/app.py": "import flask",
 }
@@ -48,15 +48,23 @@ def test_a_house_with_parts_still_to_be_built_is_in_order(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("module", "source", "broken"),
     [
-        ("fibservice/app.py", "import orchestrator.errors", "The five packages never import one another"),
-        ("orchestrator/service.py", "import orchestrator.api", "Inside the orchestrator imports point one way"),
-        ("orchestrator/errors.py", "import orchestrator.service", "Inside the orchestrator imports point one way"),
+        ("fibservice/app.py", "import orchestrator.domain.errors", "The five packages never import one another"),
+        (
+            "orchestrator/api/use_cases.py",
+            "import orchestrator.api.routes",
+            "Inside the orchestrator imports point one way",
+        ),
+        (
+            "orchestrator/domain/errors.py",
+            "import orchestrator.api.use_cases",
+            "Inside the orchestrator imports point one way",
+        ),
         ("orchestrator/wiring.py", "import template_stack", "Only the engine adapter imports template_stack"),
         ("fibservice/app.py", "import template_stack", "Only the engine adapter imports template_stack"),
-        ("orchestrator/service.py", "import boto3", "The orchestrator's core does not know its adapters"),
+        ("orchestrator/api/use_cases.py", "import boto3", "The orchestrator's core does not know its adapters"),
         (
-            "orchestrator/service.py",
-            "import orchestrator.adapters.engine",
+            "orchestrator/api/use_cases.py",
+            "import orchestrator.adapters.pulumi.engine",
             "The orchestrator's core does not know its adapters",
         ),
     ],

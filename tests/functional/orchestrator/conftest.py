@@ -11,8 +11,8 @@ import boto3
 import pytest
 
 from localcloud.running import RunningCloud
-from orchestrator.adapters.records import DynamoRecords
-from orchestrator.adapters.reports import DynamoReports
+from orchestrator.adapters.dynamodb.records import DynamoRecords
+from orchestrator.adapters.dynamodb.reports import DynamoReports
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ import pytest
 
 from localcloud.apprunner.admin import AppRunnerAdmin
 from localcloud.running import RunningCloud
-from orchestrator.adapters.cloud import AwsCloud
-from orchestrator.adapters.state import StateBucket
-from orchestrator.environment import Environment, Spec
-from orchestrator.errors import Transient
+from orchestrator.adapters.aws.cloud import AwsCloud
+from orchestrator.adapters.pulumi.state import StateBucket
+from orchestrator.domain.environment import Environment, Spec
+from orchestrator.domain.errors import Transient
 from orchestrator.ports import Service
 from tests.functional.orchestrator.conftest import Backend
 
@@ -74,14 +74,14 @@ def test_I4_a_service_without_all_of_our_tags_is_not_ours(
 ) -> None:
     service(operator_session, "fib-app-test1-service", **tags)
     assert seen.service(TEST1) is None
-    assert seen.look(TEST1).found == ()
+    assert seen.verify_absent(TEST1).found == ()
 
 
 def test_I5_a_look_finds_a_tagged_service_under_any_name(
     seen: AwsCloud, operator_session: boto3.Session, admin: AppRunnerAdmin
 ) -> None:
     arn = service(operator_session, "somebody-renamed-it", platform="tests", environment="test1")
-    assert seen.look(TEST1).found == (arn,)
+    assert seen.verify_absent(TEST1).found == (arn,)
 
 
 def test_I5_a_look_finds_a_stack_that_is_still_in_the_bucket(
@@ -89,21 +89,21 @@ def test_I5_a_look_finds_a_stack_that_is_still_in_the_bucket(
 ) -> None:
     key = ".pulumi/stacks/fibfactory/fibfactory-test1.json"
     operator_session.client("s3").put_object(Bucket=backend.bucket, Key=key, Body=b"{}")
-    assert seen.look(TEST1).found == ("the Pulumi stack fibfactory-test1",)
+    assert seen.verify_absent(TEST1).found == ("the Pulumi stack fibfactory-test1",)
     operator_session.client("s3").delete_object(Bucket=backend.bucket, Key=key)
 
 
 def test_I5_a_look_at_nothing_says_where_it_looked(seen: AwsCloud, admin: AppRunnerAdmin) -> None:
-    look = seen.look(TEST1)
+    look = seen.verify_absent(TEST1)
     assert look.found == ()
-    assert len(look.looked_at) == 3
+    assert len(look.checked) == 3
     assert look.cannot_see
 
 
 def test_an_aws_that_does_not_answer_is_no_empty_one(seen: AwsCloud, admin: AppRunnerAdmin) -> None:
     admin.inject("internal_error", operation="ListServices", times=20)
     with pytest.raises(Transient):
-        seen.look(TEST1)
+        seen.verify_absent(TEST1)
 
 
 def test_a_private_repository_tells_which_image_a_tag_means(

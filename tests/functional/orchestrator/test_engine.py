@@ -17,11 +17,11 @@ import pytest
 
 from localcloud.apprunner.admin import AppRunnerAdmin
 from localcloud.running import RunningCloud
-from orchestrator.adapters.engine import PulumiEngine, PulumiStacks, Target
-from orchestrator.adapters.state import StateBucket
-from orchestrator.environment import Environment, Spec
-from orchestrator.errors import Interrupted, Terminal, Transient
-from orchestrator.watch import Stop
+from orchestrator.adapters.pulumi.engine import PulumiEngine, PulumiStacks, Target
+from orchestrator.adapters.pulumi.state import StateBucket
+from orchestrator.domain.environment import Environment, Spec
+from orchestrator.domain.errors import Interrupted, Terminal, Transient
+from orchestrator.worker.cancellation import Stop
 from tests.functional.orchestrator.conftest import Backend
 
 IMAGE = "public.ecr.aws/fibfactory/fibservice:latest"

@@ -17,12 +17,12 @@ from botocore.config import Config
 
 from localcloud.apprunner.admin import AppRunnerAdmin
 from localcloud.running import RunningCloud
-from orchestrator import names
-from orchestrator.adapters.engine import PulumiEngine, PulumiStacks, Target
-from orchestrator.adapters.inventory import AwsInventory, tags_of
-from orchestrator.adapters.state import StateBucket
-from orchestrator.environment import Environment, Spec
-from orchestrator.errors import Terminal, Transient
+from orchestrator.adapters.aws.inventory import AwsInventory, tags_of
+from orchestrator.adapters.pulumi.engine import PulumiEngine, PulumiStacks, Target
+from orchestrator.adapters.pulumi.state import StateBucket
+from orchestrator.domain import names
+from orchestrator.domain.environment import Environment, Spec
+from orchestrator.domain.errors import Terminal, Transient
 from tests.functional.orchestrator.conftest import Backend
 from tests.functional.orchestrator.test_cloud import IMAGE, service
 

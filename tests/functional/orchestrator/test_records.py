@@ -8,23 +8,24 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from orchestrator import desire, lease, progress
-from orchestrator.adapters.records import DynamoRecords
-from orchestrator.adapters.reports import DynamoReports
-from orchestrator.desire import Lifetimes, Wish
-from orchestrator.environment import Environment, Failure, Observed, Operation, Receipt, Spec, Status
-from orchestrator.errors import BadRequest, LeaseLost, VersionConflict
+from orchestrator.adapters.dynamodb.records import DynamoRecords
+from orchestrator.adapters.dynamodb.reports import DynamoReports
+from orchestrator.api.use_cases import ACTIVE
+from orchestrator.domain import desired, lease
+from orchestrator.domain.desired import EnvironmentRequest, LifetimeLimits
+from orchestrator.domain.environment import Environment, Failure, Observed, Operation, Receipt, Spec, Status
+from orchestrator.domain.errors import BadRequest, LeaseLost, VersionConflict
+from orchestrator.domain.observed import mark_destroyed
 from orchestrator.ports import Event
-from orchestrator.service import LIVE
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
-LIMITS = Lifetimes(timedelta(hours=12), timedelta(days=7))
+LIMITS = LifetimeLimits(timedelta(hours=12), timedelta(days=7))
 SPEC = Spec("public.ecr.aws/a/b:v1", variables={"A": "1"}, revision="7")
 ASKED = Event(NOW, "asked for", "By alice.", {"generation": 1})
 
 
 def new(environment_id: str = "test1", owner: str = "arn:alice", **more: object) -> Environment:
-    return desire.create(environment_id, owner, Wish(SPEC, **more), LIMITS, NOW)  # type: ignore[arg-type]
+    return desired.create(environment_id, owner, EnvironmentRequest(SPEC, **more), LIMITS, NOW)  # type: ignore[arg-type]
 
 
 def everything_set() -> Environment:
@@ -57,9 +58,9 @@ def test_an_id_is_added_once(records: DynamoRecords) -> None:
 def test_a_write_on_what_changed_meanwhile_writes_nothing_not_even_its_event(records: DynamoRecords) -> None:
     before = new()
     records.add(before, ASKED)
-    changed = desire.adjust(before, LIMITS, NOW, protected=True)
+    changed = desired.adjust(before, LIMITS, NOW, protected=True)
     records.replace(before, changed, Event(NOW, "adjusted", ""))
-    late = desire.remove(before, "late", NOW)
+    late = desired.remove(before, "late", NOW)
     with pytest.raises(VersionConflict):
         records.replace(before, late, Event(NOW, "removal", ""))
     assert records.get("test1") == changed
@@ -131,7 +132,7 @@ def test_listings_page_through_all_statuses_of_one_owner(records: DynamoRecords)
     cursor = None
     pages = 0
     while True:
-        page = records.listing("arn:alice", LIVE, {}, cursor, 4)
+        page = records.listing("arn:alice", ACTIVE, {}, cursor, 4)
         found += [environment.id for environment in page.items]
         pages += 1
         cursor = page.cursor
@@ -140,14 +141,14 @@ def test_listings_page_through_all_statuses_of_one_owner(records: DynamoRecords)
     assert sorted(found) == sorted([f"mine-{n}" for n in range(7)] + [f"done-{n}" for n in range(3)])
     assert found[:7] == [f"mine-{n}" for n in range(7)]
     assert 3 <= pages <= 4
-    everybody = records.listing(None, LIVE, {}, None, 100)
+    everybody = records.listing(None, ACTIVE, {}, None, 100)
     assert len(everybody.items) == 11
 
 
 def test_listings_filter_by_status_and_label(records: DynamoRecords) -> None:
     records.add(new("red-1", labels={"colour": "red", "team": "a"}), ASKED)
     records.add(new("blue-1", labels={"colour": "blue"}), ASKED)
-    assert [each.id for each in records.listing("arn:alice", LIVE, {"colour": "red"}, None, 10).items] == ["red-1"]
+    assert [each.id for each in records.listing("arn:alice", ACTIVE, {"colour": "red"}, None, 10).items] == ["red-1"]
     assert records.listing("arn:alice", (Status.READY,), {}, None, 10).items == []
 
 
@@ -168,7 +169,7 @@ def test_listings_filter_by_status_and_label(records: DynamoRecords) -> None:
 )
 def test_a_cursor_that_is_none_is_refused(records: DynamoRecords, cursor: str) -> None:
     with pytest.raises(BadRequest) as refusal:
-        records.listing("arn:alice", LIVE, {}, cursor, 10)
+        records.listing("arn:alice", ACTIVE, {}, cursor, 10)
     assert refusal.value.code == "bad_cursor"
 
 
@@ -186,15 +187,15 @@ def test_what_is_due_is_found_by_its_time_and_nothing_else(records: DynamoRecord
 def test_a_tombstone_is_kept_beside_the_next_incarnation(records: DynamoRecords) -> None:
     environment = new()
     records.add(environment, ASKED)
-    claimed = lease.claim(desire.remove(environment, "done", NOW), "w", NOW, NOW)
+    claimed = lease.claim(desired.remove(environment, "done", NOW), "w", NOW, NOW)
     assert claimed is not None
-    gone = progress.made_absent(claimed, claimed.lease.token, Receipt(NOW, ("x",), (), "done", "image"))
+    gone = mark_destroyed(claimed, claimed.lease.token, Receipt(NOW, ("x",), (), "done", "image"))
     records.replace(environment, gone)
-    fresh = desire.recreate(gone, "arn:bob", Wish(SPEC), LIMITS, NOW)
+    fresh = desired.recreate(gone, "arn:bob", EnvironmentRequest(SPEC), LIMITS, NOW)
     records.reuse(gone, fresh, ASKED)
     assert records.get("test1") == fresh
     assert records.listing("arn:alice", (Status.DESTROYED,), {}, None, 10).items == [gone]
-    assert records.listing("arn:bob", LIVE, {}, None, 10).items == [fresh]
+    assert records.listing("arn:bob", ACTIVE, {}, None, 10).items == [fresh]
     assert [event.kind for event in records.events(fresh, None, 10).items] == ["asked for"]
 
 
@@ -216,7 +217,7 @@ def test_a_report_reads_back_as_it_was_written(reports: DynamoReports) -> None:
 
 
 def test_living_environments_are_counted_by_owner_and_no_further_than_asked(records: DynamoRecords) -> None:
-    assert records.living("arn:alice", 3) == 0
+    assert records.count_active("arn:alice", 3) == 0
     large = Spec("public.ecr.aws/a/b:v1", variables={f"V{number}": "x" * 4096 for number in range(12)})
     gone = everything_set().receipt
     assert gone is not None
@@ -227,5 +228,5 @@ def test_living_environments_are_counted_by_owner_and_no_further_than_asked(reco
     records.add(replace(new("gone"), present=False, receipt=gone), ASKED)
     records.add(replace(new("going"), present=False), ASKED)
     records.add(new("bobs", owner="arn:bob"), ASKED)
-    assert [records.living("arn:alice", most) for most in (1, 20, 31, 100)] == [1, 20, 31, 31]
-    assert records.living("arn:bob", 100) == 1
+    assert [records.count_active("arn:alice", most) for most in (1, 20, 31, 100)] == [1, 20, 31, 31]
+    assert records.count_active("arn:bob", 100) == 1

@@ -19,14 +19,14 @@ import pytest
 
 from localcloud.apprunner.admin import AppRunnerAdmin
 from localcloud.running import RunningCloud
-from orchestrator.adapters.cloud import AwsCloud
-from orchestrator.adapters.engine import PulumiEngine, PulumiStacks, Target
+from orchestrator.adapters.aws.cloud import AwsCloud
 from orchestrator.adapters.health import HttpHealth
-from orchestrator.adapters.state import StateBucket
-from orchestrator.environment import Environment, Lease, Observed, Receipt, Span, Spec
-from orchestrator.errors import Terminal, Transient
-from orchestrator.operations import Operations
-from orchestrator.watch import Stop
+from orchestrator.adapters.pulumi.engine import PulumiEngine, PulumiStacks, Target
+from orchestrator.adapters.pulumi.state import StateBucket
+from orchestrator.domain.environment import Environment, Lease, LeaseSpan, Observed, Receipt, Spec
+from orchestrator.domain.errors import Terminal, Transient
+from orchestrator.worker.cancellation import Stop
+from orchestrator.worker.operations import Operations
 from tests.functional.orchestrator.conftest import Backend
 
 IMAGE = "public.ecr.aws/fibfactory/fibservice:latest"
@@ -85,7 +85,11 @@ def environment(environment_id: str) -> Environment:
 def after_the_death_of(environment: Environment) -> Environment:
     """The record as the next worker claims it: the lease that this test held is a dead one's."""
     assert environment.lease.since
-    return replace(environment, unsure=True, dead=(Span(environment.lease.since, now(), socket.gethostname()),))
+    return replace(
+        environment,
+        needs_refresh=True,
+        expired_leases=(LeaseSpan(environment.lease.since, now(), socket.gethostname()),),
+    )
 
 
 def cli_of(environment_id: str) -> psutil.Process | None:
@@ -125,7 +129,7 @@ def test_a_killed_cli_is_tried_again_and_leaves_no_lock(ground: Ground) -> None:
     assert pending.type == "aws:apprunner/service:Service" and pending.main
     first = ground.apprunner.services()[0].arn
 
-    observed = ground.deploy(replace(wanted, unsure=True))
+    observed = ground.deploy(replace(wanted, needs_refresh=True))
     assert observed.service_arn != first, "what was half made is removed, then made anew"
     assert ground.live() == ["RUNNING"]
     assert ground.engine.pending_creates(wanted) == []
@@ -183,7 +187,7 @@ def test_a_killed_workers_lock_is_broken_and_its_half_made_service_removed(
     assert ground.engine.locks(claimed) == [] and ground.live() == ["RUNNING"]
     assert [each.status for each in ground.apprunner.services()].count("DELETED") == 1
     receipt = ground.destroy(claimed)
-    assert ground.live() == [] and receipt.looked_at
+    assert ground.live() == [] and receipt.checked
 
 
 def test_a_destroy_after_a_killed_create_leaves_nothing(
@@ -200,7 +204,7 @@ def test_a_lock_from_outside_every_dead_lease_is_left_alone(
     ground: Ground, killed_worker: Callable[[Environment], Environment]
 ) -> None:
     claimed = killed_worker(environment("killed3"))
-    stranger = replace(claimed, dead=(Span(now() - timedelta(hours=2), now() - timedelta(hours=1)),))
+    stranger = replace(claimed, expired_leases=(LeaseSpan(now() - timedelta(hours=2), now() - timedelta(hours=1)),))
     with pytest.raises(Terminal) as failure:
         ground.deploy(stranger)
     assert failure.value.code == "stack_locked" and f"@{socket.gethostname()}" in failure.value.message
@@ -235,7 +239,7 @@ def test_a_stack_whose_making_was_cut_short_is_made_again(
     ground: Ground, backend: Backend, operator_session: boto3.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PULUMI_CONFIG_PASSPHRASE", raising=False)  # a worker has none
-    wanted = replace(environment("half-made1"), unsure=True)
+    wanted = replace(environment("half-made1"), needs_refresh=True)
     stack = b'{"version": 0, "checkpoint": {"stack": "organization/fibfactory/fibfactory-half-made1"}}'
     key = ".pulumi/stacks/fibfactory/fibfactory-half-made1.json"
     operator_session.client("s3").put_object(Bucket=backend.bucket, Key=key, Body=stack)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from localcloud import owner, running
+from localcloud import cloud_handle, running
 from localcloud.identities import Identity
 from localcloud.running import RunningCloud
 from localcloud.settings import Ports
@@ -71,12 +71,12 @@ def test_a_session_signs_as_its_identity_and_knows_both_endpoints(cloud: Running
 
 def test_a_cloud_whose_owner_has_ended_is_not_found_and_can_be_forgotten(cloud: RunningCloud) -> None:
     cloud.write()
-    assert owner.find(cloud.folder) is None
-    owner.forget_dead(cloud.folder)
+    assert cloud_handle.find(cloud.folder) is None
+    cloud_handle.forget_dead(cloud.folder)
     assert not cloud.folder.exists()
 
 
 def test_a_folder_that_holds_no_cloud_is_not_forgotten(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("mine")
-    owner.forget_dead(tmp_path)
+    cloud_handle.forget_dead(tmp_path)
     assert (tmp_path / "letter.txt").exists()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from orchestrator import names
+from orchestrator.domain import names
 from orchestrator.ports import FoundResource, FoundService, FoundStack
 from tests.unit.orchestrator.worlds import PLATFORM, World
 

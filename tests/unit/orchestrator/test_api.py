@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from aws_lambda_powertools import Logger
 
-from orchestrator import api, handler
-from orchestrator.errors import Terminal, Transient
+from orchestrator import handler
+from orchestrator.api import routes as api
+from orchestrator.domain.errors import Terminal, Transient
 from orchestrator.settings import Settings
 from tests.unit.orchestrator.test_identity import CLAIMS
 from tests.unit.orchestrator.worlds import ALICE, IMAGE, World
@@ -97,10 +98,12 @@ def test_I7_a_stranger_is_turned_away_before_anything_that_was_sent_is_looked_at
 ) -> None:
     request_context = {"http": {"method": "GET", "path": path}, "authorizer": authorizer}
     event = {"version": "2.0", "rawPath": path, "headers": {}, "body": "{not json", "requestContext": request_context}
-    answer = handler.answered(event, CONTEXT, http.resolver, http.settings)
+    answer = handler.handle_request(event, CONTEXT, http.resolver, http.settings)
     assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (status, code)
     event["requestContext"]["authorizer"] = {"iam": {"userArn": ALICE.identity}}  # type: ignore[index]
-    assert json.loads(handler.answered(event, CONTEXT, http.resolver, http.settings)["body"])["code"] == "bad_json"
+    assert (
+        json.loads(handler.handle_request(event, CONTEXT, http.resolver, http.settings)["body"])["code"] == "bad_json"
+    )
 
 
 @pytest.mark.parametrize(
@@ -111,8 +114,8 @@ def test_what_is_our_own_fault_is_a_problem_that_gives_nothing_away(http: Api, e
         raise error
 
     http.world.records.meanwhile["asked for"] = broken
-    answered, headers, problem = http.call("PUT", "/environments/test1", {"image": IMAGE})
-    assert answered == status
+    handle_request, headers, problem = http.call("PUT", "/environments/test1", {"image": IMAGE})
+    assert handle_request == status
     assert headers["Content-Type"] == "application/problem+json"
     assert "secret" not in json.dumps(problem)
 

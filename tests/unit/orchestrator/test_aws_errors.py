@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, IncompleteReadError, ParamValidationError
 
-from orchestrator.adapters.aws_errors import translated
-from orchestrator.errors import Terminal, Transient
+from orchestrator.adapters.aws.errors import translated
+from orchestrator.domain.errors import Terminal, Transient
 
 
 def refused(code: str, status: int = 400) -> ClientError:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.bodies import refusal
+from orchestrator.api.request_body import refusal
 
 LONGEST = 65_536
 MULTIPART = "multipart/form-data"

@@ -10,10 +10,10 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from orchestrator.adapters.cloud import AwsCloud
-from orchestrator.adapters.state import StateBucket
-from orchestrator.environment import Environment, Observed, Spec
-from orchestrator.errors import Terminal, Transient
+from orchestrator.adapters.aws.cloud import AwsCloud
+from orchestrator.adapters.pulumi.state import StateBucket
+from orchestrator.domain.environment import Environment, Observed, Spec
+from orchestrator.domain.errors import Terminal, Transient
 from orchestrator.ports import Service
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

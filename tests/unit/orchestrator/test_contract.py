@@ -1,4 +1,4 @@
-"""The document at /openapi.json says what is taken and what is answered, for these settings."""
+"""The document at /openapi.json says what is taken and what is handle_request, for these settings."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pytest
 from aws_lambda_powertools import Logger
 from pydantic import ValidationError
 
-from orchestrator import api
-from orchestrator.contract import contract
-from orchestrator.errors import BadRequest
-from orchestrator.models import CreateIn, SpecIn
+from orchestrator.api import routes as api
+from orchestrator.api.openapi import contract
+from orchestrator.api.schemas import CreateIn, SpecIn
+from orchestrator.domain.errors import BadRequest
+from orchestrator.domain.ttl import parse_ttl, ttl_pattern
 from orchestrator.settings import Settings
-from orchestrator.ttl import parse_ttl, ttl_pattern
 from tests.unit.orchestrator.test_api import Api
 from tests.unit.orchestrator.worlds import ALICE, IMAGE, World
 

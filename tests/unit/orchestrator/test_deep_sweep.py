@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from orchestrator import desire, lease, names
-from orchestrator.disagreements import MOST_STRIKES, NOBODY, cap
-from orchestrator.environment import Environment, Failure, Operation
-from orchestrator.errors import Terminal, Transient
-from orchestrator.fakes import FakeRecords
-from orchestrator.sweep import Kind, counted
+from orchestrator.domain import desired, lease, names
+from orchestrator.domain.environment import Environment, Failure, Operation
+from orchestrator.domain.errors import Terminal, Transient
+from orchestrator.sweeper.drift import MAX_REMOVAL_RETRIES, NOBODY, cap
+from orchestrator.sweeper.sweep import Kind, metrics_of
+from tests.fakes.ports import FakeRecords
 from tests.unit.orchestrator.clouds import OWNER, look_at, ours, queue, service, stack
 from tests.unit.orchestrator.worlds import ALICE, PLATFORM, World
 
@@ -81,7 +81,7 @@ def test_I3_an_orphan_is_suspected_first_and_removed_when_it_still_is_one_an_hou
     world.clock.sleep(1)
     assert found(deep(world)) == [("lost1", "orphan service", "remove", "dispatched")]
     record = world.record("lost1")
-    assert (record.present, record.unsure, record.owner, record.status) == (False, True, OWNER, "destroying")
+    assert (record.present, record.needs_refresh, record.owner, record.status) == (False, True, OWNER, "destroying")
     assert record.reason.startswith("orphan service: no record knows service fib-app-lost1-service and stack")
     assert world.dispatcher.asked == ["lost1"]
     assert world.records.kinds("lost1") == ["orphan service"]
@@ -134,7 +134,7 @@ def destroyed(world: World, environment_id: str) -> Environment:
     world.ready(environment_id)
     world.environments.remove(ALICE, environment_id)
     gone = world.work(environment_id)
-    assert gone is not None and gone.gone
+    assert gone is not None and gone.destroyed
     world.clock.sleep(60)
     return gone
 
@@ -290,7 +290,7 @@ def test_a_service_that_somebody_deleted_is_made_again(world: World) -> None:
     look_at(world)
     assert found(deep(world)) == [("other", "missing service", "restore", "dispatched")]
     record = world.record("other")
-    assert record.generation == 2 and record.unsure
+    assert record.generation == 2 and record.needs_refresh
     assert record.reason.startswith("missing service: it should be ready")
     healed = world.work("other")
     assert healed is not None and healed.status == "ready" and "other" in world.cloud.services
@@ -395,10 +395,10 @@ def failed_removal(world: World, environment_id: str) -> Environment:
 def test_a_removal_that_failed_for_good_is_tried_three_times_more_and_then_quarantined(world: World) -> None:
     record = failed_removal(world, "stuck")
     look_at(world)
-    for strike in range(1, MOST_STRIKES + 1):
+    for retry_removal in range(1, MAX_REMOVAL_RETRIES + 1):
         assert found(deep(world)) == [("stuck", "unfinished removal", "try again", "dispatched")]
         struck = world.record("stuck")
-        assert (struck.strikes, struck.outstanding) == (strike, True)
+        assert (struck.removal_retries, struck.outstanding) == (retry_removal, True)
         world.records.records["stuck"] = replace(struck, failure=record.failure)
         world.clock.sleep(24 * HOUR)
     quarantined = world.record("stuck")
@@ -426,7 +426,7 @@ def test_I6_more_orphans_than_the_cap_and_none_is_removed(world: World) -> None:
         == "aborted: 11 orphans to remove among 12 environments are more than the 10 that one sweep may touch"
     )
     assert {outcome for _, _, _, outcome in found(report)} == {"aborted"}
-    assert counted(report)["sweep_incomplete"] == 1
+    assert metrics_of(report)["sweep_incomplete"] == 1
     assert world.dispatcher.asked == [] and list(world.records.records) == ["good"]
     assert world.reports.suspected == suspected
 
@@ -581,7 +581,7 @@ def test_a_look_that_takes_too_long_ends_in_order(world: World) -> None:
     report = deep(world)
     assert report["status"].startswith("stopped: the time was up")
     assert report["steps"] == [] and world.reports.suspected == {}
-    assert counted(report)["sweep_incomplete"] == 1
+    assert metrics_of(report)["sweep_incomplete"] == 1
 
 
 def test_expired_ones_left_over_are_the_backlog(world: World) -> None:
@@ -595,7 +595,7 @@ def test_expired_ones_left_over_are_the_backlog(world: World) -> None:
         "left for the next run",
         "left for the next run",
     ]
-    assert report["backlog"] == counted(report)["sweep_backlog"] == 2
+    assert report["backlog"] == metrics_of(report)["sweep_backlog"] == 2
 
 
 def test_one_deep_sweep_runs_at_a_time(world: World) -> None:
@@ -650,7 +650,7 @@ def test_a_report_has_room_in_the_table_whatever_was_found(world: World) -> None
 
 def test_a_strike_does_not_count_for_a_removal_asked_for_anew(world: World) -> None:
     record = failed_removal(world, "stuck")
-    struck = desire.strike(desire.strike(record, world.clock()), world.clock())
-    assert struck.strikes == 2
+    struck = desired.retry_removal(desired.retry_removal(record, world.clock()), world.clock())
+    assert struck.removal_retries == 2
     failed = replace(struck, failure=record.failure)
-    assert desire.remove(failed, "again", world.clock()).strikes == 0
+    assert desired.remove(failed, "again", world.clock()).removal_retries == 0

@@ -16,11 +16,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestrator import names
-from orchestrator.environment import Environment, Failure, Observed, Operation, Receipt, Spec
-from orchestrator.errors import FibfactoryError
+from orchestrator.domain import names
+from orchestrator.domain.environment import Environment, Failure, Observed, Operation, Receipt, Spec
+from orchestrator.domain.errors import FibfactoryError
 from orchestrator.ports import FoundResource, FoundService, FoundStack
-from orchestrator.sweep import Kind
+from orchestrator.sweeper.sweep import Kind
 from tests.e2e.chaos import wanted_examples, write_figures
 from tests.unit.orchestrator.clouds import PREFIX, ours, queue, service, stack
 from tests.unit.orchestrator.worlds import ALICE, IMAGE, PLATFORM, World
@@ -117,7 +117,7 @@ class Platform:
 
     def _is_there(self, environment_id: str) -> bool:
         record = self.world.records.records.get(environment_id)
-        expected = record is not None and not record.gone
+        expected = record is not None and not record.destroyed
         return self.chance.random() < (1 - self.mix.damage / 40 if expected else 0.1 + self.mix.orphaned / 12)
 
     def _tags(self, environment_id: str) -> Mapping[str, str] | None:
@@ -140,7 +140,7 @@ class Platform:
         kinds: list[tuple[int, Environment | None]] = [
             (2 * self.mix.good, ready),
             (1, replace(ready, paused=True)),
-            (1, replace(removing, failure=failure, strikes=self.chance.randrange(5))),
+            (1, replace(removing, failure=failure, removal_retries=self.chance.randrange(5))),
             (1, removing),
             (1 + self.mix.orphaned, replace(removing, receipt=Receipt(now, (), (), "asked for", IMAGE))),
             (1 + self.mix.orphaned, None),
@@ -210,9 +210,9 @@ def check(
             _happened["not ours"] += 1
             assert environment_id not in gone
     for environment_id in gone:
-        assert environment_id not in before or before[environment_id].gone
+        assert environment_id not in before or before[environment_id].destroyed
         assert suspected[environment_id] + timedelta(hours=1) <= platform.world.clock()
-        assert not after[environment_id].present and after[environment_id].unsure
+        assert not after[environment_id].present and after[environment_id].needs_refresh
     for each in platform.world.inventory.found_services:
         if names.id_of_service(PREFIX, each.name) in gone:
             assert each.created_at + timedelta(hours=1) <= platform.world.clock()

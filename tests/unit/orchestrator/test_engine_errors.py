@@ -6,9 +6,9 @@ import pytest
 from pulumi.automation import CommandResult
 from pulumi.automation.errors import create_command_error
 
-from orchestrator.adapters.engine_errors import failure_of
-from orchestrator.adapters.pulumi_command import CliKilled
-from orchestrator.errors import Interrupted, Terminal, Transient
+from orchestrator.adapters.pulumi.errors import failure_of
+from orchestrator.adapters.pulumi.process import CliKilled
+from orchestrator.domain.errors import Interrupted, Terminal, Transient
 
 CREATE = "creating App Runner Service (fib-app-test1-service): operation error AppRunner: CreateService, "
 

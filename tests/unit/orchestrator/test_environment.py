@@ -7,7 +7,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from orchestrator.environment import REDISPATCH_AFTER, Environment, Failure, Lease, Observed, Operation, Receipt, Spec
+from orchestrator.domain.environment import (
+    REDISPATCH_AFTER,
+    Environment,
+    Failure,
+    Lease,
+    Observed,
+    Operation,
+    Receipt,
+    Spec,
+)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NEW = Environment("test1", "arn:alice", NOW, NOW, Spec("public.ecr.aws/a/b"), dispatched_at=NOW)

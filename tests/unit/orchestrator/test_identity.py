@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.errors import Forbidden, Unauthenticated
-from orchestrator.identity import Access, GitHub, Workflows, caller_of, owner_of
+from orchestrator.api.authentication import Access, GitHub, Workflows, caller_of, owner_of
+from orchestrator.domain.errors import Forbidden, Unauthenticated
 
 ROLE = "arn:aws:sts::123456789012:assumed-role/Ops"
 SSO = "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Dev_0123456789abcdef"

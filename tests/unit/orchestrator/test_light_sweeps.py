@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from orchestrator.sweep import Kind, counted
+from orchestrator.sweeper.sweep import Kind, metrics_of
 from tests.unit.orchestrator.worlds import World
 
 
@@ -37,26 +37,26 @@ def test_how_long_the_longest_overdue_has_waited_is_told_and_counted() -> None:
     overdue = [(step["environment"], step["overdue_seconds"]) for step in report["steps"]]
     assert overdue == [("test1", 3660), ("test2", 60)]
     assert report["oldest_overdue_seconds"] == 3660
-    assert counted(report)["oldest_overdue_seconds"] == 3660
+    assert metrics_of(report)["oldest_overdue_seconds"] == 3660
 
 
 def test_when_nothing_is_due_nothing_is_overdue() -> None:
     world = World()
     world.ready(ttl=timedelta(hours=1))
-    assert counted(world.sweep(Kind.LIGHT))["oldest_overdue_seconds"] == 0
+    assert metrics_of(world.sweep(Kind.LIGHT))["oldest_overdue_seconds"] == 0
 
 
 def test_a_sweep_that_only_found_another_one_running_is_not_counted() -> None:
     report = World().sweep(Kind.DEEP)
-    assert counted(report)["deep_sweeps"] == 1
-    assert counted({**report, "status": "skipped: another deep sweep is running"})["deep_sweeps"] == 0
+    assert metrics_of(report)["deep_sweeps"] == 1
+    assert metrics_of({**report, "status": "skipped: another deep sweep is running"})["deep_sweeps"] == 0
 
 
 def test_sweeps_that_do_something_are_counted_by_their_kind_and_dry_ones_are_not() -> None:
     world = World()
 
     def counts(kind: Kind, *, dry_run: bool = False) -> tuple[int, int]:
-        found = counted(world.sweep(kind, dry_run=dry_run))
+        found = metrics_of(world.sweep(kind, dry_run=dry_run))
         return found["light_sweeps"], found["deep_sweeps"]
 
     assert counts(Kind.LIGHT) == (1, 0)

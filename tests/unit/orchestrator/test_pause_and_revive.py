@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from orchestrator import desire, names
-from orchestrator.errors import Conflict, NotFound, Terminal
+from orchestrator.domain import desired, names
+from orchestrator.domain.errors import Conflict, NotFound, Terminal
 from orchestrator.ports import Event
 from tests.unit.orchestrator.worlds import ALICE, BOB, IMAGE, World, wish
 
@@ -206,7 +206,7 @@ def test_only_a_tombstone_of_ones_own_can_be_revived(world: World) -> None:
 
 
 def test_an_orphan_of_which_nothing_is_known_can_not_be_revived(world: World) -> None:
-    found = desire.orphan("test1", None, ALICE.owner, "orphan service", world.clock())
+    found = desired.orphan("test1", None, ALICE.owner, "orphan service", world.clock())
     world.records.add(found, Event(world.clock(), "orphan service", ""))
     world.work("test1")
     with pytest.raises(Conflict) as refused:
@@ -218,7 +218,7 @@ def test_an_orphan_that_had_a_record_is_revived_as_that_had_it(world: World) -> 
     world.ready()
     destroyed(world)
     tombstone = world.record()
-    found = desire.orphan("test1", tombstone, ALICE.owner, "orphan service", world.clock())
+    found = desired.orphan("test1", tombstone, ALICE.owner, "orphan service", world.clock())
     world.records.reuse(tombstone, found, Event(world.clock(), "orphan service", ""))
     world.work("test1")
     assert world.environments.revive(ALICE, "test1").environment.spec == tombstone.spec

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from orchestrator import lease
-from orchestrator.errors import LeaseLost, Terminal, Transient
+from orchestrator.domain import lease
+from orchestrator.domain.errors import LeaseLost, Terminal, Transient
 from orchestrator.ports import Service
 from tests.unit.orchestrator.worlds import ALICE, World, wish
 
@@ -290,7 +290,7 @@ def test_I5_a_receipt_says_what_was_looked_at_and_what_cannot_be_seen(world: Wor
     world.environments.remove(ALICE, "test1")
     environment = world.work("test1")
     assert environment is not None and environment.receipt is not None
-    assert environment.receipt.looked_at == ("services", "stacks")
+    assert environment.receipt.checked == ("services", "stacks")
     assert environment.receipt.cannot_see == ("other accounts",)
     assert ALICE.owner in environment.receipt.reason
 
@@ -360,6 +360,6 @@ def test_only_the_holder_of_the_token_may_write() -> None:
     claimed = lease.claim(environment, "a", world.clock(), world.clock() + timedelta(minutes=1))
     assert claimed is not None
     with pytest.raises(LeaseLost):
-        lease.held(claimed, 0)
+        lease.require_lease(claimed, 0)
     with pytest.raises(LeaseLost):
-        lease.held(replace(claimed, lease=replace(claimed.lease, holder=None)), 1)
+        lease.require_lease(replace(claimed, lease=replace(claimed.lease, holder=None)), 1)

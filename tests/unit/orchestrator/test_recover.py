@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from orchestrator.environment import Environment
+from orchestrator.domain.environment import Environment
+from orchestrator.domain.observed import MAX_ATTEMPTS, MAX_INVOCATIONS
 from orchestrator.ports import Lock, PendingCreate, Service
-from orchestrator.progress import MAX_ATTEMPTS, MAX_INVOCATIONS
 from tests.unit.orchestrator.worlds import ALICE, HOST, World, wish
 
 SERVICE = PendingCreate(
@@ -63,7 +63,7 @@ def test_the_light_sweep_finds_the_dead_lease_and_the_next_worker_finishes(world
     dead(world)
     assert world.sweep()["steps"][0]["action"] == "recover"
     assert worked(world).status == "ready"
-    assert world.record().dead == () and world.record().attempts == 0
+    assert world.record().expired_leases == () and world.record().attempts == 0
 
 
 def test_a_lock_dated_inside_the_dead_lease_is_broken(world: World) -> None:

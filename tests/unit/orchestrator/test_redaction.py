@@ -8,8 +8,8 @@ import pytest
 from botocore.exceptions import ClientError
 from pulumi.automation import CommandError, CommandResult
 
-from orchestrator.adapters.aws_errors import translated
-from orchestrator.adapters.engine_errors import failure_of
+from orchestrator.adapters.aws.errors import translated
+from orchestrator.adapters.pulumi.errors import failure_of
 from orchestrator.adapters.redaction import without_credentials, without_values
 
 VALUES = ["hunter2", 'quo"ted', "two\nlines", "a&b<c>d", "grüße", " spaces around ", "back\\slash"]

@@ -7,12 +7,12 @@ from datetime import timedelta
 
 import pytest
 
-from orchestrator.desire import Lifetimes
-from orchestrator.environment import Environment
-from orchestrator.errors import BadRequest, Conflict, Forbidden, NotFound, PreconditionFailed
-from orchestrator.fakes import FakeRecords
-from orchestrator.rules import Rules
-from orchestrator.service import Caller
+from orchestrator.api.use_cases import Caller
+from orchestrator.domain.desired import LifetimeLimits
+from orchestrator.domain.environment import Environment
+from orchestrator.domain.errors import BadRequest, Conflict, Forbidden, NotFound, PreconditionFailed
+from orchestrator.domain.policy import Rules
+from tests.fakes.ports import FakeRecords
 from tests.unit.orchestrator.worlds import ALICE, BOB, OPERATOR, World, wish
 
 HOUR = timedelta(hours=1)
@@ -68,7 +68,7 @@ def test_no_expiry_is_later_than_the_hard_end_counted_from_creation(world: World
     created = world.ready().created_at
     world.clock.sleep(6 * 86400)
     assert world.environments.adjust(ALICE, "test1", ttl=timedelta(days=5)).expires_at == created + timedelta(days=7)
-    unlimited = World(Lifetimes(None, None))
+    unlimited = World(LifetimeLimits(None, None))
     assert unlimited.ready().expires_at is None
 
 
@@ -359,7 +359,7 @@ def test_what_was_let_in_once_is_asked_about_again_when_it_is_revived(rules: Rul
 
 def test_a_revived_environment_lives_for_ever_only_where_that_is_allowed_still() -> None:
     rules = Rules(registries=("public.ecr.aws/",), allow_never=True)
-    world = World(Lifetimes(timedelta(hours=12), None), rules)
+    world = World(LifetimeLimits(timedelta(hours=12), None), rules)
     world.ready(ttl=None)
     world.environments.remove(ALICE, "test1")
     world.work("test1")

@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from orchestrator.environment import Spec
-from orchestrator.errors import BadRequest
-from orchestrator.rules import Rules
+from orchestrator.domain.environment import Spec
+from orchestrator.domain.errors import BadRequest
+from orchestrator.domain.policy import Rules
 
 OWN = "123456789012.dkr.ecr.us-west-2.amazonaws.com/"
 SECRETS = "arn:aws:secretsmanager:us-west-2:123456789012:secret:fib/"

@@ -8,9 +8,9 @@ import pytest
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from orchestrator.environment import Spec
-from orchestrator.errors import BadRequest
-from orchestrator.identity import Access
+from orchestrator.api.authentication import Access
+from orchestrator.domain.environment import Spec
+from orchestrator.domain.errors import BadRequest
 from orchestrator.settings import Settings
 
 USER = "arn:aws:iam::123456789012:user/alice"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from orchestrator import due_sweep, lease
+from orchestrator.domain import lease
+from orchestrator.sweeper import due
 from tests.unit.orchestrator.worlds import ALICE, World, wish
 
 
@@ -80,10 +81,10 @@ def test_what_changed_since_the_index_was_read_is_left_alone() -> None:
 
 def test_only_so_many_expire_in_one_run_and_the_next_takes_the_rest() -> None:
     world = World()
-    for number in range(due_sweep.EXPIRIES_PER_RUN + 5):
+    for number in range(due.EXPIRIES_PER_RUN + 5):
         world.ready(f"env-{number:03d}", ttl=timedelta(hours=1))
     world.clock.sleep(3600)
     first = [outcome for _, _, outcome in outcomes(world.sweep())]
-    assert first.count("dispatched") == due_sweep.EXPIRIES_PER_RUN
+    assert first.count("dispatched") == due.EXPIRIES_PER_RUN
     assert first.count("left for the next run") == 5
     assert [outcome for _, action, outcome in outcomes(world.sweep()) if action == "expire"] == ["dispatched"] * 5

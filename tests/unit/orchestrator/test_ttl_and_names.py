@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator import names
-from orchestrator.errors import BadRequest
-from orchestrator.ttl import format_ttl, parse_ttl
+from orchestrator.domain import names
+from orchestrator.domain.errors import BadRequest
+from orchestrator.domain.ttl import format_ttl, parse_ttl
 
 
 @pytest.mark.parametrize(

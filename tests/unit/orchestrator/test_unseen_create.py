@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestrator.environment import Environment
-from orchestrator.errors import Terminal, Transient
-from orchestrator.fakes import FakeWorld
+from orchestrator.domain.environment import Environment
+from orchestrator.domain.errors import Terminal, Transient
 from orchestrator.ports import Service
+from tests.fakes.ports import FakeWorld
 from tests.unit.orchestrator.worlds import ALICE, IMAGE, World, wish
 
 UNSEEN = Service("arn:unseen", "RUNNING", IMAGE, "SUCCEEDED", "operation-0")

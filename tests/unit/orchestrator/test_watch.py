@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from orchestrator.environment import Environment, Operation
-from orchestrator.fakes import FakeRecords
-from orchestrator.watch import Watch
+from orchestrator.domain.environment import Environment, Operation
+from orchestrator.worker.cancellation import CancellationMonitor
+from tests.fakes.ports import FakeRecords
 from tests.unit.orchestrator.worlds import World
 
 
@@ -19,5 +19,5 @@ def test_the_deadline_holds_even_when_the_record_can_not_be_read() -> None:
     world = World()
     target = world.ready()
     stop_at = world.clock() + timedelta(seconds=3)
-    with Watch(Records(), target, Operation.UPDATE, world.clock, stop_at, grace=1.0, every=0.01) as stop:
+    with CancellationMonitor(Records(), target, Operation.UPDATE, world.clock, stop_at, grace=1.0, every=0.01) as stop:
         assert stop.wait(10)

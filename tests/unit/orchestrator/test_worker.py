@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from orchestrator.settings import WorkerSettings
-from orchestrator.worker import ScheduleEvent, Worker, WorkEvent
+from orchestrator.worker.invocation import ScheduleEvent, Worker, WorkEvent
 from tests.unit.orchestrator.worlds import ALICE, World, wish
 
 

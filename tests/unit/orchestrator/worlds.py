@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from orchestrator.deep_sweep import DeepSweep
-from orchestrator.desire import Lifetimes, Wish
-from orchestrator.environment import Environment, Spec
-from orchestrator.fakes import FakeClock, FakeDispatcher, FakeInventory, FakeRecords, FakeReports, FakeWorld
-from orchestrator.reconcile import Limits, Reconciler
-from orchestrator.rules import Rules
-from orchestrator.service import Caller, Environments, Sweeps
-from orchestrator.sweep import Kind, Sweep
+from orchestrator.api.use_cases import Caller, EnvironmentService, SweepService
+from orchestrator.domain.desired import EnvironmentRequest, LifetimeLimits
+from orchestrator.domain.environment import Environment, Spec
+from orchestrator.domain.policy import Rules
+from orchestrator.sweeper.deep import DeepSweep
+from orchestrator.sweeper.sweep import Kind, Sweep
+from orchestrator.worker.reconciler import Limits, Reconciler
+from tests.fakes.ports import FakeClock, FakeDispatcher, FakeInventory, FakeRecords, FakeReports, FakeWorld
 
 ALICE = Caller("arn:aws:iam::000000000000:user/alice", operator=False)
 BOB = Caller("arn:aws:iam::000000000000:user/bob", operator=False)
@@ -24,23 +24,25 @@ IMAGE = "public.ecr.aws/fibfactory/fibservice:latest"
 RULES = Rules(("public.ecr.aws/", "111122223333.dkr.ecr.us-west-2.amazonaws.com/"), environments_per_owner=1000)
 
 
-def wish(image: str = IMAGE, **more: Any) -> Wish:
-    return Wish(spec=Spec(image=image), **more)
+def wish(image: str = IMAGE, **more: Any) -> EnvironmentRequest:
+    return EnvironmentRequest(spec=Spec(image=image), **more)
 
 
 class World:
     """Everything a test needs to ask for environments and to let workers and sweeps come."""
 
-    def __init__(self, limits: Lifetimes | None = None, rules: Rules = RULES) -> None:
+    def __init__(self, limits: LifetimeLimits | None = None, rules: Rules = RULES) -> None:
         self.clock = FakeClock()
         self.records = FakeRecords()
         self.reports = FakeReports()
         self.dispatcher = FakeDispatcher()
         self.inventory = FakeInventory()
         self.cloud = FakeWorld()
-        limits = limits or Lifetimes(timedelta(hours=12), timedelta(days=7))
-        self.environments = Environments(self.records, self.dispatcher, limits, rules, self.clock, self.clock.sleep)
-        self.sweeps = Sweeps(self.reports, self.dispatcher, self.clock, lambda: "sweep-1")
+        limits = limits or LifetimeLimits(timedelta(hours=12), timedelta(days=7))
+        self.environments = EnvironmentService(
+            self.records, self.dispatcher, limits, rules, self.clock, self.clock.sleep
+        )
+        self.sweeps = SweepService(self.reports, self.dispatcher, self.clock, lambda: "sweep-1")
         self.reconciler = Reconciler(
             self.records,
             self.cloud,

@@ -1,0 +1,1 @@
+"""What must be there before Pulumi can start: the state bucket and its key."""

@@ -1,0 +1,1 @@
+"""What is made in the account, as Pulumi resources; start with platform.py."""

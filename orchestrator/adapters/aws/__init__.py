@@ -1,0 +1,1 @@
+"""App Runner, the tagging API, ECR and Lambda, seen through boto3."""

@@ -1,0 +1,74 @@
+"""AWS's errors as ours, in one place: what can be tried again and what can't.
+
+The codes are those of the AWS SDK's own retry rules (throttling, timeouts, 5xx) and of App Runner's API model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError, IncompleteReadError
+
+from orchestrator.adapters.redaction import without_credentials
+from orchestrator.domain.errors import OperationFailed, Terminal, Transient
+
+_RETRYABLE = frozenset(
+    {
+        "InternalServerError",
+        "InternalServiceErrorException",
+        "InternalFailure",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "ServiceUnavailable",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionInProgressException",
+        "ExpiredToken",
+        "ExpiredTokenException",
+    }
+)
+
+
+_BUSY_TABLE = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded", "TransactionConflict"})
+"""Why DynamoDB cancels a transaction that can be tried again (its API reference, TransactWriteItems)."""
+
+
+def cancelled_by(error: ClientError) -> set[str]:
+    """The reasons for which a transaction was cancelled; empty for any other error."""
+    return {reason.get("Code", "None") for reason in error.response.get("CancellationReasons", [])} - {"None"}
+
+
+def error_code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", "Unknown"))
+
+
+def translated(error: Exception, doing: str) -> OperationFailed:
+    """The error as Transient or Terminal; `doing` completes the sentence "While …"."""
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        told = without_credentials(str(error.response.get("Error", {}).get("Message", "")))
+        message = f"While {doing}, AWS answered {error_code(error)}: {told}"
+        if error_code(error) in _RETRYABLE or status >= 500 or cancelled_by(error) & _BUSY_TABLE:
+            return Transient(message, "aws_unavailable")
+        return Terminal(message, "aws_refused")
+    if isinstance(error, (ConnectionError, HTTPClientError, IncompleteReadError)):
+        return Transient(f"While {doing}, AWS could not be reached: {error}", "aws_unreachable")
+    return Terminal(f"While {doing}: {error}", "aws_client")
+
+
+@contextmanager
+def translating(doing: str) -> Iterator[None]:
+    """Turn any error of boto3's inside into one of ours."""
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise translated(error, doing) from error

@@ -1,0 +1,141 @@
+"""All that exists: App Runner's services, the stacks in the state bucket, and what the tagging API shows.
+
+The rule: nothing is left out in silence. What goes while it is looked at is left out; what can't be read is shown as unknown; an
+AWS that does not answer is an error and never an empty list.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Any, TypeVar
+
+from botocore.exceptions import ClientError
+
+from orchestrator.adapters.aws.apprunner import MOVED_ON, is_alive, listed
+from orchestrator.adapters.aws.errors import error_code, translated, translating
+from orchestrator.adapters.pulumi.state import StateBucket
+from orchestrator.domain import names
+from orchestrator.domain.errors import Terminal, Transient
+from orchestrator.ports import FoundResource, FoundService, FoundStack
+
+Tags = Mapping[str, str]
+A = TypeVar("A")
+B = TypeVar("B")
+
+_SERVICE = re.compile(r"arn:[^:]+:apprunner:[^:]*:[^:]*:service/.+")
+
+_READERS = 8
+"""Threads that read stacks and tags: fewer than the ten connections that a client of boto3 keeps."""
+
+
+class AwsInventory:
+    """The Inventory port on App Runner, the resource groups tagging API and the state bucket."""
+
+    def __init__(self, apprunner: Any, tagging: Any, state: StateBucket, platform: str, prefix: str) -> None:
+        self._apprunner = apprunner
+        self._tagging = tagging
+        self._state = state
+        self._platform = platform
+        self._prefix = prefix
+
+    def services(self) -> Sequence[FoundService]:
+        tagged = dict(self._tagged())
+        with translating("listing App Runner's services"):
+            living = [each for each in listed(self._apprunner) if each["Status"] != "DELETED"]
+        candidates = [each for each in living if self._by_name(each) or each["ServiceArn"] in tagged]
+        return _in_parallel(lambda each: self._service(each, tagged), candidates)
+
+    def stacks(self) -> Sequence[FoundStack]:
+        return _in_parallel(lambda each: self._stack(*each), self._state.names())
+
+    def resources(self) -> Sequence[FoundResource]:
+        """What carries our platform's tag, without App Runner's services: the tagging API shows those long after their delete,
+        and `services` has those that live.
+        """
+        return [FoundResource(arn, tags) for arn, tags in self._tagged() if not _SERVICE.fullmatch(arn)]
+
+    def _tagged(self) -> Iterator[tuple[str, Tags]]:
+        with translating("looking for what carries our tag"):
+            pages = self._tagging.get_paginator("get_resources").paginate(
+                TagFilters=[{"Key": names.TAG_PLATFORM, "Values": [self._platform]}]
+            )
+            for page in pages:
+                for found in page["ResourceTagMappingList"]:
+                    yield found["ResourceARN"], _plain(found["Tags"])
+
+    def _by_name(self, summary: Mapping[str, Any]) -> bool:
+        return names.id_of_service(self._prefix, summary["ServiceName"]) is not None
+
+    def _service(self, summary: Mapping[str, Any], tagged: Mapping[str, Tags]) -> FoundService | None:
+        arn, tags = summary["ServiceArn"], None
+        if not self._by_name(summary):
+            tags = tagged[arn]  # one under another name is none that the worker may ask App Runner about
+        else:
+            try:
+                tags = _plain(self._apprunner.list_tags_for_resource(ResourceArn=arn)["Tags"])
+            except ClientError as error:
+                # One that goes while we look can be described for a while, but tells no tags.
+                if error_code(error) in MOVED_ON and not is_alive(self._apprunner, arn):
+                    return None
+                refusal = translated(error, f"reading the tags of {arn}")
+                if isinstance(refusal, Transient):
+                    raise refusal from error
+        return FoundService(arn, summary["ServiceName"], summary["Status"], summary["CreatedAt"], tags)
+
+    def _stack(self, name: str, changed_at: datetime) -> FoundStack | None:
+        try:
+            checkpoint = self._state.checkpoint(name)
+        except Terminal as error:
+            if error.code != "bad_state":
+                raise
+            return FoundStack(name, changed_at, None)
+        return None if checkpoint is None else FoundStack(name, changed_at, tags_of(checkpoint))
+
+
+def tags_of(checkpoint: Mapping[str, Any]) -> Tags | None:
+    """Whose a stack is: the tags that its AWS provider gives to all it makes; without such a provider, its resources' own.
+
+    Only what all of them agree on counts, so that a stack which contradicts itself is nobody's. None: nothing in it says.
+    """
+    resources = checkpoint.get("resources") or []
+    providers = [each for each in resources if each.get("type") == "pulumi:providers:aws"]
+    told = [_default_tags(each.get("inputs") or {}) for each in providers]
+    if not any(told):
+        told = [_own_tags(each) for each in resources]
+    agreed = [tags.items() for tags in told if tags]
+    return dict(set(agreed[0]).intersection(*agreed[1:])) if agreed else None
+
+
+def _default_tags(inputs: Mapping[str, Any]) -> Tags:
+    """A provider's inputs are JSON in a string each."""
+    try:
+        given = json.loads(inputs.get("defaultTags") or "{}")["tags"]
+    except (ValueError, TypeError, KeyError):
+        return {}
+    return _texts(given)
+
+
+def _own_tags(resource: Mapping[str, Any]) -> Tags:
+    tags = (resource.get("outputs") or {}).get("tagsAll") or (resource.get("inputs") or {}).get("tags")
+    return _texts(tags)
+
+
+def _texts(tags: object) -> Tags:
+    """What is readable of a map of tags: secrets and other wrapped values are not."""
+    if not isinstance(tags, Mapping):
+        return {}
+    return {name: value for name, value in tags.items() if isinstance(name, str) and isinstance(value, str)}
+
+
+def _plain(tags: Iterable[Mapping[str, str]]) -> Tags:
+    return {tag["Key"]: tag["Value"] for tag in tags}
+
+
+def _in_parallel(look: Callable[[A], B | None], things: Iterable[A]) -> list[B]:
+    """What a look at each thing gives, in the things' order, without those that are gone. The first error ends it all."""
+    with translating("reading all that exists"), ThreadPoolExecutor(_READERS) as readers:
+        return [found for found in readers.map(look, things) if found is not None]

@@ -1,0 +1,1 @@
+"""Records, events and reports in the platform's one table."""

@@ -1,0 +1,278 @@
+"""EnvironmentService and their events in DynamoDB.
+
+The rule: every write is conditional on the version that was read (and so on the lease's token, which only a write changes),
+and a record and its events are written together or not at all.
+"""
+
+from __future__ import annotations
+
+import base64
+import heapq
+import itertools
+import json
+import logging
+import random
+import secrets
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from botocore.exceptions import ClientError, ParamValidationError
+from pydantic import TypeAdapter, ValidationError
+
+from orchestrator.adapters.aws.errors import cancelled_by, error_code, translating
+from orchestrator.adapters.dynamodb.items import (
+    DUE_SHARDS,
+    Item,
+    item,
+    plain,
+    record_item,
+    record_key,
+    record_of,
+    timestamp,
+)
+from orchestrator.domain.environment import Environment, Status
+from orchestrator.domain.errors import BadRequest, LeaseLost, Terminal, VersionConflict
+from orchestrator.ports import Event, Page
+
+_log = logging.getLogger(__name__)
+
+_QUERIES_PER_PAGE = 20
+"""A filter that lets nearly nothing through ends a page early: its cursor goes on, and no request reads the whole table."""
+
+_BUSY_TRIES = 4
+
+_LONGEST_CURSOR = 1000
+"""Of characters. A sort key has at most 1,024 bytes (DynamoDB's quota)."""
+
+_CURSOR = TypeAdapter(tuple[int, dict[str, dict[str, str]] | None])
+
+
+class DynamoRecords:
+    """The Records port on one table."""
+
+    def __init__(self, client: Any, table: str) -> None:
+        self._client = client
+        self._table = table
+        self._counter = itertools.count()
+
+    def get(self, environment_id: str) -> Environment | None:
+        with translating("reading a record"):
+            answer = self._client.get_item(TableName=self._table, Key=record_key(environment_id), ConsistentRead=True)
+        return record_of(answer["Item"]) if "Item" in answer else None
+
+    def add(self, environment: Environment, event: Event) -> None:
+        put = {
+            "TableName": self._table,
+            "Item": record_item(environment),
+            "ConditionExpression": "attribute_not_exists(pk)",
+        }
+        self._transact([{"Put": put}, self._event(environment, event)])
+
+    def replace(self, before: Environment, after: Environment, *events: Event) -> None:
+        self._transact([self._swap(before, after), *(self._event(after, event) for event in events)])
+
+    def reuse(self, tombstone: Environment, after: Environment, event: Event) -> None:
+        kept = {"TableName": self._table, "Item": record_item(tombstone, f"TOMBSTONE#{tombstone.incarnation:06d}")}
+        self._transact([self._swap(tombstone, after), {"Put": kept}, self._event(after, event)])
+
+    def note(self, environment: Environment, event: Event) -> None:
+        check = {
+            "TableName": self._table,
+            "Key": record_key(environment.id),
+            "ConditionExpression": "lease_token = :token",
+            "ExpressionAttributeValues": item({":token": environment.lease.token}),
+        }
+        try:
+            self._transact([{"ConditionCheck": check}, self._event(environment, event)])
+        except VersionConflict as error:
+            raise LeaseLost(f"The lease of {environment.id} is another worker's now; nothing was written.") from error
+
+    def events(self, environment: Environment, cursor: str | None, limit: int) -> Page[Event]:
+        names = {"#pk": "pk", "#sk": "sk"}
+        values = item({":pk": _events_key(environment), ":after": _decoded(cursor) if cursor else "0"})
+        with translating("reading events"):
+            answer = self._client.query(
+                TableName=self._table,
+                KeyConditionExpression="#pk = :pk AND #sk > :after",
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues=values,
+                Limit=limit,
+                ConsistentRead=True,
+            )
+        rows = [plain(raw) for raw in answer["Items"]]
+        events = [
+            Event(datetime.fromisoformat(row["at"]), row["kind"], row["message"], json.loads(row["data"]))
+            for row in rows
+        ]
+        return Page(events, _encoded(rows[-1]["sk"]) if rows else cursor)
+
+    def listing(
+        self, owner: str | None, statuses: Sequence[Status], labels: Mapping[str, str], cursor: str | None, limit: int
+    ) -> Page[Environment]:
+        position, start = _read_cursor(cursor, len(statuses))
+        found: dict[tuple[str, int], Environment] = {}
+        for _ in range(_QUERIES_PER_PAGE):
+            answer = self._listing(owner, statuses[position], start, limit - len(found))
+            for environment in _readable(answer["Items"]):
+                # One that changes its status while we read may come twice.
+                if labels.items() <= environment.labels.items():
+                    found[environment.id, environment.incarnation] = environment
+            start = answer.get("LastEvaluatedKey")
+            position += start is None
+            if len(found) == limit or position == len(statuses):
+                break
+        return Page(list(found.values()), _write_cursor(position, start) if position < len(statuses) else None)
+
+    def count_active(self, owner: str, most: int) -> int:
+        # Of all statuses only a tombstone's is left out: what sorts before it, and what sorts after it.
+        gone = f"{Status.DESTROYED}#"
+        counted = self._count(owner, "status_created < :gone", gone, most)
+        return counted + self._count(owner, "status_created > :gone", f"{Status.DESTROYED}$", most - counted)
+
+    def due(self, now: datetime) -> Iterable[str]:
+        shards = heapq.merge(*(self._due_in(shard, now) for shard in range(DUE_SHARDS)))
+        with translating("reading what is due"):
+            for _, key in shards:
+                yield key.removeprefix("ENV#")
+
+    def _count(self, owner: str, where: str, gone: str, most: int) -> int:
+        count, start = 0, None
+        with translating("counting environments"):
+            while count < most:
+                answer = self._client.query(
+                    TableName=self._table,
+                    IndexName="by_owner",
+                    Select="COUNT",
+                    Limit=most - count,
+                    KeyConditionExpression=f"#owner = :owner AND {where}",
+                    ExpressionAttributeNames={"#owner": "owner"},
+                    ExpressionAttributeValues=item({":owner": owner, ":gone": gone}),
+                    **({"ExclusiveStartKey": start} if start else {}),
+                )
+                count += answer["Count"]
+                start = answer.get("LastEvaluatedKey")
+                if start is None:
+                    break
+        return count
+
+    def _due_in(self, shard: int, now: datetime) -> Iterator[tuple[str, str]]:
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            IndexName="by_due",
+            KeyConditionExpression="due_shard = :shard AND due_at <= :now",
+            ExpressionAttributeValues=item({":shard": str(shard), ":now": timestamp(now)}),
+        )
+        for page in pages:
+            for row in map(plain, page["Items"]):
+                yield row["due_at"], row["pk"]
+
+    def _listing(self, owner: str | None, status: Status, start: Item | None, limit: int) -> Any:
+        by_owner = {
+            "IndexName": "by_owner",
+            "KeyConditionExpression": "#owner = :owner AND begins_with(status_created, :status)",
+            "ExpressionAttributeNames": {"#owner": "owner"},
+            "ExpressionAttributeValues": item({":owner": owner, ":status": f"{status}#"}),
+        }
+        by_status = {
+            "IndexName": "by_status",
+            "KeyConditionExpression": "#status = :status",
+            "ExpressionAttributeNames": {"#status": "status"},
+            "ExpressionAttributeValues": item({":status": str(status)}),
+        }
+        query = by_owner if owner else by_status
+        with translating("listing environments"):
+            try:
+                return self._client.query(
+                    TableName=self._table, Limit=limit, **query, **({"ExclusiveStartKey": start} if start else {})
+                )
+            except (ClientError, ParamValidationError) as error:
+                if start and (isinstance(error, ParamValidationError) or error_code(error) == "ValidationException"):
+                    raise _bad_cursor() from error
+                raise
+
+    def _swap(self, before: Environment, after: Environment) -> Item:
+        return {
+            "Put": {
+                "TableName": self._table,
+                "Item": record_item(after),
+                "ConditionExpression": "version = :version AND lease_token = :token",
+                "ExpressionAttributeValues": item({":version": before.version, ":token": before.lease.token}),
+            }
+        }
+
+    def _event(self, environment: Environment, event: Event) -> Item:
+        at = timestamp(event.at)
+        row = {
+            "pk": _events_key(environment),
+            "sk": f"{at}#{environment.version:09d}#{next(self._counter):09d}#{secrets.token_hex(4)}",
+            "at": at,
+            "kind": event.kind,
+            "message": event.message[:2000],
+            "data": json.dumps(dict(event.data)),
+        }
+        return {"Put": {"TableName": self._table, "Item": item(row)}}
+
+    def _transact(self, writes: list[Item]) -> None:
+        """Write all or nothing. Raises VersionConflict when a condition does not hold, Transient when the table is busy."""
+        for attempt in range(_BUSY_TRIES):
+            with translating("writing a record"):
+                try:
+                    self._client.transact_write_items(TransactItems=writes)
+                    return
+                except ClientError as error:
+                    if "ConditionalCheckFailed" in cancelled_by(error):
+                        raise VersionConflict("The record changed between reading and writing it.") from error
+                    # Another transaction is at the item right now, which the SDK does not try again by itself.
+                    if "TransactionConflict" not in cancelled_by(error) or attempt == _BUSY_TRIES - 1:
+                        raise
+            time.sleep(random.uniform(0, 0.05 * 2**attempt))
+
+
+def _readable(rows: Iterable[Item]) -> Iterator[Environment]:
+    """One row that can't be read must not hide all the others; who asks for that very record is told."""
+    for row in rows:
+        try:
+            yield record_of(row)
+        except Terminal as error:
+            _log.warning("A record is left out of a listing.", extra={"detail": error.message})
+
+
+def _events_key(environment: Environment) -> str:
+    return f"ENV#{environment.id}#{environment.incarnation}"
+
+
+def _write_cursor(position: int, start: Item | None) -> str:
+    return _encoded(json.dumps([position, start]))
+
+
+def _read_cursor(cursor: str | None, positions: int) -> tuple[int, Item | None]:
+    if cursor is None:
+        return 0, None
+    try:
+        position, start = _CURSOR.validate_json(_decoded(cursor))
+    except ValidationError as error:
+        raise _bad_cursor() from error
+    if not 0 <= position < positions:
+        raise _bad_cursor()
+    return position, start
+
+
+def _encoded(text: str) -> str:
+    """A cursor that can stand in a query as it is."""
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _decoded(cursor: str) -> str:
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+    except ValueError as error:
+        raise _bad_cursor() from error
+    if not text or len(text) > _LONGEST_CURSOR:
+        raise _bad_cursor()
+    return text
+
+
+def _bad_cursor() -> BadRequest:
+    return BadRequest("That cursor is none of this listing's. Start again without one.", "bad_cursor")

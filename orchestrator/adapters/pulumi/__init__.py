@@ -1,0 +1,1 @@
+"""The Pulumi CLI and its state bucket."""

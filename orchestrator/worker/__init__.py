@@ -1,0 +1,1 @@
+"""One environment made true: decide, claim the lease, perform, release."""

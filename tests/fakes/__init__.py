@@ -1,0 +1,1 @@
+"""Fakes of the orchestrator's ports, for tests that need no cloud."""
