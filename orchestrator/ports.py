@@ -1,33 +1,26 @@
-"""What the orchestrator needs of the world, as protocols; adapters implement them and `wiring` puts them together.
+"""What the orchestrator needs of the world, as protocols. Adapters implement them, `wiring` puts them together.
 
-The rule: these speak our words only. A method raises our errors (`errors`), never a vendor's.
+The rule: ports use our own words. Their methods raise the errors of `domain.errors`, never a vendor's.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from orchestrator.domain.environment import Environment, Status
+from orchestrator.domain.events import Event
+from orchestrator.domain.sweeps import SweepReport
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Event:
-    """Something that happened to an environment; `data` is small and holds no secrets."""
-
-    at: datetime
-    kind: str
-    message: str
-    data: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Page(Generic[T]):
-    """Some of a listing, and where the next page starts (None: this was the last)."""
+    """Part of a listing, and the cursor of the next page; None on the last one."""
 
     items: Sequence[T]
     cursor: str | None = None
@@ -40,19 +33,19 @@ class Records(Protocol):
         """The record as last written (a consistent read), tombstones included."""
 
     def add(self, environment: Environment, event: Event) -> None:
-        """Write a record for an id that has none. Raises VersionConflict when it has."""
+        """Write a record for an id that has none. Raises VersionConflict if it has one."""
 
     def replace(self, before: Environment, after: Environment, *events: Event) -> None:
-        """Write `after` if the record still is `before`, with the events, or write nothing and raise VersionConflict."""
+        """Write `after` and the events if the record still is `before`; otherwise write nothing and raise VersionConflict."""
 
     def reuse(self, tombstone: Environment, after: Environment, event: Event) -> None:
-        """The same, and keep the tombstone beside the new incarnation."""
+        """As `replace`, and keep the tombstone beside the new incarnation."""
 
     def note(self, environment: Environment, event: Event) -> None:
-        """Add an event under this record's lease. Raises LeaseLost when another token holds it by now, Transient when busy."""
+        """Add an event under this record's lease. Raises LeaseLost if another token holds it, Transient if the table is busy."""
 
     def events(self, environment: Environment, cursor: str | None, limit: int) -> Page[Event]:
-        """This incarnation's events, oldest first. The cursor follows: it is set whenever there was anything to read."""
+        """This incarnation's events, oldest first. To follow them, ask again with the page's cursor."""
 
     def listing(
         self, owner: str | None, statuses: Sequence[Status], labels: Mapping[str, str], cursor: str | None, limit: int
@@ -60,50 +53,49 @@ class Records(Protocol):
         """Records of one owner, or of all (None), in the order of the statuses given, then by creation."""
 
     def count_active(self, owner: str, most: int) -> int:
-        """How many environments of this owner are not gone; counts up to `most`. The index lags."""
+        """How many environments of this owner are not destroyed; stops counting at `most`. The index lags."""
 
     def due(self, now: datetime) -> Iterable[str]:
-        """The ids of the records whose `due_at` has come, earliest first in each shard. The index lags: read them again."""
+        """The ids of records whose `due_at` has come, earliest first in each shard. The index lags: read the records again."""
 
 
 class Reports(Protocol):
-    """What sweeps planned and did."""
+    """The reports of sweeps, and what a sweep remembers for the next one."""
 
-    def write(self, sweep_id: str, report: Mapping[str, Any]) -> None: ...
+    def write(self, report: SweepReport) -> None: ...
 
-    def read(self, sweep_id: str) -> Mapping[str, Any] | None: ...
+    def read(self, sweep_id: str) -> SweepReport | None: ...
 
     def acquire(self, sweep_id: str, now: datetime, until: datetime) -> bool:
-        """Take the one place for a running sweep; False while another has it."""
+        """Take the single place for a running deep sweep; False while another sweep has it."""
 
     def release(self, sweep_id: str) -> None: ...
 
     def suspects(self) -> Mapping[str, datetime]:
-        """What the last deep sweep found without a record: environment ids, and when each was first found so."""
+        """The environments that the last deep sweep found without a record, and when each was first found so."""
 
     def suspect(self, suspects: Mapping[str, datetime]) -> None:
-        """Remember these, and no others, for the next deep sweep."""
+        """Remember these suspects, and no others, for the next deep sweep."""
 
 
 class Dispatcher(Protocol):
-    """Asks for workers. Asking may be lost or doubled: the record says what is wanted, and the sweep asks again."""
+    """Asks for workers. A request may be lost or doubled: the record says what is desired, and the sweep asks again."""
 
     def work(self, environment_id: str) -> None: ...
 
     def sweep(self, sweep_id: str) -> None:
-        """Ask for a sweep. Nobody asks again for it, so a refusal is raised as Transient."""
+        """Ask for a sweep. Raises Transient when refused, as nothing asks for it again."""
 
 
-class StopSignal(Protocol):
-    """Tells a running operation to stop in order."""
+class StopSignal(threading.Event):
+    """Tells a running operation to stop in order.
 
-    grace: float
-    """Seconds that what is running has for it, before it is told more firmly; thrice that fits before the hard limit."""
+    `grace` is how many seconds the operation has before a firmer signal; three times that fits before the hard limit.
+    """
 
-    def is_set(self) -> bool: ...
-
-    def wait(self, timeout: float) -> bool:
-        """Wait so many seconds at most; whether the operation shall stop."""
+    def __init__(self, grace: float) -> None:
+        super().__init__()
+        self.grace = grace
 
 
 Progress = Callable[[str], None]
@@ -119,7 +111,7 @@ class Deployed:
 
 @dataclass(frozen=True)
 class Lock:
-    """A lock of the engine's own on one stack: where it is kept, when it was taken, by whom (`user@host, process 7`)."""
+    """A lock of the engine on one stack: where it is kept, since when, and by whom (`user@host, process 7`)."""
 
     key: str
     at: datetime
@@ -129,9 +121,9 @@ class Lock:
 
 @dataclass(frozen=True)
 class PendingCreate:
-    """A resource that the engine began to make and never learned the end of; it may or may not be there.
+    """A resource that the engine began to create without learning the outcome; it may exist or not.
 
-    `main`: it is the environment's own service, which the cloud can look up by name.
+    `main` marks the environment's own service, which the cloud can look up by name.
     """
 
     urn: str
@@ -140,21 +132,15 @@ class PendingCreate:
 
 
 class Engine(Protocol):
-    """Makes an environment's stack true, or removes it."""
+    """Makes an environment's stack true, or removes it. Operations raise Interrupted, Transient or Terminal."""
 
     def deploy(
         self, environment: Environment, *, new: bool, refresh: bool, progress: Progress, stop: StopSignal
     ) -> Deployed:
-        """Bring the stack up to the record's spec. `new`: it may not exist yet; `refresh`: look at the cloud first.
-
-        Raises Interrupted, Transient or Terminal.
-        """
+        """Bring the stack to the record's spec. `new`: the stack may not exist yet; `refresh`: read the cloud first."""
 
     def destroy(self, environment: Environment, *, refresh: bool, progress: Progress, stop: StopSignal) -> None:
-        """Remove all resources and the stack; nothing to do is no error. `refresh`: look at the cloud first.
-
-        Raises Interrupted, Transient or Terminal.
-        """
+        """Remove all resources and the stack; a missing stack is no error. `refresh`: read the cloud first."""
 
     def locks(self, environment: Environment) -> Sequence[Lock]:
         """The engine's own locks on the environment's stack."""
@@ -163,21 +149,18 @@ class Engine(Protocol):
         """Remove one lock. The caller knows that its holder is dead."""
 
     def pending_creates(self, environment: Environment) -> Sequence[PendingCreate]:
-        """What the stack's state says was begun to be made; none when there is no such stack."""
+        """The pending creates in the stack's state; none when there is no such stack."""
 
     def knows(self, environment: Environment, arn: str) -> bool:
-        """Whether a resource of the stack's state has this ARN, so that it is the engine's to change and to remove."""
+        """Whether a resource of the stack's state has this ARN, so that the engine changes and removes it."""
 
     def clear_pending_creates(self, environment: Environment, *, progress: Progress, stop: StopSignal) -> None:
-        """Drop all of them from the state. The caller has seen that none of them is there.
-
-        Raises Interrupted, Transient or Terminal.
-        """
+        """Drop all pending creates from the state. The caller has checked that none of them exists."""
 
 
 @dataclass(frozen=True)
 class Service:
-    """An environment's service as the cloud tells it, with its newest operation's status and id once nothing is in progress."""
+    """An environment's service as the cloud describes it; with its newest operation, unless one is in progress."""
 
     arn: str
     status: str
@@ -195,13 +178,13 @@ class Service:
 
     @property
     def broken(self) -> bool:
-        """It can't be updated any more, only deleted; and it counts against the quota."""
+        """It can only be deleted, not updated; until then it counts against the quota."""
         return self.status in ("CREATE_FAILED", "DELETE_FAILED")
 
 
 @dataclass(frozen=True)
 class Verification:
-    """An independent look: what was looked at, what of ours was still found, and what this look can't see."""
+    """An independent check for leftovers: what was checked, what was still found, and what the check cannot see."""
 
     checked: tuple[str, ...]
     found: tuple[str, ...]
@@ -209,38 +192,35 @@ class Verification:
 
 
 class Cloud(Protocol):
-    """The cloud seen without the engine."""
+    """The cloud, seen without the engine."""
 
     def service(self, environment: Environment) -> Service | None:
         """The environment's live service, found by its name and our tags."""
 
     def remove_leftover(self, environment: Environment, service: Service) -> None:
-        """Begin to delete a service that the engine forgot. `service` came from this port, so it carries our name and tags."""
+        """Begin to delete a service that the engine does not know. It came from this port, so it has our name and tags."""
 
     def pause(self, service: Service) -> None:
         """Begin to pause a running service."""
 
     def resume(self, service: Service) -> None:
-        """Begin to let a paused service run again."""
+        """Begin to resume a paused service."""
 
     def digest(self, image: str) -> str | None:
-        """Which image a name means right now (`sha256:…`), or None where the registry can't be asked."""
+        """The digest that an image's name means now (`sha256:…`), or None where the registry can't be asked."""
 
     def verify_absent(self, environment: Environment) -> Verification:
-        """Look for anything of this environment that is left."""
+        """Look for anything that is left of this environment."""
 
 
 class Health(Protocol):
     def answers(self, url: str) -> str | None:
-        """None when a GET of the URL answers 200 without a redirect, else what it did instead, in a few words."""
+        """None when a GET of the URL answers 200 without a redirect; otherwise what happened instead, in a few words."""
 
 
 @dataclass(frozen=True)
 class FoundService:
-    """A live service whose name looks like an environment's, or that carries our platform's tag.
-
-    `tags` None: they could not be read.
-    """
+    """A live service that has the name of an environment's, or our platform's tag. `tags` is None if they can't be read."""
 
     arn: str
     name: str
@@ -251,9 +231,9 @@ class FoundService:
 
 @dataclass(frozen=True)
 class FoundStack:
-    """A stack of our project in the state bucket. `tags` are those that its own provider gives to all it makes.
+    """A stack of our project in the state bucket, with the time of its checkpoint.
 
-    None: no resource in it says whose it is. `changed_at` is its checkpoint's.
+    `tags` are those that its provider gives to everything it makes; None if no resource in it has any.
     """
 
     name: str
@@ -263,7 +243,7 @@ class FoundStack:
 
 @dataclass(frozen=True)
 class FoundResource:
-    """Anything but a service that the tagging API shows with our platform's tag."""
+    """A resource with our platform's tag that is no service."""
 
     arn: str
     tags: Mapping[str, str]
@@ -277,3 +257,24 @@ class Inventory(Protocol):
     def stacks(self) -> Sequence[FoundStack]: ...
 
     def resources(self) -> Sequence[FoundResource]: ...
+
+
+@dataclass(frozen=True)
+class Ports:
+    """What both functions need."""
+
+    records: Records
+    reports: Reports
+    dispatcher: Dispatcher
+    clock: Callable[[], datetime]
+    """The time now, in UTC."""
+
+
+@dataclass(frozen=True)
+class WorkerPorts(Ports):
+    """What workers and sweeps need as well."""
+
+    engine: Engine
+    cloud: Cloud
+    health: Health
+    inventory: Inventory

@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from orchestrator.api.authentication import Access, GitHub, Workflows, owner_of
 from orchestrator.domain.desired import LifetimeLimits
-from orchestrator.domain.policy import Rules
+from orchestrator.domain.policy import Policy
 from orchestrator.domain.ttl import parse_ttl
 
 _NAME = "[A-Za-z0-9_+=,.@-]+"
@@ -101,9 +101,9 @@ class Settings(BaseSettings):
         )
 
     @cached_property
-    def rules(self) -> Rules:
+    def policy(self) -> Policy:
         """What may be run."""
-        return Rules(self.image_registries, self.secrets_prefix, self.allow_never, self.environments_per_owner)
+        return Policy(self.image_registries, self.secrets_prefix, self.allow_never, self.environments_per_owner)
 
     @property
     def lifetimes(self) -> LifetimeLimits:

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from orchestrator.api.use_cases import Caller
-from orchestrator.domain.errors import Forbidden, Unauthenticated
+from orchestrator.domain.access import Caller
+from orchestrator.domain.errors import ErrorCode, Forbidden, Unauthenticated
 
 _ROLE = re.compile(r"arn:([^:]+):iam::(\d+):role/(?:.*/)?([^/]+)")
 _SESSION = re.compile(r"arn:([^:]+):sts::(\d+):assumed-role/([^/]+)(?:/.*)?")
@@ -120,12 +120,12 @@ def _repository(claims: Mapping[str, Any], github: GitHub) -> str:
         )
     if claims["event_name"] == _NEVER:
         raise Forbidden(
-            f"Workflows started by {_NEVER} are not let in: they may run what anybody wrote.", "not_allowed"
+            f"Workflows started by {_NEVER} are not let in: they may run what anybody wrote.", ErrorCode.NOT_ALLOWED
         )
     if not any(workflows.has(claims) for workflows in github.workflows):
         raise Forbidden(
             "This workflow is not let in. The platform's `github` setting says which repositories, refs and workflows are.",
-            "not_allowed",
+            ErrorCode.NOT_ALLOWED,
         )
     return f"github:repository:{claims['repository_id']}"
 

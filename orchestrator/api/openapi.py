@@ -1,6 +1,7 @@
-"""The document at /openapi.json: what the routes and models say, and what only this platform's settings say.
+"""The document at /openapi.json: the routes and models, narrowed by this platform's settings.
 
-The rule: what the document calls valid is accepted, what it calls invalid is refused, and every answer is in it.
+The rule: a request that the document allows is accepted, one that it does not is refused, and every answer is in it. So are the
+stable identifiers: error codes, event kinds, and the names of metrics.
 """
 
 from __future__ import annotations
@@ -11,17 +12,20 @@ from typing import Any
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 from aws_lambda_powertools.event_handler.openapi.models import APIKey, HTTPBearer, SecurityScheme
 
-from orchestrator.domain.policy import Rules
+from orchestrator.domain.metrics import Metric
+from orchestrator.domain.policy import Policy
 from orchestrator.domain.ttl import ttl_pattern
 from orchestrator.settings import Settings
 
 _DESCRIPTION = (
     "Ephemeral environments as a service in your own AWS account. Sign requests with AWS credentials (SigV4, service "
-    "execute-api); unsigned ones are answered 403 by API Gateway itself."
+    "execute-api); API Gateway itself answers 403 to unsigned ones. `code` of a problem and `kind` of an event are stable "
+    "identifiers; messages are for people and may change."
 )
-_GITHUBS = (
-    " At the platform's second URL (`github_api_url`) workflows bring GitHub's OpenID Connect token instead; without a "
-    "good one API Gateway answers 401."
+_METRICS = f" Metrics in the namespace `fibfactory`: {', '.join(f'`{name}`' for name in Metric)}."
+_GITHUB = (
+    " At the platform's second URL (`github_api_url`) workflows send GitHub's OpenID Connect token instead; API Gateway "
+    "answers 401 to an invalid one."
 )
 _SIGNED = {
     "type": "apiKey",
@@ -34,38 +38,38 @@ _TOKEN = {
     "type": "http",
     "scheme": "bearer",
     "bearerFormat": "JWT",
-    "description": "GitHub's OpenID Connect token of a workflow that the platform's settings let in.",
+    "description": "GitHub's OpenID Connect token of a workflow that the platform's settings allow.",
 }
 
-# Powertools documents its own answer to invalid input, which ours replaces (`problems`).
-_NEVER_ANSWERED = "422"
-_ITS_SCHEMAS = ("HTTPValidationError", "ValidationError", "ResponseValidationError")
+# Powertools documents its own answer to invalid input, which `problem_details` replaces.
+_NEVER_SENT = "422"
+_POWERTOOLS_SCHEMAS = ("HTTPValidationError", "ValidationError", "ResponseValidationError")
 
 _WITH_TTL = ("SpecIn", "CreateIn", "AdjustIn", "ReviveIn")
 _WITH_SPEC = ("SpecIn", "CreateIn")
 
 
-def contract(app: APIGatewayHttpResolver, settings: Settings) -> str:
+def build_document(app: APIGatewayHttpResolver, settings: Settings) -> str:
     """The API's OpenAPI document as JSON."""
     document = app.get_openapi_schema(
         title="fibfactory",
         version="0.1.0",
-        description=_DESCRIPTION + (_GITHUBS if settings.github else ""),
+        description=_DESCRIPTION + (_GITHUB if settings.github else "") + _METRICS,
         security_schemes=_schemes(settings),
         security=[{name: []} for name in _schemes(settings)],
     ).model_dump(mode="json", by_alias=True, exclude_none=True)
     for operation in (operation for path in document["paths"].values() for operation in path.values()):
-        operation["responses"].pop(_NEVER_ANSWERED, None)
+        operation["responses"].pop(_NEVER_SENT, None)
         for parameter in operation.get("parameters", ()):
             parameter["schema"] = _without_null(parameter["schema"])
     schemas = document["components"]["schemas"]
-    for name in _ITS_SCHEMAS:
+    for name in _POWERTOOLS_SCHEMAS:
         schemas.pop(name, None)
     for name in _WITH_TTL:
         schemas[name]["properties"]["ttl"]["anyOf"][0]["pattern"] = ttl_pattern(allow_never=settings.allow_never)
     for name in _WITH_SPEC:
-        schemas[name]["properties"]["image"]["pattern"] = f"^(?:{settings.rules.image_pattern})$"
-        _narrow_secrets(schemas[name]["properties"]["secrets"], settings.rules)
+        schemas[name]["properties"]["image"]["pattern"] = f"^(?:{settings.policy.image_pattern})$"
+        _narrow_secrets(schemas[name]["properties"]["secrets"], settings.policy)
     return json.dumps(document)
 
 
@@ -75,14 +79,14 @@ def _schemes(settings: Settings) -> dict[str, SecurityScheme]:
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """A parameter's schema: one that is left out is not sent, while a model's field may be null as well."""
+    """A parameter's schema: a parameter may be left out but not null, unlike a model's field."""
     given, *others = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}] or [{}]
     return schema if others else {name: value for name, value in schema.items() if name != "anyOf"} | given
 
 
-def _narrow_secrets(secrets: dict[str, Any], rules: Rules) -> None:
-    if rules.secrets_prefix is None:
+def _narrow_secrets(secrets: dict[str, Any], policy: Policy) -> None:
+    if policy.secrets_prefix is None:
         secrets["maxProperties"] = 0
         return
     for reference in secrets["patternProperties"].values():
-        reference["pattern"] = f"^{rules.secret_pattern}$"
+        reference["pattern"] = f"^{policy.secret_pattern}$"

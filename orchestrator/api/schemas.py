@@ -1,19 +1,36 @@
-"""The shapes of requests and answers, as pydantic models: what OpenAPI shows and what is checked at the edge."""
+"""The shapes of requests and answers, as pydantic models: what OpenAPI shows and what is checked at the edge.
+
+Answers take the domain's dataclasses as they are; requests check what callers send.
+"""
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
+from pydantic import (
+    AliasPath,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    RootModel,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 
-from orchestrator.domain.environment import Environment, Spec, Status
+from orchestrator.domain.environment import Failure, Receipt, Spec, Status
+from orchestrator.domain.errors import ErrorCode
+from orchestrator.domain.events import Event
 from orchestrator.domain.names import IMAGE, IMAGE_HELP
+from orchestrator.domain.sweeps import SweepKind, SweepReport
 from orchestrator.domain.ttl import format_ttl
 
 ENVIRONMENT_ID = r"^[a-z][a-z0-9-]{1,22}[a-z0-9]$"
 IF_MATCH = r"^(?:\*|(?:W/)?(?:[0-9]{1,15}|\"[0-9]{1,15}\"))$"
-_OF_APP_RUNNER = r"AWSAPPRUNNER|PORT$"
+_RESERVED_BY_APP_RUNNER = r"AWSAPPRUNNER|PORT$"
 
 _MEMORY_OF_CPU = {
     256: (512, 1024),
@@ -29,18 +46,18 @@ _CPU, _MEMORY = 1024, 2048
 VariableName = Annotated[
     str,
     StringConstraints(pattern=f"^{_VARIABLE}$"),
-    # Pydantic's own patterns can't say what a name is not.
-    WithJsonSchema({"type": "string", "pattern": f"^(?!{_OF_APP_RUNNER}){_VARIABLE}$"}),
+    # Pydantic's patterns have no negative look-ahead.
+    WithJsonSchema({"type": "string", "pattern": f"^(?!{_RESERVED_BY_APP_RUNNER}){_VARIABLE}$"}),
 ]
 _MAP: Any = Field(max_length=50, json_schema_extra={"additionalProperties": False})
-# To JSON 8080.0 is 8080.
+# JSON has one type of number: 8080.0 is 8080.
 _WHOLE = BeforeValidator(lambda sent: int(sent) if isinstance(sent, float) and sent.is_integer() else sent)
 LabelText = Annotated[str, StringConstraints(min_length=1, max_length=63)]
 
-# What only `api` can check, as OpenAPI shows it.
+# Formats that the routes check, as OpenAPI shows them.
 Version = Annotated[str, WithJsonSchema({"type": "string", "pattern": IF_MATCH})]
 LabelFilter = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^[^=]+=[\s\S]+$"})]
-LiveStatus = Annotated[
+ActiveStatus = Annotated[
     Status, WithJsonSchema({"type": "string", "enum": [each for each in Status if each is not Status.DESTROYED]})
 ]
 CursorText = Annotated[
@@ -50,18 +67,18 @@ CursorText = Annotated[
 ]
 
 
-class _Model(BaseModel):
-    # Strict: a number in quotation marks is a mistake, not a number.
+class _Request(BaseModel):
+    # Strict: a number in quotation marks is refused.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 def _size(cpu: int, memory: tuple[int, ...]) -> dict[str, Any]:
-    """One of App Runner's sizes in JSON Schema, where what has its default may be left out."""
+    """One of App Runner's sizes in JSON Schema; a field that has its default may be left out."""
     required = [*(["cpu"] if cpu != _CPU else []), *(["memory"] if _MEMORY not in memory else [])]
     return {"properties": {"cpu": {"const": cpu}, "memory": {"enum": list(memory)}}, "required": required}
 
 
-class SpecIn(_Model):
+class SpecIn(_Request):
     """What to run. `ttl`, `labels` and `protected` keep their value in an update that leaves them out."""
 
     model_config = ConfigDict(
@@ -88,7 +105,7 @@ class SpecIn(_Model):
     protected: bool | None = None
 
     @model_validator(mode="after")
-    def _possible(self) -> Self:
+    def _check_combinations(self) -> Self:
         if not IMAGE.fullmatch(self.image):
             raise ValueError(IMAGE_HELP)
         if self.memory not in _MEMORY_OF_CPU.get(self.cpu, ()):
@@ -98,20 +115,12 @@ class SpecIn(_Model):
             name for name in (*self.variables, *self.secrets) if name.startswith("AWSAPPRUNNER") or name == "PORT"
         ]
         if reserved:
-            raise ValueError(f"{reserved[0]} is App Runner's own variable: leave it out")
+            raise ValueError(f"{reserved[0]} is set by App Runner itself: leave it out")
         return self
 
     def spec(self) -> Spec:
-        return Spec(
-            image=self.image,
-            port=self.port,
-            cpu=self.cpu,
-            memory=self.memory,
-            variables=self.variables,
-            secrets=self.secrets,
-            health_path=self.health_path,
-            revision=self.revision,
-        )
+        """The part of the request that is deployed."""
+        return Spec(**{each.name: getattr(self, each.name) for each in fields(Spec)})
 
 
 class CreateIn(SpecIn):
@@ -120,72 +129,51 @@ class CreateIn(SpecIn):
     id: Annotated[str, Field(pattern=ENVIRONMENT_ID)]
 
 
-class AdjustIn(_Model):
-    """What can change without a redeploy; what is left out stays."""
+class AdjustIn(_Request):
+    """What can change without a redeploy; a field that is left out keeps its value."""
 
     ttl: Annotated[str | None, Field(max_length=32)] = None
     labels: Annotated[dict[LabelText, LabelText] | None, Field(max_length=20)] = None
     protected: bool | None = None
 
 
-class ReviveIn(_Model):
-    """How long the revived environment lives; left out, as long as the last one would have."""
+class ReviveIn(_Request):
+    """The TTL of the revived environment; left out, that of the destroyed one."""
 
     ttl: Annotated[str | None, Field(max_length=32, examples=["12h"])] = None
 
 
-class SweepIn(_Model):
-    """A light sweep looks for what is due, a deep one also compares the cloud with the records.
+class SweepIn(_Request):
+    """A light sweep looks for what is due; a deep one also compares the cloud with the records.
 
-    A dry run only leaves a plan; it is the default.
+    A dry run, the default, only writes a plan.
     """
 
-    kind: Literal["light", "deep"] = "deep"
+    # Not strict: JSON has no enumerations.
+    kind: Annotated[SweepKind, Field(strict=False)] = SweepKind.DEEP
     dry_run: bool = True
 
 
-class ErrorOut(BaseModel):
-    operation: str
-    code: str
-    message: str
-    final: bool
-    at: datetime
+class _Answer(BaseModel):
+    """Made from the domain's objects, whose dataclasses are part of it; every field is always there."""
+
+    model_config = ConfigDict(from_attributes=True, json_schema_serialization_defaults_required=True)
 
 
-class ReceiptOut(BaseModel):
-    at: datetime
-    checked: list[str]
-    cannot_see: list[str]
-    reason: str
-    image: str
-    digest: str | None
-
-
-class SpecOut(BaseModel):
-    image: str
-    port: int
-    cpu: int
-    memory: int
-    variables: dict[str, str]
-    secrets: dict[str, str]
-    health_path: str
-    revision: str | None
-
-
-class EnvironmentOut(BaseModel):
+class EnvironmentOut(_Answer):
     """An environment's record, as callers see it."""
 
     id: str
     status: Status
-    url: str | None
+    url: Annotated[str | None, Field(validation_alias=AliasPath("observed", "url"))]
     owner: str
-    spec: SpecOut
-    ttl: str
+    spec: Spec
+    ttl: Annotated[str, BeforeValidator(format_ttl)]
     expires_at: datetime | None
     protected: bool
     labels: dict[str, str]
     generation: int
-    observed_generation: int
+    observed_generation: Annotated[int, Field(validation_alias=AliasPath("observed", "generation"))]
     version: int
     incarnation: int
     attempts: int
@@ -193,73 +181,34 @@ class EnvironmentOut(BaseModel):
     created_at: datetime
     updated_at: datetime
     reason: str
-    error: ErrorOut | None
-    receipt: ReceiptOut | None
-    record_schema: Annotated[int, Field(serialization_alias="schema")]
-
-    @classmethod
-    def of(cls, environment: Environment) -> EnvironmentOut:
-        failure, receipt, spec = environment.failure, environment.receipt, environment.spec
-        return cls(
-            id=environment.id,
-            status=environment.status,
-            url=environment.observed.url,
-            owner=environment.owner,
-            spec=SpecOut.model_validate(spec, from_attributes=True),
-            ttl=format_ttl(environment.ttl),
-            expires_at=environment.expires_at,
-            protected=environment.protected,
-            labels=dict(environment.labels),
-            generation=environment.generation,
-            observed_generation=environment.observed.generation,
-            version=environment.version,
-            incarnation=environment.incarnation,
-            attempts=environment.attempts,
-            retry_at=environment.retry_at,
-            created_at=environment.created_at,
-            updated_at=environment.updated_at,
-            reason=environment.reason,
-            error=ErrorOut.model_validate(failure, from_attributes=True) if failure else None,
-            receipt=ReceiptOut.model_validate(receipt, from_attributes=True) if receipt else None,
-            record_schema=environment.schema,
-        )
+    error: Annotated[Failure | None, Field(validation_alias="failure")]
+    receipt: Receipt | None
+    record_schema: Annotated[int, Field(alias="schema")]
 
 
-class PageOut(BaseModel):
+class PageOut(_Answer):
     environments: list[EnvironmentOut]
     cursor: str | None
 
 
-class EventOut(BaseModel):
-    at: datetime
-    kind: str
-    message: str
-    data: dict[str, Any]
-
-
-class EventsOut(BaseModel):
-    events: list[EventOut]
+class EventsOut(_Answer):
+    events: list[Event]
     cursor: str | None
 
 
-class SweepOut(BaseModel):
-    """A sweep's request, plan or report."""
+class SweepOut(RootModel[SweepReport]):
+    """A sweep's request, its plan or its report."""
 
-    model_config = ConfigDict(extra="allow")
-
-    id: str
-    kind: str | None = None
-    status: str
-    dry_run: bool
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
 
-class HealthOut(BaseModel):
+class HealthOut(_Answer):
     status: str
     platform: str
 
 
 class GatewayOut(BaseModel):
-    """What API Gateway itself answers, before or instead of the API."""
+    """What API Gateway itself answers when it does not reach the API."""
 
     message: str
 
@@ -271,5 +220,5 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
-    code: str
+    code: ErrorCode
     errors: list[dict[str, str]] | None = None

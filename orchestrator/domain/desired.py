@@ -1,7 +1,7 @@
-"""How what is wanted of an environment changes: asked for, asked for again, relabelled, removed, expired.
+"""How the desired state of an environment changes: created, updated, adjusted, paused, removed, revived.
 
-The rule: pure; each function takes the record as it is and returns the record as it should be, or the same one when nothing
-changes. Whoever asks has been let in before (`service`).
+The rule: each function takes the record as it is and returns the record as it should be, or the same one when nothing changes.
+Callers' rights are checked before, in `api.use_cases`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from orchestrator.domain.environment import Environment, Lease, Observed, Spec
-from orchestrator.domain.errors import Conflict
+from orchestrator.domain.errors import Conflict, ErrorCode
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,12 @@ class Unset:
 UNSET = Unset()
 
 UNKNOWN_IMAGE = "unknown"
-"""Of an orphan that never had a record."""
+"""The image of an orphan that never had a record."""
 
 
 @dataclass(frozen=True)
 class EnvironmentRequest:
-    """What a caller asks for. What is UNSET keeps its value, or takes the platform's default in a new environment."""
+    """What a caller asks for. A field that is UNSET keeps its value; in a new environment it takes the platform's default."""
 
     spec: Spec
     ttl: timedelta | None | Unset = UNSET
@@ -37,7 +37,7 @@ class EnvironmentRequest:
 
 @dataclass(frozen=True)
 class LifetimeLimits:
-    """The platform's limits. `longest` counts from creation and None means that there is no hard end."""
+    """The platform's limits. `longest` counts from creation; None means that there is no hard end."""
 
     default: timedelta | None
     longest: timedelta | None
@@ -78,7 +78,7 @@ def recreate(
     *,
     idempotency: str | None = None,
 ) -> Environment:
-    """The next incarnation of an id whose last one is gone: generation, token and version go on, nothing else does."""
+    """The next incarnation of an id whose last environment is destroyed: only generation, token and version go on."""
     fresh = create(tombstone.id, owner, request, limits, now, idempotency=idempotency)
     return replace(
         fresh,
@@ -90,19 +90,21 @@ def recreate(
 
 
 def apply(environment: Environment, request: EnvironmentRequest, limits: LifetimeLimits, now: datetime) -> Environment:
-    """The record with this request. The expiry never moves closer: max(current, now + ttl), at most the hard end.
+    """The record with this request applied. The expiry never moves closer: max(current, now + ttl), at most the hard end.
 
-    Who asks for an environment wants it to run: a paused one is resumed. The generation grows when the spec differs, when the
-    environment was paused or to be removed, or when its last operation failed for good (asking again is asking to try again).
+    A paused environment is resumed. The generation grows when the spec differs, when the environment was paused or to be
+    removed, or when its last operation failed for good, as asking again means trying again.
+
+    Raises Conflict `lifetime_over` for an environment that is as old as the platform allows.
     """
     ttl = environment.ttl if isinstance(request.ttl, Unset) else request.ttl
     if not environment.present:
-        # It was on its way out: what is wanted now is a new one, whose time starts now.
+        # It was to be removed: now a new one is wanted, whose time starts now.
         environment = replace(environment, created_at=now, expires_at=None)
     elif limits.longest is not None and environment.created_at + limits.longest <= now:
         raise Conflict(
-            f"{environment.id} has lived as long as this platform allows. Remove it, then ask for it anew.",
-            "lifetime_over",
+            f"{environment.id} is as old as this platform allows. Remove it, then create it again.",
+            ErrorCode.LIFETIME_OVER,
         )
     expiry = _expiry(environment.created_at, ttl, now, limits)
     if expiry and environment.expires_at:
@@ -121,7 +123,7 @@ def apply(environment: Environment, request: EnvironmentRequest, limits: Lifetim
         and not environment.failed_permanently
     ):
         return _touched(environment, changed, now)
-    return _new_generation(replace(changed, spec=request.spec, present=True, paused=False, reason="asked for"), now)
+    return _new_generation(replace(changed, spec=request.spec, present=True, paused=False, reason="requested"), now)
 
 
 def adjust(
@@ -145,44 +147,44 @@ def adjust(
 
 
 def remove(environment: Environment, reason: str, now: datetime, *, force: bool = False) -> Environment:
-    """The record with nothing desired any more; the same one when that is so already and being worked on.
+    """The record with the environment desired absent; the same record while its removal is under way.
 
-    Raises Conflict `protected` for a protected environment unless forced.
+    Raises Conflict `protected` for a protected environment, unless forced.
     """
     if not environment.present and not environment.failed_permanently:
         return environment
     if environment.present and environment.protected and not force:
         raise Conflict(
-            f"{environment.id} is protected. Take its protection away first (PATCH protected=false) or say ?force=true.",
-            "protected",
+            f"{environment.id} is protected. Remove the protection first (PATCH with protected=false), or add ?force=true.",
+            ErrorCode.PROTECTED,
         )
     return _new_generation(replace(environment, present=False, paused=False, reason=reason), now)
 
 
 def pause(environment: Environment, now: datetime) -> Environment:
-    """The record with its service wanted paused: it keeps its URL, and nothing is paid for CPU. Its time runs on."""
-    return _wanting(environment, paused=True, now=now)
+    """The record with its service desired paused: it keeps its URL and costs no CPU. Its TTL goes on."""
+    return _with_paused(environment, paused=True, now=now)
 
 
 def resume(environment: Environment, now: datetime) -> Environment:
-    """The record with its service wanted running again."""
-    return _wanting(environment, paused=False, now=now)
+    """The record with its service desired running again."""
+    return _with_paused(environment, paused=False, now=now)
 
 
 def revive(
     tombstone: Environment, limits: LifetimeLimits, now: datetime, *, ttl: timedelta | None | Unset
 ) -> Environment:
-    """The next incarnation as the last one was: its owner, spec, labels, protection, and its TTL unless another is given.
+    """The next incarnation with the owner, spec, labels and protection of the last, and its TTL unless another is given.
 
-    Where the registry had told which image the tag meant, that very image comes back, whatever the tag means by now. Raises
-    Conflict `unknown_spec` for an orphan's.
+    Where the receipt has the image's digest, that very image comes back, whatever its tag means by now. Raises Conflict
+    `unknown_spec` for the tombstone of an orphan that never had a record.
     """
     receipt, spec = tombstone.receipt, tombstone.spec
     if spec.image == UNKNOWN_IMAGE:
         raise Conflict(
-            f"{tombstone.id} was an orphan, of which nothing is known but that it is gone. "
-            f"PUT /environments/{tombstone.id} makes a new one.",
-            "unknown_spec",
+            f"{tombstone.id} was removed as an orphan, so its spec is not known. "
+            f"Create a new one with PUT /environments/{tombstone.id}.",
+            ErrorCode.UNKNOWN_SPEC,
         )
     if receipt and receipt.digest and receipt.image == spec.image and "@" not in spec.image:
         repository = spec.image.rsplit(":", 1)[0] if ":" in spec.image.rsplit("/", 1)[-1] else spec.image
@@ -197,9 +199,9 @@ def revive(
 
 
 def orphan(environment_id: str, tombstone: Environment | None, owner: str, reason: str, now: datetime) -> Environment:
-    """A record for what runs without one, with nothing desired: so its removal is worked on, retried and receipted as any other.
+    """A record for an environment that runs without one, desired absent, so that its removal goes the usual way to a receipt.
 
-    Nothing is known of the engine's state, so it is `needs_refresh`; nor of the spec, unless its last incarnation left one.
+    The spec is that of its last incarnation, if there was one.
     """
     limits = LifetimeLimits(default=None, longest=None)
     if tombstone is None:
@@ -214,28 +216,29 @@ def orphan(environment_id: str, tombstone: Environment | None, owner: str, reaso
 
 
 def restore(environment: Environment, reason: str, now: datetime) -> Environment:
-    """The record wanted as it already was, after somebody else changed what runs: it is made true once more.
+    """The record in a new generation with the same spec, to make it true again after somebody else changed what runs.
 
-    Which service it has is as much in doubt as all the rest.
+    Its service is looked up anew, as that may have changed too.
     """
     observed = replace(environment.observed, service_arn=None)
     return _new_generation(replace(environment, observed=observed, needs_refresh=True, reason=reason), now)
 
 
 def retry_removal(environment: Environment, now: datetime) -> Environment:
-    """The record of a removal that failed for good, to be tried once more by the sweep."""
+    """The record of a removal that failed for good, to be tried once more."""
     return replace(_new_generation(environment, now), removal_retries=environment.removal_retries + 1)
 
 
 def dispatched(environment: Environment, now: datetime) -> Environment:
-    """The record after a worker was asked for once more."""
+    """The record after a worker was asked for again."""
     return replace(environment, dispatched_at=now, version=environment.version + 1)
 
 
-def _wanting(environment: Environment, *, paused: bool, now: datetime) -> Environment:
+def _with_paused(environment: Environment, *, paused: bool, now: datetime) -> Environment:
     if not environment.present:
         raise Conflict(
-            f"{environment.id} is being destroyed. PUT /environments/{environment.id} brings it back.", "destroying"
+            f"{environment.id} is being destroyed. Create it again with PUT /environments/{environment.id}.",
+            ErrorCode.DESTROYING,
         )
     if environment.paused is paused and not environment.failed_permanently:
         return environment

@@ -1,7 +1,7 @@
-"""One environment: what is wanted of it, what was last made true, and the status that the two amount to.
+"""The record of one environment: its desired state, its observed state, and the status that follows from both.
 
-The rule: pure. There is no clock, no id generator and no AWS in here; a record never changes, a change of it is a new record.
-`desire` holds the changes that callers make, `lease` and `progress` those that workers make.
+The rule: a record is never changed, each change makes a new one: `desired` has those that callers make, `lease` and `observed`
+those that workers make. Nothing here reads a clock.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from orchestrator.domain.errors import ErrorCode
+
 REDISPATCH_AFTER = timedelta(minutes=2)
-"""A request that no worker picked up for so long is sent again: longer than Lambda's own first retry (1 min)."""
+"""How long a request may wait for a worker before the sweep asks for one again: longer than Lambda's first retry (1 min)."""
 
 
 class Status(StrEnum):
@@ -29,7 +31,7 @@ class Status(StrEnum):
 
 
 ACTIVE = tuple(status for status in Status if status is not Status.DESTROYED)
-"""Of all that is not a tombstone."""
+"""The statuses of environments that are not destroyed."""
 
 
 class Operation(StrEnum):
@@ -65,12 +67,12 @@ class Lease:
     since: datetime | None = None
     until: datetime | None = None
     host: str | None = None
-    """The holder's machine, by which Pulumi's locks are known as its own."""
+    """The holder's host name, which Pulumi writes into its locks."""
 
 
 @dataclass(frozen=True)
 class LeaseSpan:
-    """The time and the machine of a lease whose holder died under it: what carries both was a dead worker's."""
+    """When and on which host a worker held a lease until it died: a lock from then and there was that worker's."""
 
     since: datetime
     until: datetime
@@ -82,10 +84,10 @@ class LeaseSpan:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why the last operation failed. A final one is not tried again until something new is asked for."""
+    """Why the last operation failed. A final failure is not tried again until a caller asks again."""
 
     operation: Operation
-    code: str
+    code: ErrorCode
     message: str
     final: bool
     at: datetime
@@ -93,7 +95,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Receipt:
-    """The proof that an environment is gone: what was looked at after the destroy, and what such a look can't see."""
+    """The proof that an environment is destroyed: what was checked after the removal, and what such a check cannot see."""
 
     at: datetime
     checked: tuple[str, ...]
@@ -101,12 +103,12 @@ class Receipt:
     reason: str
     image: str
     digest: str | None = None
-    """Which image the tag meant, where the registry could be asked."""
+    """The digest of the image that ran, where the registry could be asked."""
 
 
 @dataclass(frozen=True)
 class Observed:
-    """What was last made true. Generation 0: nothing of this incarnation was yet."""
+    """What was last made true. Generation 0 means that nothing of this incarnation was made yet."""
 
     generation: int = 0
     url: str | None = None
@@ -132,7 +134,7 @@ class Environment:
     present: bool = True
     paused: bool = False
     generation: int = 1
-    reason: str = "asked for"
+    reason: str = "requested"
     ttl: timedelta | None = None
     expires_at: datetime | None = None
     protected: bool = False
@@ -141,7 +143,7 @@ class Environment:
     observed: Observed = field(default_factory=Observed)
     operation: Operation | None = None
     needs_refresh: bool = False
-    """Whether an operation began and did not end well: the engine's state may differ from what the cloud has."""
+    """An operation began and did not end well, so the engine's state may differ from the cloud."""
     failure: Failure | None = None
     attempts: int = 0
     retry_at: datetime | None = None
@@ -149,19 +151,19 @@ class Environment:
     dispatched_at: datetime | None = None
     lease: Lease = field(default_factory=Lease)
     expired_leases: tuple[LeaseSpan, ...] = ()
-    """The leases of workers that died since an operation last ended well."""
+    """The leases of workers that died since the last operation that ended well."""
     removal_retries: int = 0
-    """How often the sweep has had a failed removal tried again."""
+    """How often the sweep has asked for a failed removal to be tried again."""
     receipt: Receipt | None = None
 
     @property
     def settled(self) -> bool:
-        """Whether what is desired is what was last made true."""
+        """Whether the desired state is what was last made true."""
         return self.observed.generation == self.generation if self.present else self.receipt is not None
 
     @property
     def failed_permanently(self) -> bool:
-        """Whether the last operation failed for good: nobody tries again until something new is asked for."""
+        """Whether the last operation failed for good: it is not tried again until a caller asks again."""
         return self.failure is not None and self.failure.final
 
     @property
@@ -176,7 +178,7 @@ class Environment:
 
     @property
     def status(self) -> Status:
-        """One word for callers. Decisions never read it."""
+        """One word for callers. No decision reads it."""
         if self.destroyed:
             return Status.DESTROYED
         if self.failed_permanently:
@@ -191,10 +193,10 @@ class Environment:
 
     @property
     def due_at(self) -> datetime | None:
-        """When the sweep has to look at this record again; None when never.
+        """When the sweep has to look at this record again, or None.
 
-        The earliest of: its expiry, the end of a lease that should have been let go by then, the next try, and the moment at
-        which a request that nobody picked up is sent again.
+        The earliest of: its expiry, the end of a lease that should have been released by then, the next retry, and the moment at
+        which a worker is asked for again.
         """
         moments = []
         if self.present and not self.protected:
@@ -206,9 +208,9 @@ class Environment:
         return min((moment for moment in moments if moment), default=None)
 
     def expired(self, now: datetime) -> bool:
-        """Whether it should be destroyed because its time is up. A protected one never is."""
+        """Whether its TTL is over. A protected environment never expires."""
         return self.present and not self.protected and self.expires_at is not None and self.expires_at <= now
 
     def lease_free(self, now: datetime) -> bool:
-        """Whether a worker may claim the lease: nobody holds it, or its end proves the holder dead."""
+        """Whether a worker may claim the lease: it is free, or it has ended, which proves its holder dead."""
         return self.lease.holder is None or (self.lease.until is not None and self.lease.until <= now)

@@ -1,8 +1,7 @@
 """The names and tags of an environment and of everything made for it.
 
-The rule: every name follows from the environment's id alone, so that whatever runs can be matched to its record, and what
-doesn't match the pattern is not ours to touch. Lengths: App Runner takes 40 characters for a service's name, so
-`fib-app-` + 24 + `-service` is the longest that fits.
+The rule: every name follows from the environment's id, so that anything that runs can be matched to its record, and nothing whose
+name does not match is touched. App Runner allows 40 characters for a service's name: `fib-app-`, an id of 24, `-service`.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from orchestrator.domain.errors import BadRequest
+from orchestrator.domain.errors import BadRequest, ErrorCode
 
 PROJECT = "fibfactory"
 """The Pulumi project of every environment's stack, as in the post."""
@@ -21,7 +20,7 @@ PUBLIC_ALIAS = "[a-z0-9][a-z0-9._-]*/"
 IMAGE_HOSTS = rf"[0-9]{{12}}\.dkr\.ecr\.[a-z-]+-[0-9]\.amazonaws\.com/|public\.ecr\.aws/{PUBLIC_ALIAS}"
 IMAGE_NAME = r"[a-z0-9]+(?:[._/-][a-z0-9]+)*(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127}|@sha256:[0-9a-f]{64})?"
 IMAGE = re.compile(f"(?:{IMAGE_HOSTS}){IMAGE_NAME}")
-"""Private ECR or public ECR: the two that App Runner takes (its API model's ImageIdentifier)."""
+"""An image in private or public ECR; App Runner takes no other (its API model's ImageIdentifier)."""
 
 IMAGE_HELP = (
     "image must be in private ECR (ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME:TAG) or public ECR "
@@ -33,18 +32,18 @@ TAG_OWNER = "fibfactory:owner"
 TAG_ENVIRONMENT = "fibfactory:environment"
 TAG_GENERATION = "fibfactory:generation"
 TAG_DESIRED = "fibfactory:desired"
-"""`running` or `paused`: so that who looks at AWS sees whether a pause is wanted."""
+"""`running` or `paused`, so that the AWS console shows whether a pause is desired."""
 
 NO_PLATFORM = "none"
-"""The platform tag of environments made in process: no sweep touches them."""
+"""The platform tag of environments that `fibfactory.py` makes in its own process: no sweep touches them."""
 
 
 def check_id(environment_id: str) -> str:
-    """The id as it came, when it is one. Raises BadRequest `bad_id` otherwise."""
+    """The id itself, if it is valid. Raises BadRequest `bad_id` otherwise."""
     if not _ID.fullmatch(environment_id):
         raise BadRequest(
             "An environment's id has 3 to 24 lower-case letters, digits and hyphens, a letter first and no hyphen last.",
-            "bad_id",
+            ErrorCode.BAD_ID,
         )
     return environment_id
 
@@ -62,12 +61,12 @@ def service_name(prefix: str, environment_id: str) -> str:
 
 
 def id_of_stack(stack: str) -> str | None:
-    """The environment whose stack would be called so; None when none would."""
+    """The environment to which a stack of this name belongs, or None."""
     return _id_between(stack_name(""), stack, "")
 
 
 def id_of_service(prefix: str, service: str) -> str | None:
-    """The environment whose service would be called so; None when none would."""
+    """The environment to which a service of this name belongs, or None."""
     return _id_between(f"{prefix}-", service, "-service")
 
 
@@ -83,7 +82,7 @@ def tags(platform: str, owner: str, environment_id: str, generation: int, *, pau
 
 
 def owner_tag(owner: str) -> str:
-    """As much of the owner as a tag has room for."""
+    """The owner, cut to the length of a tag's value."""
     return owner[:256]
 
 

@@ -1,6 +1,6 @@
-"""What a worker writes about its work: mark_started, ready, gone, failed, interrupted.
+"""What a worker writes about its work: started, ready, destroyed, failed, interrupted.
 
-The rule: pure, and every function asks for the lease's token first.
+The rule: every function requires the lease's token first.
 """
 
 from __future__ import annotations
@@ -9,23 +9,23 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from orchestrator.domain.environment import Environment, Failure, Observed, Operation, Receipt
-from orchestrator.domain.errors import OperationFailed, Terminal, Transient
+from orchestrator.domain.errors import ErrorCode, OperationFailed, Terminal, Transient
 from orchestrator.domain.lease import require_lease
 
 MAX_ATTEMPTS = 5
-"""Transient failures of one generation, dead workers among them, before it has failed for good."""
+"""How many transient failures of one generation, dead workers included, make it fail for good."""
 MAX_INVOCATIONS = 16
-"""Invocations that one operation may take, in a chain and sent by the sweep, before it has failed for good."""
+"""How many invocations one operation may take before it fails for good."""
 _FIRST_BACKOFF = timedelta(seconds=30)
 
 
 def mark_started(environment: Environment, token: int, operation: Operation) -> Environment:
-    """The operation begins. Until it ends well, the engine's state can't be trusted, whatever becomes of this worker."""
+    """The operation starts. Until it ends well, the engine's state may differ from the cloud."""
     return _written(require_lease(environment, token), operation=operation, needs_refresh=True, retry_at=None)
 
 
 def mark_ready(environment: Environment, token: int, observed: Observed) -> Environment:
-    """The environment answers as this generation of the spec wants it. What came in meanwhile stays outstanding."""
+    """The environment is as its spec of this generation says. A change that came in meanwhile stays outstanding."""
     return _written(
         require_lease(environment, token),
         observed=observed,
@@ -40,10 +40,7 @@ def mark_ready(environment: Environment, token: int, observed: Observed) -> Envi
 
 
 def mark_destroyed(environment: Environment, token: int, receipt: Receipt) -> Environment:
-    """The environment is gone, and the receipt proves it.
-
-    The receipt is kept only if it is still wanted absent; asked for again meanwhile, it starts from nothing.
-    """
+    """The environment is destroyed, as the receipt proves. One that is desired again by now gets no receipt and starts anew."""
     changed = _written(
         require_lease(environment, token),
         observed=Observed(),
@@ -61,9 +58,9 @@ def mark_destroyed(environment: Environment, token: int, receipt: Receipt) -> En
 def mark_failed(
     environment: Environment, token: int, generation: int, operation: Operation, error: OperationFailed, now: datetime
 ) -> Environment:
-    """The operation on this generation failed: a transient failure is tried again, five attempts in all; any other is final.
+    """The operation on this generation failed: a transient failure is retried, five attempts in all; any other is final.
 
-    It says nothing about what was asked for meanwhile: that stays outstanding and is tried.
+    A newer generation that came in meanwhile stays outstanding and is tried.
     """
     if require_lease(environment, token).generation != generation:
         return _written(environment, operation=None)
@@ -81,18 +78,18 @@ def mark_failed(
 def mark_interrupted(
     environment: Environment, token: int, generation: int, operation: Operation, now: datetime
 ) -> Environment:
-    """The operation was stopped in order and goes on in another invocation; after too many of them it has failed for good.
+    """The operation was stopped in order and goes on in another invocation; after too many invocations it fails for good.
 
-    One that was stopped because something newer is wanted counts for nothing.
+    An operation that was stopped because a newer generation is desired does not count.
     """
     if require_lease(environment, token).generation != generation:
         return _written(environment, operation=None, dispatched_at=now)
     continuations = environment.continuations + 1
     if continuations >= MAX_INVOCATIONS:
         error = Terminal(
-            f"{continuations} invocations could not end it. App Runner may be wedged on the service: look at it in the "
-            "console, and ask again when it is idle.",
-            "too_long",
+            f"The operation did not end within {continuations} invocations. App Runner may be stuck: look at the service in the "
+            "console, and ask again once it is idle.",
+            ErrorCode.TOO_MANY_INVOCATIONS,
         )
         return mark_failed(environment, token, generation, operation, error, now)
     return _written(environment, operation=None, continuations=continuations, dispatched_at=now)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from orchestrator.domain.environment import Spec
-from orchestrator.domain.errors import BadRequest
+from orchestrator.domain.errors import BadRequest, ErrorCode
 from orchestrator.domain.names import IMAGE, IMAGE_HOSTS, IMAGE_NAME, PUBLIC_ALIAS
 
 _BELOW = r"[A-Za-z0-9/_+=.@-]{1,512}(?::[A-Za-z0-9/_+=.@-]{0,512}){0,3}"
@@ -22,7 +22,7 @@ _NOTHING = "(?!)"
 
 
 @dataclass(frozen=True)
-class Rules:
+class Policy:
     """One platform's. `registries` and `secrets_prefix` end in a slash, so that no longer name begins like them."""
 
     registries: Sequence[str] = ()
@@ -36,24 +36,25 @@ class Rules:
         if not self.registries:
             raise BadRequest(
                 "This platform takes no images yet. Its operator names registries in `image_registries`.",
-                "image_registry",
+                ErrorCode.IMAGE_REGISTRY,
             )
         if not (IMAGE.fullmatch(spec.image) and spec.image.startswith(tuple(self.registries))):
-            raise BadRequest(f"image must begin with {' or '.join(self.registries)}", "image_registry")
+            raise BadRequest(f"image must begin with {' or '.join(self.registries)}", ErrorCode.IMAGE_REGISTRY)
         if spec.secrets and self.secrets_prefix is None:
-            raise BadRequest("This platform takes no references to secrets.", "no_secrets")
+            raise BadRequest("This platform takes no references to secrets.", ErrorCode.NO_SECRETS)
         for name, reference in spec.secrets.items():
             if not re.fullmatch(self.secret_pattern, reference):
                 raise BadRequest(
                     f"{name} refers to a secret outside {self.secrets_prefix}, or not by its ARN.",
-                    "secret_outside_prefix",
+                    ErrorCode.SECRET_OUTSIDE_PREFIX,
                 )
 
     def check_ttl(self, ttl: timedelta | None) -> None:
         """Raises BadRequest `bad_ttl` for one that this platform gives nobody any more."""
         if ttl is None and not self.allow_never:
             raise BadRequest(
-                "It was to live for ever, which this platform lets no environment do by now: give a ttl.", "bad_ttl"
+                "It was to live for ever, which this platform lets no environment do by now: give a ttl.",
+                ErrorCode.BAD_TTL,
             )
 
     @property

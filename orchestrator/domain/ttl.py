@@ -1,14 +1,11 @@
-"""How long an environment lives: `90s`, `12h`, `7d12h`, `never`.
-
-The rule: a TTL is text at the edge and a timedelta (None for `never`) everywhere inside.
-"""
+"""How long an environment lives: `90s`, `12h`, `7d12h`, `never`. Text at the edges, a timedelta (None for `never`) inside."""
 
 from __future__ import annotations
 
 import re
 from datetime import timedelta
 
-from orchestrator.domain.errors import BadRequest
+from orchestrator.domain.errors import BadRequest, ErrorCode
 
 _PARTS = re.compile(r"(?:([0-9]{1,5})d)?(?:([0-9]{1,6})h)?(?:([0-9]{1,7})m)?(?:([0-9]{1,8})s)?")
 _HELP = "Give a TTL as days, hours, minutes and seconds in that order, such as `12h`, `7d12h` or `30m`"
@@ -19,12 +16,12 @@ def parse_ttl(text: str, *, allow_never: bool) -> timedelta | None:
     if text == "never":
         if allow_never:
             return None
-        raise BadRequest(f"This platform lets no environment live for ever. {_HELP}.", "bad_ttl")
+        raise BadRequest(f"This platform does not allow `never`. {_HELP}.", ErrorCode.BAD_TTL)
     match = _PARTS.fullmatch(text)
     days, hours, minutes, seconds = (int(part or 0) for part in match.groups()) if match else (0, 0, 0, 0)
     ttl = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
     if not ttl:
-        raise BadRequest(f"{_HELP}{', or `never`' if allow_never else ''}.", "bad_ttl")
+        raise BadRequest(f"{_HELP}{', or `never`' if allow_never else ''}.", ErrorCode.BAD_TTL)
     return ttl
 
 

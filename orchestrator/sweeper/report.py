@@ -1,42 +1,63 @@
-"""One step of a sweep, as it is reported.
+"""How findings end and become a report and metrics.
 
-The rule: one that fails never stops the others, and each says how it ended.
+The rule: a finding whose action fails never stops the others.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from orchestrator.domain.errors import FibfactoryError, VersionConflict
+from orchestrator.domain.metrics import Metric
+from orchestrator.domain.sweeps import Finding, Outcome, SweepKind, SweepReport, SweepStatus
 
-PLANNED = "planned"
-DISPATCHED = "dispatched"
-KEPT = "kept"
-LEFT = "left for the next run"
-CHANGED = "changed meanwhile; left alone"
-
-
-@dataclass(frozen=True)
-class Step:
-    """One thing that the sweep would do, and why. Of what a deep sweep found, also by which name that goes.
-
-    `environment` is None for what has no environment's name, `overdue_seconds` for what was due at no particular time.
-    """
-
-    environment: str | None
-    action: str
-    because: str
-    outcome: str = PLANNED
-    disagreement: str | None = None
-    overdue_seconds: int | None = None
+_MOST_FINDINGS, _LONGEST_TEXT = 500, 300
+"""Limits that keep a report below the 400 KB of an item (DynamoDB's quota)."""
 
 
-def failure(error: Exception) -> str:
-    """The outcome of a step that could not be taken.
+def failed(finding: Finding, error: Exception) -> Finding:
+    """The finding after its action raised this error.
 
-    Errors that nobody foresaw end here, too: one record that can't be understood must not keep every other environment from
-    being swept, night after night.
+    Unexpected errors end here, too: one record that can't be understood must not keep all other environments from being swept.
     """
     if isinstance(error, VersionConflict):
-        return CHANGED
-    return f"failed: {error.message if isinstance(error, FibfactoryError) else repr(error)}"
+        return replace(finding, outcome=Outcome.CHANGED_MEANWHILE)
+    return replace(finding, outcome=Outcome.FAILED, error=message_of(error))
+
+
+def message_of(error: Exception) -> str:
+    return error.message if isinstance(error, FibfactoryError) else repr(error)
+
+
+def with_findings(report: SweepReport, findings: Sequence[Finding]) -> SweepReport:
+    """The report with these findings and their counts. If there are too many, those deferred to the next run are cut first."""
+    shown = sorted(findings, key=lambda each: each.outcome is Outcome.DEFERRED)[:_MOST_FINDINGS]
+    return replace(
+        report,
+        finding_count=len(findings),
+        failures=sum(each.outcome is Outcome.FAILED for each in findings),
+        kept=sum(each.outcome is Outcome.KEPT for each in findings),
+        findings=tuple(
+            replace(
+                each, because=each.because[:_LONGEST_TEXT], error=each.error[:_LONGEST_TEXT] if each.error else None
+            )
+            for each in shown
+        ),
+    )
+
+
+def metrics_of(report: SweepReport) -> Mapping[Metric, int]:
+    """What a report counts for graphs and alarms."""
+    swept = not report.dry_run and report.status is not SweepStatus.SKIPPED
+    return {
+        Metric.SWEEP_FINDINGS: report.finding_count,
+        Metric.SWEEP_FAILURES: report.failures,
+        Metric.SWEEP_BACKLOG: report.backlog,
+        Metric.SWEEP_KEPT: report.kept,
+        Metric.SWEEP_INCOMPLETE: int(report.status in (SweepStatus.ABORTED, SweepStatus.STOPPED)),
+        Metric.OLDEST_OVERDUE_SECONDS: report.oldest_overdue_seconds,
+        # Alarms go off when these are missing. A sweep of one kind also counts 0 for the other.
+        Metric.LIGHT_SWEEPS: int(swept and report.kind is SweepKind.LIGHT),
+        Metric.DEEP_SWEEPS: int(swept and report.kind is SweepKind.DEEP),
+    }

@@ -1,52 +1,35 @@
-"""Watches, while an operation runs, whether it should go on.
+"""Watches, while an operation runs, whether it has to stop.
 
-The rule: it only reads. It says stop when the record wants the environment gone in the middle of a deploy, when the lease is
-lost, and when the invocation's time is nearly up; a newer spec does not stop a deploy, it comes after it.
+The rule: it only reads. It says stop when the record is desired absent during a deploy, when the lease is lost, and when the
+invocation's time is nearly over. A newer spec does not stop a deploy; it is deployed next.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from datetime import datetime
 from types import TracebackType
 
 from orchestrator.domain.environment import Environment, Operation
-from orchestrator.ports import Records
-
-
-class Stop(threading.Event):
-    """A stop signal that says how much time there is to obey it."""
-
-    def __init__(self, grace: float) -> None:
-        super().__init__()
-        self.grace = grace
+from orchestrator.domain.invocation import InvocationLimits
+from orchestrator.ports import Ports, StopSignal
 
 
 class CancellationMonitor:
-    """A context manager that gives the operation its stop signal and looks at the record every `every` seconds."""
+    """A context manager that gives an operation its stop signal and reads the record every `every` seconds."""
 
     def __init__(
-        self,
-        records: Records,
-        environment: Environment,
-        operation: Operation,
-        clock: Callable[[], datetime],
-        stop_at: datetime,
-        grace: float,
-        every: float,
+        self, ports: Ports, environment: Environment, operation: Operation, limits: InvocationLimits, every: float
     ) -> None:
-        self._records = records
+        self._ports = ports
         self._environment = environment
         self._operation = operation
-        self._clock = clock
-        self._stop_at = stop_at
+        self._stop_at = limits.stop_at
         self._every = every
-        self._stop = Stop(grace)
+        self._stop = StopSignal(limits.grace)
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"watch-{environment.id}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"monitor-{environment.id}", daemon=True)
 
-    def __enter__(self) -> Stop:
+    def __enter__(self) -> StopSignal:
         self._thread.start()
         return self._stop
 
@@ -58,15 +41,15 @@ class CancellationMonitor:
 
     def _run(self) -> None:
         while not self._over.wait(self._every):
-            if self._clock() >= self._stop_at or self._overtaken():
+            if self._ports.clock() >= self._stop_at or self._overtaken():
                 self._stop.set()
                 return
 
     def _overtaken(self) -> bool:
         try:
-            latest = self._records.get(self._environment.id)
+            latest = self._ports.records.get(self._environment.id)
         except Exception:
-            return False  # whatever it was, it is asked again in a moment; the deadline has to hold in any case
+            return False  # the next read may succeed; the deadline has to hold in any case
         if latest is None or latest.lease.token != self._environment.lease.token:
             return True
         return self._operation is not Operation.DESTROY and not latest.present

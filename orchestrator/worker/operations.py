@@ -1,45 +1,56 @@
-"""What is done to one environment: deployed (and so updated, paused, resumed) or destroyed.
+"""What is done to one environment: deploy (which includes update, pause and resume) and destroy.
 
-The rule: an operation begins by mending what an earlier one left, ends with a look of its own at the cloud, and returns what
-it saw; it writes no record. It can be begun again after a death at any point, and comes to the same end.
+The rule: an operation first recovers what an earlier one left, ends with its own look at the cloud, and returns what it saw. It
+writes no record. After a death at any point it can begin again and comes to the same end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
+from typing import TypeVar
 
 from orchestrator.domain.environment import Environment, Observed, Receipt
-from orchestrator.domain.errors import Interrupted, Terminal, Transient
-from orchestrator.ports import Cloud, Deployed, Engine, Health, Progress, Service, StopSignal, Verification
-from orchestrator.worker.recovery import recover, remove_service, wait_until_idle
+from orchestrator.domain.errors import ErrorCode, Interrupted, Terminal, Transient
+from orchestrator.ports import Deployed, Progress, Service, StopSignal, Verification, WorkerPorts
+from orchestrator.worker.recovery import Recovery
+
+T = TypeVar("T")
 
 _HEALTH_PATIENCE = timedelta(seconds=60)
 
 
 @dataclass(frozen=True)
-class Operations:
-    """What can be done to `target`. Its methods raise Interrupted, Transient or Terminal."""
+class Pauses:
+    """Seconds between two looks. All looks for a late service fit into one short invocation, or it would never end."""
 
-    engine: Engine
-    cloud: Cloud
-    health: Health
-    clock: Callable[[], datetime]
-    look_again_after: tuple[float, ...]
-    listed_late: tuple[float, ...]
+    between_reads: float = 1.0
+    """While an operation runs: at the record, for a reason to stop."""
+    leftovers: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0, 8.0)
+    """After a destroy: for what is still shown."""
+    late_service: tuple[float, ...] = (0.5, 1.5, 2.0, 4.0)
+    """For a service that was made a moment ago and may not be listed yet."""
+
+
+@dataclass(frozen=True)
+class Operations:
+    """What can be done to `target`. The methods raise Interrupted, Transient or Terminal."""
+
+    ports: WorkerPorts
+    pauses: Pauses
     target: Environment
     note: Progress
     stop: StopSignal
 
     def deploy(self) -> Observed:
-        """Bring the stack up to what is wanted; returns what was seen to be so."""
+        """Bring the stack to the desired state; returns what was observed."""
         self._recover()
-        before = self.prepare_service()
+        before = self._prepare_service()
         try:
             deployed = self._up(before)
         except Terminal as refusal:
-            if refusal.code != "name_taken":
+            if refusal.code is not ErrorCode.NAME_TAKEN:
                 raise
             self._remove_unknown(refusal)
             deployed = self._up(None)
@@ -48,38 +59,47 @@ class Operations:
             self._pause(service)
         else:
             self._wait_until_healthy(deployed.url)
+        image = self.target.spec.image
         return Observed(
             generation=self.target.generation,
             url=deployed.url,
             service_arn=service.arn,
-            image=self.target.spec.image,
-            digest=self.cloud.digest(self.target.spec.image),
+            image=image,
+            digest=self.ports.cloud.digest(image),
             paused=self.target.paused,
-            at=self.clock(),
+            at=self.ports.clock(),
         )
 
     def destroy(self) -> Receipt:
-        """Remove the stack and whatever else is left; returns the proof."""
+        """Remove the stack and anything else that is left; returns the proof."""
         self._recover()
-        service = self._idle_service()
-        self.engine.destroy(self.target, refresh=self._state_may_differ(service), progress=self.note, stop=self.stop)
+        service = self._recovery.wait_until_idle()
+        self._destroy_stack(refresh=self._state_may_differ(service))
         may_be_late = self.target.needs_refresh and not service and not self.target.observed.service_arn
-        leftover = self._late_service() if may_be_late else self._idle_service()
+        leftover = self._late_service() if may_be_late else self._recovery.wait_until_idle()
         if leftover:
             self.note(f"The engine left {leftover.arn}; it is removed by name and tags.")
-            remove_service(self.cloud, self.target, leftover, self.stop)
-        look = self._look_until_gone()
+            self._recovery.remove_service(leftover)
+        verification = self._verify_absent()
         return Receipt(
-            at=self.clock(),
-            checked=look.checked,
-            cannot_see=look.cannot_see,
+            at=self.ports.clock(),
+            checked=verification.checked,
+            cannot_see=verification.cannot_see,
             reason=self.target.reason,
             image=self.target.observed.image or self.target.spec.image,
             digest=self.target.observed.digest,
         )
 
+    @property
+    def _recovery(self) -> Recovery:
+        return Recovery(self.ports, self.target, self.note, self.stop)
+
+    def _recover(self) -> None:
+        if self.target.needs_refresh:
+            self._recovery.run()
+
     def _up(self, before: Service | None) -> Deployed:
-        return self.engine.deploy(
+        return self.ports.engine.deploy(
             self.target,
             new=not self.target.observed.generation,
             refresh=self._state_may_differ(before),
@@ -87,108 +107,119 @@ class Operations:
             stop=self.stop,
         )
 
-    def _remove_unknown(self, refusal: Terminal) -> None:
-        """Remove the service whose name is in the way: ours by its tags, and made by a create whose success was never told.
+    def _destroy_stack(self, *, refresh: bool) -> None:
+        self.ports.engine.destroy(self.target, refresh=refresh, progress=self.note, stop=self.stop)
 
-        Raises the refusal again when it is somebody else's.
+    def _remove_unknown(self, refusal: Terminal) -> None:
+        """Remove the service that has our name and tags although the engine does not know it: its create was never reported.
+
+        Raises the refusal again when the service is somebody else's.
         """
         service = self._late_service()
-        if service is None or self.engine.knows(self.target, service.arn):
+        if service is None or self.ports.engine.knows(self.target, service.arn):
             raise refusal
-        self.note(f"{service.arn} is ours, and the engine does not know it: it is removed and made again.")
-        remove_service(self.cloud, self.target, service, self.stop)
-
-    def _recover(self) -> None:
-        if self.target.needs_refresh:
-            recover(self.engine, self.cloud, self.target, self.note, self.stop)
-
-    def _idle_service(self) -> Service | None:
-        return wait_until_idle(self.cloud, self.target, self.stop)
+        self.note(f"{service.arn} has our tags, and the engine does not know it: it is removed and made again.")
+        self._recovery.remove_service(service)
 
     def _late_service(self) -> Service | None:
-        """The idle service, also when it was made a moment ago, by a create that never told, and is not listed yet."""
-        service = self._idle_service()
-        for pause in self.listed_late:
-            if service:
-                break
-            if self.stop.wait(pause):
-                raise Interrupted("Stopped while looking for a service that may not be listed yet.")
-            service = self._idle_service()
-        return service
+        """The idle service, also if it was made a moment ago by a create that was never reported, and is listed late."""
+        return self._until(
+            self._recovery.wait_until_idle,
+            lambda service: service is not None,
+            self.pauses.late_service,
+            "Stopped while looking for a service that may be listed late.",
+        )
 
-    def prepare_service(self) -> Service | None:
-        """The idle service, running unless it is wanted paused; None when there is none, or was none that can be changed."""
-        service = self._idle_service()
+    def _prepare_service(self) -> Service | None:
+        """The idle service, running unless it is desired paused; None when there is none or a broken one was removed."""
+        service = self._recovery.wait_until_idle()
         if service and service.broken:
             self.note(f"The service is {service.status}: it is removed before the next try.")
-            self.engine.destroy(self.target, refresh=True, progress=self.note, stop=self.stop)
+            self._destroy_stack(refresh=True)
             return None
-        # Unless it is this very pause, half done: App Runner takes no new version while it is paused.
+        # App Runner updates no paused service. One that this very pause has paused already stays as it is.
         if service and service.paused and not (self.target.paused and not self.target.observed.paused):
             self.note("The service is resumed.")
-            self.cloud.resume(service)
-            service = self._idle_service()
+            self.ports.cloud.resume(service)
+            service = self._recovery.wait_until_idle()
             if service and service.paused:
-                raise Transient("App Runner did not resume the service.", "not_resumed")
+                raise Transient("App Runner did not resume the service.", ErrorCode.NOT_RESUMED)
         return service
 
     def _state_may_differ(self, service: Service | None) -> bool:
-        """Whether the engine has to look at the cloud before it compares.
+        """Whether the engine has to read the cloud before it compares.
 
-        A failed update leaves the values that were wanted in Pulumi's state (its issue 21458), so the next one would find nothing
-        to do; the same goes for a rolled-back one, and for a service that somebody else removed.
+        A failed update leaves the desired values in Pulumi's state (pulumi/pulumi issue 21458), so the next update would find
+        nothing to do. The same goes for an update that was rolled back, and for a service that somebody else removed.
         """
         if service is None:
             return self.target.needs_refresh or self.target.observed.generation > 0
         return self.target.needs_refresh or service.last_operation != "SUCCEEDED"
 
     def _deployed_service(self, before: Service | None) -> Service:
-        """The service as the deploy left it, seen to be what is wanted: a rolled-back update looks as good as any."""
-        service = self._idle_service()
+        """The service after the deploy, checked to run what is desired: after a rollback it looks healthy, too."""
+        service = self._recovery.wait_until_idle()
         if service is None:
-            raise Transient("The stack is up, but App Runner lists no such service yet.", "service_missing")
+            raise Transient("The stack is up, but App Runner lists no such service yet.", ErrorCode.SERVICE_MISSING)
         if service.last_operation != "SUCCEEDED" and not (before and before.operation_id == service.operation_id):
             raise Terminal(
                 f"App Runner's last operation ended {service.last_operation}: the service runs its former version. "
                 "Look at the application's log for why the new one did not start.",
-                "rolled_back",
+                ErrorCode.ROLLED_BACK,
             )
         if service.image != self.target.spec.image:
-            raise Transient(f"The stack is up, but App Runner still runs {service.image}.", "not_deployed")
+            raise Transient(
+                f"The stack is up, but App Runner still runs {service.image}.",
+                ErrorCode.NOT_DEPLOYED,
+            )
         return service
 
     def _pause(self, service: Service) -> None:
         if service.paused:
             return
-        self.cloud.pause(service)
-        now = self._idle_service()
+        self.ports.cloud.pause(service)
+        now = self._recovery.wait_until_idle()
         if now is None or not now.paused:
-            raise Transient("App Runner did not pause the service.", "not_paused")
+            raise Transient("App Runner did not pause the service.", ErrorCode.NOT_PAUSED)
 
     def _wait_until_healthy(self, url: str) -> None:
         path = self.target.spec.health_path
-        patience = self.clock() + _HEALTH_PATIENCE
-        waited = 0.1
-        while problem := self.health.answers(f"{url}{path}"):
-            if self.clock() >= patience:
+        give_up = self.ports.clock() + _HEALTH_PATIENCE
+        pause = 0.1
+        while problem := self.ports.health.answers(f"{url}{path}"):
+            if self.ports.clock() >= give_up:
                 raise Terminal(
                     f"The service runs, but {path} {problem}. An environment is ready when it answers 200 there: "
-                    "mend the application or the spec's health_path.",
-                    "unhealthy",
+                    "correct the application or the spec's health_path.",
+                    ErrorCode.UNHEALTHY,
                 )
-            if self.stop.wait(waited):
+            if self.stop.wait(pause):
                 raise Interrupted("Stopped while waiting for the service to answer.")
-            waited = min(waited * 2, 5.0)
+            pause = min(pause * 2, 5.0)
 
-    def _look_until_gone(self) -> Verification:
-        """A look that finds nothing any more. The tagging API goes on showing for a while what was deleted."""
-        look = self.cloud.verify_absent(self.target)
-        for pause in self.look_again_after:
-            if not look.found:
+    def _verify_absent(self) -> Verification:
+        """A check that finds nothing any more. The tagging API shows deleted resources for a while."""
+        verification = self._until(
+            lambda: self.ports.cloud.verify_absent(self.target),
+            lambda seen: not seen.found,
+            self.pauses.leftovers,
+            "Stopped while checking for leftovers.",
+        )
+        if verification.found:
+            raise Transient(
+                f"After the destroy this was still there: {', '.join(verification.found)}.", ErrorCode.LEFTOVERS
+            )
+        return verification
+
+    def _until(
+        self, look: Callable[[], T], satisfied: Callable[[T], bool], pauses: tuple[float, ...], stopped: str
+    ) -> T:
+        """Look again after each pause until the result satisfies; returns the last result."""
+        result = look()
+        for pause in pauses:
+            if satisfied(result):
                 break
             if self.stop.wait(pause):
-                raise Interrupted("Stopped while looking for what is left.")
-            look = self.cloud.verify_absent(self.target)
-        if look.found:
-            raise Transient(f"After the destroy this was still there: {', '.join(look.found)}.", "leftovers")
-        return look
+                raise Interrupted(stopped)
+            result = look()
+        return result

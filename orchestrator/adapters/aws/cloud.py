@@ -17,7 +17,7 @@ from orchestrator.adapters.aws.errors import error_code, translating
 from orchestrator.adapters.pulumi.state import StateBucket
 from orchestrator.domain import names
 from orchestrator.domain.environment import Environment
-from orchestrator.domain.errors import Transient
+from orchestrator.domain.errors import ErrorCode, Transient
 from orchestrator.ports import Service, Verification
 
 _PRIVATE_IMAGE = re.compile(
@@ -152,5 +152,7 @@ class AwsCloud:
                 code = error_code(error)
                 # A deleted service has no tags any more, and by its tags the worker's role may change it.
                 if code in MOVED_ON or (code == _DENIED and not is_alive(self._apprunner, service.arn)):
-                    raise Transient(f"While {doing}, {service.arn} was changed by somebody else.", "busy") from error
+                    raise Transient(
+                        f"While {doing}, {service.arn} was changed by somebody else.", ErrorCode.BUSY
+                    ) from error
                 raise

@@ -1,23 +1,23 @@
-"""Asks for workers by asynchronous invocations of the worker function: at least once, perhaps twice, rarely never."""
+"""Asks for workers by asynchronous invocations of the worker function: mostly once, sometimes twice, rarely never."""
 
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable
 from typing import Any
 
+from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
 from orchestrator.adapters.aws.errors import translating
 
-_log = logging.getLogger(__name__)
+logger = Logger(child=True)
 
 
 class LambdaDispatcher:
     """The Dispatcher port on the worker function.
 
-    A refused request for work is logged and no more: the record is stored already, and the light sweep sends it again.
+    A refused request for work is only logged: the record is stored already, and the light sweep asks again.
     """
 
     def __init__(self, client: Any, function: str, correlation_id: Callable[[], str | None]) -> None:
@@ -29,7 +29,7 @@ class LambdaDispatcher:
         try:
             self._invoke(environment=environment_id)
         except (ClientError, BotoCoreError) as error:
-            _log.warning("No worker could be asked for; the light sweep asks again.", extra={"error": str(error)})
+            logger.warning("Asking for a worker failed; the light sweep asks again.", error=str(error))
 
     def sweep(self, sweep_id: str) -> None:
         with translating("asking for a sweep"):

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError, IncompleteReadError
 
 from orchestrator.adapters.redaction import without_credentials
-from orchestrator.domain.errors import OperationFailed, Terminal, Transient
+from orchestrator.domain.errors import ErrorCode, OperationFailed, Terminal, Transient
 
 _RETRYABLE = frozenset(
     {
@@ -58,11 +58,11 @@ def translated(error: Exception, doing: str) -> OperationFailed:
         told = without_credentials(str(error.response.get("Error", {}).get("Message", "")))
         message = f"While {doing}, AWS answered {error_code(error)}: {told}"
         if error_code(error) in _RETRYABLE or status >= 500 or cancelled_by(error) & _BUSY_TABLE:
-            return Transient(message, "aws_unavailable")
-        return Terminal(message, "aws_refused")
+            return Transient(message, ErrorCode.AWS_UNAVAILABLE)
+        return Terminal(message, ErrorCode.AWS_REFUSED)
     if isinstance(error, (ConnectionError, HTTPClientError, IncompleteReadError)):
-        return Transient(f"While {doing}, AWS could not be reached: {error}", "aws_unreachable")
-    return Terminal(f"While {doing}: {error}", "aws_client")
+        return Transient(f"While {doing}, AWS could not be reached: {error}", ErrorCode.AWS_UNREACHABLE)
+    return Terminal(f"While {doing}: {error}", ErrorCode.AWS_CLIENT)
 
 
 @contextmanager

@@ -1,13 +1,15 @@
-"""The table's items: keys, index keys, and records to and from DynamoDB's types.
+"""The table's items: keys, index keys, and records as items.
 
-The rule: an item's index keys are derived from its record at each write and never read back into a decision.
+The client is that of boto3's resource, which converts Python's types to DynamoDB's and back.
+
+The rule: an item's index keys follow from its record at each write, and no decision reads them.
 
 | item | pk | sk |
 |---|---|---|
 | record | ENV#<id> | RECORD |
 | tombstone of an earlier incarnation | ENV#<id> | TOMBSTONE#<incarnation> |
 | event | ENV#<id>#<incarnation> | <time>#<version>#<count>#<random> |
-| sweep's plan or report | SWEEP#<id> | REPORT |
+| plan or report of a sweep | SWEEP#<id> | REPORT |
 | the running sweep | SWEEP | RUNNING |
 | what the last deep sweep suspected | SWEEP | SUSPECTS |
 """
@@ -15,25 +17,23 @@ The rule: an item's index keys are derived from its record at each write and nev
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.domain.environment import Environment
-from orchestrator.domain.errors import Terminal
+from orchestrator.domain.errors import ErrorCode, Terminal
 
 DUE_SHARDS = 4
-"""The index by due_at is spread over so many keys, so that no single one takes every write."""
+"""The index by due_at is spread over this many partition keys, so that no single one takes every write."""
 
 Item = dict[str, Any]
 
 
 def record_key(environment_id: str) -> Item:
-    return item({"pk": f"ENV#{environment_id}", "sk": "RECORD"})
+    return {"pk": f"ENV#{environment_id}", "sk": "RECORD"}
 
 
 def record_item(environment: Environment, sk: str = "RECORD") -> Item:
@@ -52,17 +52,17 @@ def record_item(environment: Environment, sk: str = "RECORD") -> Item:
     }
     if due_at and sk == "RECORD":
         keys |= {"due_shard": due_shard(environment.id), "due_at": timestamp(due_at)}
-    return item(keys)
+    return keys
 
 
-def record_of(raw: Item) -> Environment:
+def record_of(item: Item) -> Environment:
     """The record of an item. Raises Terminal `bad_record` for one that this version can't read."""
     try:
-        return _adapter().validate_python(plain(raw)["record"])
+        return _adapter().validate_python(item["record"])
     except (KeyError, ValidationError) as error:
         raise Terminal(
-            f"The record {raw.get('pk', {}).get('S')} can't be read: another version of the orchestrator may have written it.",
-            "bad_record",
+            f"The record {item.get('pk')} can't be read: another version may have written it. Restore it from a backup.",
+            ErrorCode.BAD_RECORD,
         ) from error
 
 
@@ -73,16 +73,6 @@ def due_shard(environment_id: str) -> str:
 def timestamp(moment: datetime) -> str:
     """Fixed width and UTC, so that text sorts as time does."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def item(values: Mapping[str, Any]) -> Item:
-    serializer = TypeSerializer()
-    return {name: serializer.serialize(value) for name, value in values.items()}
-
-
-def plain(raw: Item) -> dict[str, Any]:
-    deserializer = TypeDeserializer()
-    return {name: deserializer.deserialize(value) for name, value in raw.items()}
 
 
 @cache

@@ -10,7 +10,6 @@ import base64
 import heapq
 import itertools
 import json
-import logging
 import random
 import secrets
 import time
@@ -18,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError, ParamValidationError
 from pydantic import TypeAdapter, ValidationError
 
@@ -25,28 +25,27 @@ from orchestrator.adapters.aws.errors import cancelled_by, error_code, translati
 from orchestrator.adapters.dynamodb.items import (
     DUE_SHARDS,
     Item,
-    item,
-    plain,
     record_item,
     record_key,
     record_of,
     timestamp,
 )
 from orchestrator.domain.environment import Environment, Status
-from orchestrator.domain.errors import BadRequest, LeaseLost, Terminal, VersionConflict
-from orchestrator.ports import Event, Page
+from orchestrator.domain.errors import BadRequest, ErrorCode, LeaseLost, Terminal, VersionConflict
+from orchestrator.domain.events import Event, EventKind
+from orchestrator.ports import Page
 
-_log = logging.getLogger(__name__)
+logger = Logger(child=True)
 
 _QUERIES_PER_PAGE = 20
-"""A filter that lets nearly nothing through ends a page early: its cursor goes on, and no request reads the whole table."""
+"""A filter that matches nearly nothing ends a page early, so that no request reads the whole table; the cursor goes on."""
 
 _BUSY_TRIES = 4
 
 _LONGEST_CURSOR = 1000
-"""Of characters. A sort key has at most 1,024 bytes (DynamoDB's quota)."""
+"""Characters. A sort key has at most 1,024 bytes (DynamoDB's quota)."""
 
-_CURSOR = TypeAdapter(tuple[int, dict[str, dict[str, str]] | None])
+_CURSOR = TypeAdapter(tuple[int, dict[str, str] | None])
 
 
 class DynamoRecords:
@@ -82,16 +81,16 @@ class DynamoRecords:
             "TableName": self._table,
             "Key": record_key(environment.id),
             "ConditionExpression": "lease_token = :token",
-            "ExpressionAttributeValues": item({":token": environment.lease.token}),
+            "ExpressionAttributeValues": {":token": environment.lease.token},
         }
         try:
             self._transact([{"ConditionCheck": check}, self._event(environment, event)])
         except VersionConflict as error:
-            raise LeaseLost(f"The lease of {environment.id} is another worker's now; nothing was written.") from error
+            raise LeaseLost(f"Another worker holds the lease of {environment.id}. Nothing was written.") from error
 
     def events(self, environment: Environment, cursor: str | None, limit: int) -> Page[Event]:
         names = {"#pk": "pk", "#sk": "sk"}
-        values = item({":pk": _events_key(environment), ":after": _decoded(cursor) if cursor else "0"})
+        values = {":pk": _events_key(environment), ":after": _decoded(cursor) if cursor else "0"}
         with translating("reading events"):
             answer = self._client.query(
                 TableName=self._table,
@@ -101,9 +100,9 @@ class DynamoRecords:
                 Limit=limit,
                 ConsistentRead=True,
             )
-        rows = [plain(raw) for raw in answer["Items"]]
+        rows = answer["Items"]
         events = [
-            Event(datetime.fromisoformat(row["at"]), row["kind"], row["message"], json.loads(row["data"]))
+            Event(datetime.fromisoformat(row["at"]), EventKind(row["kind"]), row["message"], json.loads(row["data"]))
             for row in rows
         ]
         return Page(events, _encoded(rows[-1]["sk"]) if rows else cursor)
@@ -116,7 +115,7 @@ class DynamoRecords:
         for _ in range(_QUERIES_PER_PAGE):
             answer = self._listing(owner, statuses[position], start, limit - len(found))
             for environment in _readable(answer["Items"]):
-                # One that changes its status while we read may come twice.
+                # A record whose status changes while we read may come twice.
                 if labels.items() <= environment.labels.items():
                     found[environment.id, environment.incarnation] = environment
             start = answer.get("LastEvaluatedKey")
@@ -126,7 +125,7 @@ class DynamoRecords:
         return Page(list(found.values()), _write_cursor(position, start) if position < len(statuses) else None)
 
     def count_active(self, owner: str, most: int) -> int:
-        # Of all statuses only a tombstone's is left out: what sorts before it, and what sorts after it.
+        # All statuses but `destroyed`: those that sort before it, and those that sort after it.
         gone = f"{Status.DESTROYED}#"
         counted = self._count(owner, "status_created < :gone", gone, most)
         return counted + self._count(owner, "status_created > :gone", f"{Status.DESTROYED}$", most - counted)
@@ -148,7 +147,7 @@ class DynamoRecords:
                     Limit=most - count,
                     KeyConditionExpression=f"#owner = :owner AND {where}",
                     ExpressionAttributeNames={"#owner": "owner"},
-                    ExpressionAttributeValues=item({":owner": owner, ":gone": gone}),
+                    ExpressionAttributeValues={":owner": owner, ":gone": gone},
                     **({"ExclusiveStartKey": start} if start else {}),
                 )
                 count += answer["Count"]
@@ -162,10 +161,10 @@ class DynamoRecords:
             TableName=self._table,
             IndexName="by_due",
             KeyConditionExpression="due_shard = :shard AND due_at <= :now",
-            ExpressionAttributeValues=item({":shard": str(shard), ":now": timestamp(now)}),
+            ExpressionAttributeValues={":shard": str(shard), ":now": timestamp(now)},
         )
         for page in pages:
-            for row in map(plain, page["Items"]):
+            for row in page["Items"]:
                 yield row["due_at"], row["pk"]
 
     def _listing(self, owner: str | None, status: Status, start: Item | None, limit: int) -> Any:
@@ -173,13 +172,13 @@ class DynamoRecords:
             "IndexName": "by_owner",
             "KeyConditionExpression": "#owner = :owner AND begins_with(status_created, :status)",
             "ExpressionAttributeNames": {"#owner": "owner"},
-            "ExpressionAttributeValues": item({":owner": owner, ":status": f"{status}#"}),
+            "ExpressionAttributeValues": {":owner": owner, ":status": f"{status}#"},
         }
         by_status = {
             "IndexName": "by_status",
             "KeyConditionExpression": "#status = :status",
             "ExpressionAttributeNames": {"#status": "status"},
-            "ExpressionAttributeValues": item({":status": str(status)}),
+            "ExpressionAttributeValues": {":status": str(status)},
         }
         query = by_owner if owner else by_status
         with translating("listing environments"):
@@ -198,7 +197,7 @@ class DynamoRecords:
                 "TableName": self._table,
                 "Item": record_item(after),
                 "ConditionExpression": "version = :version AND lease_token = :token",
-                "ExpressionAttributeValues": item({":version": before.version, ":token": before.lease.token}),
+                "ExpressionAttributeValues": {":version": before.version, ":token": before.lease.token},
             }
         }
 
@@ -212,10 +211,10 @@ class DynamoRecords:
             "message": event.message[:2000],
             "data": json.dumps(dict(event.data)),
         }
-        return {"Put": {"TableName": self._table, "Item": item(row)}}
+        return {"Put": {"TableName": self._table, "Item": row}}
 
     def _transact(self, writes: list[Item]) -> None:
-        """Write all or nothing. Raises VersionConflict when a condition does not hold, Transient when the table is busy."""
+        """Write all or nothing. Raises VersionConflict if a condition does not hold, Transient if the table is busy."""
         for attempt in range(_BUSY_TRIES):
             with translating("writing a record"):
                 try:
@@ -231,12 +230,12 @@ class DynamoRecords:
 
 
 def _readable(rows: Iterable[Item]) -> Iterator[Environment]:
-    """One row that can't be read must not hide all the others; who asks for that very record is told."""
+    """One record that can't be read must not hide all others. A request for that very record says so."""
     for row in rows:
         try:
             yield record_of(row)
         except Terminal as error:
-            _log.warning("A record is left out of a listing.", extra={"detail": error.message})
+            logger.warning("A record is left out of a listing.", detail=error.message)
 
 
 def _events_key(environment: Environment) -> str:
@@ -260,7 +259,7 @@ def _read_cursor(cursor: str | None, positions: int) -> tuple[int, Item | None]:
 
 
 def _encoded(text: str) -> str:
-    """A cursor that can stand in a query as it is."""
+    """A cursor that needs no quoting in a query."""
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
@@ -275,4 +274,4 @@ def _decoded(cursor: str) -> str:
 
 
 def _bad_cursor() -> BadRequest:
-    return BadRequest("That cursor is none of this listing's. Start again without one.", "bad_cursor")
+    return BadRequest("That cursor is not from this listing. Start again without one.", ErrorCode.BAD_CURSOR)

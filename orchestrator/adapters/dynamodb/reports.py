@@ -1,17 +1,20 @@
-"""The sweeps' plans and reports in DynamoDB, the one place for a running sweep, and what deep sweeps suspect."""
+"""The Reports port on DynamoDB: reports of sweeps, the place for a running sweep, and what deep sweeps suspect."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from botocore.exceptions import ClientError
+from pydantic import TypeAdapter
 
 from orchestrator.adapters.aws.errors import error_code, translating
-from orchestrator.adapters.dynamodb.items import item, plain, timestamp
+from orchestrator.adapters.dynamodb.items import timestamp
+from orchestrator.domain.sweeps import SweepReport
 
+_RUNNING = {"pk": "SWEEP", "sk": "RUNNING"}
 _SUSPECTS = {"pk": "SWEEP", "sk": "SUSPECTS"}
 
 
@@ -22,58 +25,58 @@ class DynamoReports:
         self._client = client
         self._table = table
 
-    def write(self, sweep_id: str, report: Mapping[str, Any]) -> None:
-        row = {"pk": f"SWEEP#{sweep_id}", "sk": "REPORT", "report": json.dumps(dict(report))}
+    def write(self, report: SweepReport) -> None:
+        text = _adapter().dump_json(report).decode()
         with translating("writing a sweep's report"):
-            self._client.put_item(TableName=self._table, Item=item(row))
+            self._client.put_item(TableName=self._table, Item={**_report_key(report.id), "report": text})
 
-    def read(self, sweep_id: str) -> Mapping[str, Any] | None:
+    def read(self, sweep_id: str) -> SweepReport | None:
         with translating("reading a sweep's report"):
-            answer = self._client.get_item(
-                TableName=self._table, Key=item({"pk": f"SWEEP#{sweep_id}", "sk": "REPORT"}), ConsistentRead=True
-            )
-        report: Mapping[str, Any] | None = json.loads(plain(answer["Item"])["report"]) if "Item" in answer else None
-        return report
+            answer = self._client.get_item(TableName=self._table, Key=_report_key(sweep_id), ConsistentRead=True)
+        return _adapter().validate_json(answer["Item"]["report"]) if "Item" in answer else None
 
     def acquire(self, sweep_id: str, now: datetime, until: datetime) -> bool:
-        row = {"pk": "SWEEP", "sk": "RUNNING", "holder": sweep_id, "until": timestamp(until)}
         return self._put_running(
-            row,
-            # Its own row, too: the SDK sends a write whose answer was lost once more.
-            "attribute_not_exists(pk) OR #until <= :now OR holder = :holder",
-            {"#until": "until"},
-            {":now": timestamp(now), ":holder": sweep_id},
+            {"holder": sweep_id, "until": timestamp(until)},
+            # Its own row is no obstacle: the SDK sends a write whose answer was lost once more.
+            ConditionExpression="attribute_not_exists(pk) OR #until <= :now OR holder = :holder",
+            ExpressionAttributeNames={"#until": "until"},
+            ExpressionAttributeValues={":now": timestamp(now), ":holder": sweep_id},
         )
 
     def release(self, sweep_id: str) -> None:
-        row = {"pk": "SWEEP", "sk": "RUNNING", "holder": "", "until": ""}
-        self._put_running(row, "holder = :holder", {}, {":holder": sweep_id})
+        self._put_running(
+            {"holder": "", "until": ""},
+            ConditionExpression="holder = :holder",
+            ExpressionAttributeValues={":holder": sweep_id},
+        )
 
     def suspects(self) -> Mapping[str, datetime]:
-        with translating("reading what the last deep sweep suspected"):
-            answer = self._client.get_item(TableName=self._table, Key=item(_SUSPECTS), ConsistentRead=True)
-        found = json.loads(plain(answer["Item"])["suspects"]) if "Item" in answer else {}
+        with translating("reading the suspects of the last deep sweep"):
+            answer = self._client.get_item(TableName=self._table, Key=_SUSPECTS, ConsistentRead=True)
+        found = answer.get("Item", {}).get("suspects", {})
         return {environment_id: datetime.fromisoformat(since) for environment_id, since in found.items()}
 
     def suspect(self, suspects: Mapping[str, datetime]) -> None:
-        told = {environment_id: timestamp(since) for environment_id, since in suspects.items()}
-        with translating("remembering what is suspected"):
-            self._client.put_item(TableName=self._table, Item=item({**_SUSPECTS, "suspects": json.dumps(told)}))
+        since = {environment_id: timestamp(moment) for environment_id, moment in suspects.items()}
+        with translating("writing the suspects of a deep sweep"):
+            self._client.put_item(TableName=self._table, Item={**_SUSPECTS, "suspects": since})
 
-    def _put_running(
-        self, row: Mapping[str, str], condition: str, names: Mapping[str, str], values: Mapping[str, str]
-    ) -> bool:
+    def _put_running(self, row: Mapping[str, str], **condition: Any) -> bool:
         with translating("taking turns between sweeps"):
             try:
-                self._client.put_item(
-                    TableName=self._table,
-                    Item=item(row),
-                    ConditionExpression=condition,
-                    ExpressionAttributeValues=item(values),
-                    **({"ExpressionAttributeNames": names} if names else {}),
-                )
+                self._client.put_item(TableName=self._table, Item={**_RUNNING, **row}, **condition)
             except ClientError as error:
                 if error_code(error) == "ConditionalCheckFailedException":
                     return False
                 raise
         return True
+
+
+def _report_key(sweep_id: str) -> dict[str, str]:
+    return {"pk": f"SWEEP#{sweep_id}", "sk": "REPORT"}
+
+
+@cache
+def _adapter() -> TypeAdapter[SweepReport]:
+    return TypeAdapter(SweepReport)

@@ -22,7 +22,7 @@ from pulumi.automation.errors import create_command_error
 from semver import VersionInfo
 
 from orchestrator.adapters import sandbox
-from orchestrator.domain.errors import Terminal
+from orchestrator.domain.errors import ErrorCode, Terminal
 from orchestrator.ports import StopSignal
 
 PULUMI_VERSION = VersionInfo.parse("3.250.0")
@@ -42,7 +42,8 @@ class PulumiProcess(PulumiCommand):
         command = shutil.which("pulumi")
         if command is None:
             raise Terminal(
-                "The Pulumi CLI is not on PATH. Install version 3.250.0, or use the image, which has it.", "no_pulumi"
+                "The Pulumi CLI is not on PATH. Install version 3.250.0, or use the image, which has it.",
+                ErrorCode.NO_PULUMI,
             )
         self.command = command
         self.version = PULUMI_VERSION

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from pydantic import BaseModel, ValidationError
 
 from orchestrator.adapters.aws.errors import error_code, translating
-from orchestrator.domain.errors import Terminal, Transient
+from orchestrator.domain.errors import ErrorCode, Terminal, Transient
 from orchestrator.domain.names import PROJECT
 from orchestrator.ports import Lock
 
@@ -67,7 +67,7 @@ class StateBucket:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise Terminal(
                 f"The checkpoint of {stack} is not one. The state bucket is versioned: bring its last good version back.",
-                "bad_state",
+                ErrorCode.BAD_STATE,
             ) from error
 
     def delete_empty_checkpoint(self, stack: str) -> None:
@@ -125,7 +125,9 @@ class StateBucket:
                 batch = [{"Key": key} for key in leftovers[start : start + 1000]]
                 answer = self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": batch, "Quiet": True})
                 if answer.get("Errors"):
-                    raise Transient(f"The state bucket would not delete {answer['Errors'][0]['Key']}.", "state_untidy")
+                    raise Transient(
+                        f"The state bucket would not delete {answer['Errors'][0]['Key']}.", ErrorCode.STATE_UNTIDY
+                    )
 
     def _listed(self, folder: str) -> Iterator[Mapping[str, Any]]:
         with translating("listing the state bucket"):

@@ -44,7 +44,7 @@ class Api:
             image_registries=("public.ecr.aws/",),
             **settings,
         )
-        self.world = World(rules=self.settings.rules)
+        self.world = World(policy=self.settings.policy)
         self.logger = Logger(service="tests", stream=None)
         self.resolver = api.build(self.world.environments, self.world.sweeps, self.settings, self.logger)
 

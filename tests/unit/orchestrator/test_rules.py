@@ -8,16 +8,16 @@ import pytest
 
 from orchestrator.domain.environment import Spec
 from orchestrator.domain.errors import BadRequest
-from orchestrator.domain.policy import Rules
+from orchestrator.domain.policy import Policy
 
 OWN = "123456789012.dkr.ecr.us-west-2.amazonaws.com/"
 SECRETS = "arn:aws:secretsmanager:us-west-2:123456789012:secret:fib/"
-RULES = Rules((OWN, "public.ecr.aws/fibfactory/"), SECRETS)
+RULES = Policy((OWN, "public.ecr.aws/fibfactory/"), SECRETS)
 
 
-def taken(rules: Rules, spec: Spec) -> bool:
+def taken(policy: Policy, spec: Spec) -> bool:
     try:
-        rules.check(spec)
+        policy.check(spec)
     except BadRequest:
         return False
     return True
@@ -80,22 +80,22 @@ def test_an_image_from_elsewhere_is_refused_and_the_registries_are_named(image: 
 
 def test_without_registries_no_image_is_taken() -> None:
     with pytest.raises(BadRequest) as refusal:
-        Rules().check(Spec("public.ecr.aws/fibfactory/app:v1"))
+        Policy().check(Spec("public.ecr.aws/fibfactory/app:v1"))
     assert refusal.value.code == "image_registry"
-    assert not re.fullmatch(Rules().image_pattern, "public.ecr.aws/fibfactory/app:v1")
+    assert not re.fullmatch(Policy().image_pattern, "public.ecr.aws/fibfactory/app:v1")
 
 
 @pytest.mark.parametrize("registry", ["public.ecr.aws/", f"{OWN}team/", "public.ecr.aws/a/b/"])
 def test_a_registry_may_be_all_of_public_ecr_or_a_part_of_one(registry: str) -> None:
     image = f"{registry}{'alias/' if registry == 'public.ecr.aws/' else ''}app:v1"
-    assert taken(Rules((registry,)), Spec(image))
-    assert re.fullmatch(Rules((registry,)).image_pattern, image)
+    assert taken(Policy((registry,)), Spec(image))
+    assert re.fullmatch(Policy((registry,)).image_pattern, image)
 
 
 def test_a_registry_that_app_runner_takes_nothing_from_lets_nothing_in() -> None:
-    rules = Rules(("docker.io/library/",))
-    assert not taken(rules, Spec("docker.io/library/nginx"))
-    assert not re.fullmatch(rules.image_pattern, "docker.io/library/nginx")
+    policy = Policy(("docker.io/library/",))
+    assert not taken(policy, Spec("docker.io/library/nginx"))
+    assert not re.fullmatch(policy.image_pattern, "docker.io/library/nginx")
 
 
 @pytest.mark.parametrize(
@@ -137,12 +137,12 @@ def test_a_secret_from_elsewhere_is_refused(reference: str) -> None:
 
 def test_without_a_prefix_no_secret_is_taken() -> None:
     with pytest.raises(BadRequest) as refusal:
-        Rules((OWN,)).check(Spec(f"{OWN}app", secrets={"TOKEN": f"{SECRETS}token"}))
+        Policy((OWN,)).check(Spec(f"{OWN}app", secrets={"TOKEN": f"{SECRETS}token"}))
     assert refusal.value.code == "no_secrets"
 
 
 def test_a_parameters_prefix_is_one_too() -> None:
     prefix = "arn:aws:ssm:us-west-2:123456789012:parameter/fib/"
-    rules = Rules((OWN,), prefix)
-    assert taken(rules, Spec(f"{OWN}app", secrets={"TOKEN": f"{prefix}token"}))
-    assert not taken(rules, Spec(f"{OWN}app", secrets={"TOKEN": "arn:aws:ssm:us-west-2:123456789012:parameter/fi/x"}))
+    policy = Policy((OWN,), prefix)
+    assert taken(policy, Spec(f"{OWN}app", secrets={"TOKEN": f"{prefix}token"}))
+    assert not taken(policy, Spec(f"{OWN}app", secrets={"TOKEN": "arn:aws:ssm:us-west-2:123456789012:parameter/fi/x"}))

@@ -35,12 +35,12 @@ def test_what_is_left_out_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     assert settings.access.github.workflows == ()
     assert settings.environments_per_owner == 20
     with pytest.raises(BadRequest):
-        settings.rules.check(Spec("public.ecr.aws/a/b"))
+        settings.policy.check(Spec("public.ecr.aws/a/b"))
 
 
 def test_what_is_there_but_empty_is_as_if_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = read(monkeypatch, operators="", groups="", github="", image_registries="", secrets_prefix="")
-    assert (settings.access, settings.rules.secrets_prefix, settings.rules.registries) == (Access(), None, ())
+    assert (settings.access, settings.policy.secrets_prefix, settings.policy.registries) == (Access(), None, ())
 
 
 def test_everything_can_be_said_in_the_functions_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,7 +60,7 @@ def test_everything_can_be_said_in_the_functions_environment(monkeypatch: pytest
     assert access.group_of == {USER: "team-a", "github:repository:2001": "team-a"}
     assert access.session_owners and access.github.issuer == "https://github.example/_services/token"
     assert [each.refs for each in access.github.workflows] == [("refs/heads/*",)]
-    assert settings.rules.environments_per_owner == 3
+    assert settings.policy.environments_per_owner == 3
 
 
 @pytest.mark.parametrize(
