@@ -23,10 +23,10 @@ import click
 from fibfactory_cli.client import BUSY, ApiError, Client
 from orchestrator.domain import names
 from orchestrator.domain.errors import BadRequest, FibfactoryError
-from orchestrator.worker.cancellation import Stop
+from orchestrator.ports import StopSignal
 
 if TYPE_CHECKING:
-    from orchestrator.adapters.pulumi.engine import PulumiStacks
+    from orchestrator.adapters.pulumi.stacks import PulumiStacks
 
 DEFAULT_REGION = "us-west-2"
 """The post's."""
@@ -83,21 +83,21 @@ class InProcess:
         stack = names.stack_name(env_id)
         click.echo(f"Deploying the stack {stack} ...")
         return service_url(
-            self._stacks().up(stack, inputs, new=True, refresh=True, progress=_progress, stop=Stop(_GRACE))
+            self._stacks().up(stack, inputs, new=True, refresh=True, progress=_progress, stop=StopSignal(_GRACE))
         )
 
     def list(self) -> list[str]:
-        return [name for name in self._stacks().names(Stop(_GRACE)) if name.startswith(f"{names.PROJECT}-")]
+        return [name for name in self._stacks().names(StopSignal(_GRACE)) if name.startswith(f"{names.PROJECT}-")]
 
     def destroy(self, env_id: str) -> dict[str, int]:
         stack = names.stack_name(env_id)
-        report = self._stacks().destroy(stack, progress=_progress, stop=Stop(_GRACE))
+        report = self._stacks().destroy(stack, progress=_progress, stop=StopSignal(_GRACE))
         if not report.found:
             raise Missing(stack)
         return {str(getattr(kind, "value", kind)): count for kind, count in report.changes.items()}
 
     def _stacks(self) -> PulumiStacks:
-        from orchestrator.adapters.pulumi.engine import PulumiStacks, Target
+        from orchestrator.adapters.pulumi.stacks import PulumiStacks, Target
 
         return PulumiStacks(Target())
 

@@ -107,7 +107,7 @@ class DeepSweep:
             try:
                 record = self.ports.records.get(environment_id)
             except Terminal as error:
-                if error.code is not ErrorCode.BAD_RECORD:
+                if error.code != ErrorCode.BAD_RECORD:
                     raise
                 unreadable[environment_id] = error
             else:

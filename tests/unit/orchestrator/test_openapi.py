@@ -1,4 +1,4 @@
-"""The document at /openapi.json says what is taken and what is handle_request, for these settings."""
+"""The document at /openapi.json says what is taken and what is answered, for these settings."""
 
 from __future__ import annotations
 
@@ -7,24 +7,20 @@ import re
 from typing import Any
 
 import pytest
-from aws_lambda_powertools import Logger
 from pydantic import ValidationError
 
-from orchestrator.api import routes as api
-from orchestrator.api.openapi import contract
+from orchestrator.api.openapi import build_document
+from orchestrator.api.resolver import app
 from orchestrator.api.schemas import CreateIn, SpecIn
 from orchestrator.domain.errors import BadRequest
 from orchestrator.domain.ttl import parse_ttl, ttl_pattern
 from orchestrator.settings import Settings
-from tests.unit.orchestrator.test_api import Api
-from tests.unit.orchestrator.worlds import ALICE, IMAGE, World
+from tests.unit.orchestrator.test_routes import Api
+from tests.unit.orchestrator.worlds import ALICE, IMAGE
 
 
 def document(**settings: Any) -> Any:
-    given = Settings(platform="tests", table="t", worker_function="w", **settings)
-    world = World(policy=given.policy)
-    app = api.build(world.environments, world.sweeps, given, Logger(service="tests", stream=None))
-    return json.loads(contract(app, given))
+    return json.loads(build_document(app, Settings(platform="tests", table="t", worker_function="w", **settings)))
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +124,7 @@ def test_a_label_with_a_comma_can_be_asked_for() -> None:
             "authorizer": {"iam": {"userArn": ALICE.owner}},
         },
     }
-    answer = json.loads(http.resolver.resolve(event, None)["body"])
+    answer = http.resolve(event)[2]
     assert [found["id"] for found in answer["environments"]] == ["test1"]
 
 
