@@ -15,9 +15,10 @@ from aws_lambda_powertools.utilities.parser import parse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orchestrator import wiring
-from orchestrator.api.authentication import Access, caller_of
+from orchestrator.api.authentication import caller_of
 from orchestrator.api.problem_details import problem_of
 from orchestrator.api.request_body import refusal
+from orchestrator.domain.access import Access
 from orchestrator.domain.errors import LeaseLost, Rejected
 from orchestrator.settings import Settings
 from orchestrator.sweeper.sweep import Kind, metrics_of

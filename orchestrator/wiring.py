@@ -53,7 +53,7 @@ class Dependencies:
     def api(self) -> APIGatewayHttpResolver:
         settings = self.settings
         environments = EnvironmentService(
-            self._records, self._dispatcher, settings.lifetimes, settings.rules, utc_now, time.sleep
+            self._records, self._dispatcher, settings.lifetimes, settings.policy, utc_now, time.sleep
         )
         sweeps = SweepService(self._reports, self._dispatcher, utc_now, lambda: uuid.uuid4().hex)
         return api.build(environments, sweeps, settings, self.logger)

@@ -11,7 +11,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 from aws_lambda_powertools.event_handler.openapi.models import APIKey, HTTPBearer, SecurityScheme
 
-from orchestrator.domain.policy import Rules
+from orchestrator.domain.policy import Policy
 from orchestrator.domain.ttl import ttl_pattern
 from orchestrator.settings import Settings
 
@@ -64,8 +64,8 @@ def contract(app: APIGatewayHttpResolver, settings: Settings) -> str:
     for name in _WITH_TTL:
         schemas[name]["properties"]["ttl"]["anyOf"][0]["pattern"] = ttl_pattern(allow_never=settings.allow_never)
     for name in _WITH_SPEC:
-        schemas[name]["properties"]["image"]["pattern"] = f"^(?:{settings.rules.image_pattern})$"
-        _narrow_secrets(schemas[name]["properties"]["secrets"], settings.rules)
+        schemas[name]["properties"]["image"]["pattern"] = f"^(?:{settings.policy.image_pattern})$"
+        _narrow_secrets(schemas[name]["properties"]["secrets"], settings.policy)
     return json.dumps(document)
 
 
@@ -80,7 +80,7 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     return schema if others else {name: value for name, value in schema.items() if name != "anyOf"} | given
 
 
-def _narrow_secrets(secrets: dict[str, Any], rules: Rules) -> None:
+def _narrow_secrets(secrets: dict[str, Any], rules: Policy) -> None:
     if rules.secrets_prefix is None:
         secrets["maxProperties"] = 0
         return

@@ -11,38 +11,17 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from orchestrator.domain import desired
+from orchestrator.domain.access import Caller
 from orchestrator.domain.desired import EnvironmentRequest, LifetimeLimits, Unset
 from orchestrator.domain.environment import ACTIVE, Environment, Status
 from orchestrator.domain.errors import Conflict, Forbidden, NotFound, PreconditionFailed, VersionConflict
 from orchestrator.domain.names import check_id
-from orchestrator.domain.policy import Rules
+from orchestrator.domain.policy import Policy
 from orchestrator.ports import Dispatcher, Event, Page, Records, Reports
 
 ANY: Final = "*"
 Match = int | Literal["*"]
 """What a record has to be for a write to happen: at this version, or there at all."""
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who asks, from the caller's own credentials, never from what was sent."""
-
-    identity: str
-    operator: bool
-    group: str | None = None
-    """The one with whom this caller owns."""
-
-    @property
-    def owner(self) -> str:
-        """Who owns what this caller makes."""
-        return f"group:{self.group}" if self.group else self.identity
-
-    def acts_for(self, owner: str) -> bool:
-        """Whether it may see and change what this owner has: a group's member keeps what it had by itself."""
-        return owner in (self.owner, self.identity)
-
-    def may_see(self, environment: Environment) -> bool:
-        return self.operator or self.acts_for(environment.owner)
 
 
 @dataclass(frozen=True)
@@ -60,7 +39,7 @@ class EnvironmentService:
     records: Records
     dispatcher: Dispatcher
     limits: LifetimeLimits
-    rules: Rules
+    rules: Policy
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]
 

@@ -18,7 +18,7 @@ from orchestrator.domain import names
 from orchestrator.domain.desired import UNSET, EnvironmentRequest, LifetimeLimits
 from orchestrator.domain.environment import Environment, Observed, Spec
 from orchestrator.domain.errors import FibfactoryError, LeaseLost
-from orchestrator.domain.policy import Rules
+from orchestrator.domain.policy import Policy
 from orchestrator.settings import WorkerSettings
 from orchestrator.sweeper.deep import DeepSweep
 from orchestrator.sweeper.sweep import Kind, Sweep
@@ -49,7 +49,7 @@ ALICE = Caller("arn:aws:iam::000000000000:user/alice", operator=False)
 OPERATOR = Caller("arn:aws:iam::000000000000:user/operator", operator=True)
 _CALLERS = {"alice": ALICE, "operator": OPERATOR}
 _LIMITS = LifetimeLimits(timedelta(hours=12), timedelta(days=7))
-_RULES = Rules(registries=(f"{IMAGE.rpartition('/')[0]}/",), allow_never=True)
+_RULES = Policy(registries=(f"{IMAGE.rpartition('/')[0]}/",), allow_never=True)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from orchestrator import handler
 from orchestrator.api import routes as api
 from orchestrator.domain.errors import Terminal, Transient
 from orchestrator.settings import Settings
-from tests.unit.orchestrator.test_identity import CLAIMS
+from tests.unit.orchestrator.test_authentication import CLAIMS
 from tests.unit.orchestrator.worlds import ALICE, IMAGE, World
 
 CONTEXT: Any = SimpleNamespace(
@@ -44,7 +44,7 @@ class Api:
             image_registries=("public.ecr.aws/",),
             **settings,
         )
-        self.world = World(rules=self.settings.rules)
+        self.world = World(rules=self.settings.policy)
         self.logger = Logger(service="tests", stream=None)
         self.resolver = api.build(self.world.environments, self.world.sweeps, self.settings, self.logger)
 

@@ -22,7 +22,7 @@ from tests.unit.orchestrator.worlds import ALICE, IMAGE, World
 
 def document(**settings: Any) -> Any:
     given = Settings(platform="tests", table="t", worker_function="w", **settings)
-    world = World(rules=given.rules)
+    world = World(rules=given.policy)
     app = api.build(world.environments, world.sweeps, given, Logger(service="tests", stream=None))
     return json.loads(contract(app, given))
 

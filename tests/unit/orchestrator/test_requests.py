@@ -11,7 +11,7 @@ from orchestrator.api.use_cases import Caller
 from orchestrator.domain.desired import LifetimeLimits
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import BadRequest, Conflict, Forbidden, NotFound, PreconditionFailed
-from orchestrator.domain.policy import Rules
+from orchestrator.domain.policy import Policy
 from tests.fakes.ports import FakeRecords
 from tests.unit.orchestrator.worlds import ALICE, BOB, OPERATOR, World, wish
 
@@ -294,7 +294,7 @@ def test_a_revived_environment_goes_back_to_whose_it_was(world: World) -> None:
 
 
 def test_an_owner_has_no_more_environments_than_the_platform_allows() -> None:
-    world = World(rules=Rules(registries=("public.ecr.aws/",), environments_per_owner=2))
+    world = World(rules=Policy(registries=("public.ecr.aws/",), environments_per_owner=2))
     world.ready("one")
     world.ready("two")
     for ask in (world.environments.put, world.environments.create):
@@ -308,7 +308,7 @@ def test_an_owner_has_no_more_environments_than_the_platform_allows() -> None:
 
 
 def test_what_is_on_its_way_out_counts_until_it_is_gone() -> None:
-    world = World(rules=Rules(registries=("public.ecr.aws/",), environments_per_owner=1))
+    world = World(rules=Policy(registries=("public.ecr.aws/",), environments_per_owner=1))
     world.ready("one")
     world.environments.remove(ALICE, "one")
     with pytest.raises(Forbidden):
@@ -323,7 +323,7 @@ def test_what_is_on_its_way_out_counts_until_it_is_gone() -> None:
 
 
 def test_a_group_counts_as_one_owner() -> None:
-    world = World(rules=Rules(registries=("public.ecr.aws/",), environments_per_owner=1))
+    world = World(rules=Policy(registries=("public.ecr.aws/",), environments_per_owner=1))
     world.ready("one", ALICE_OF_A)
     with pytest.raises(Forbidden, match=GROUP):
         world.environments.put(BOB_OF_A, "two", wish())
@@ -332,18 +332,18 @@ def test_a_group_counts_as_one_owner() -> None:
 @pytest.mark.parametrize(
     ("rules", "code"),
     [
-        (Rules(registries=(ECR,)), "image_registry"),
-        (Rules(), "image_registry"),
-        (Rules(registries=("public.ecr.aws/",)), "no_secrets"),
+        (Policy(registries=(ECR,)), "image_registry"),
+        (Policy(), "image_registry"),
+        (Policy(registries=("public.ecr.aws/",)), "no_secrets"),
         (
-            Rules(registries=("public.ecr.aws/",), secrets_prefix="arn:aws:ssm:us-west-2:1:parameter/new/"),
+            Policy(registries=("public.ecr.aws/",), secrets_prefix="arn:aws:ssm:us-west-2:1:parameter/new/"),
             "secret_outside_prefix",
         ),
     ],
 )
-def test_what_was_let_in_once_is_asked_about_again_when_it_is_revived(rules: Rules, code: str) -> None:
+def test_what_was_let_in_once_is_asked_about_again_when_it_is_revived(rules: Policy, code: str) -> None:
     prefix = "arn:aws:ssm:us-west-2:1:parameter/old/"
-    world = World(rules=Rules(registries=("public.ecr.aws/",), secrets_prefix=prefix))
+    world = World(rules=Policy(registries=("public.ecr.aws/",), secrets_prefix=prefix))
     spec = replace(wish().spec, secrets={"TOKEN": f"{prefix}token"})
     world.environments.put(ALICE, "test1", replace(wish(), spec=spec))
     world.work("test1")
@@ -358,7 +358,7 @@ def test_what_was_let_in_once_is_asked_about_again_when_it_is_revived(rules: Rul
 
 
 def test_a_revived_environment_lives_for_ever_only_where_that_is_allowed_still() -> None:
-    rules = Rules(registries=("public.ecr.aws/",), allow_never=True)
+    rules = Policy(registries=("public.ecr.aws/",), allow_never=True)
     world = World(LifetimeLimits(timedelta(hours=12), None), rules)
     world.ready(ttl=None)
     world.environments.remove(ALICE, "test1")

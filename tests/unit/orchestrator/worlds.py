@@ -9,7 +9,7 @@ from typing import Any
 from orchestrator.api.use_cases import Caller, EnvironmentService, SweepService
 from orchestrator.domain.desired import EnvironmentRequest, LifetimeLimits
 from orchestrator.domain.environment import Environment, Spec
-from orchestrator.domain.policy import Rules
+from orchestrator.domain.policy import Policy
 from orchestrator.sweeper.deep import DeepSweep
 from orchestrator.sweeper.sweep import Kind, Sweep
 from orchestrator.worker.reconciler import Limits, Reconciler
@@ -21,7 +21,7 @@ OPERATOR = Caller("arn:aws:iam::000000000000:user/operator", operator=True)
 PLATFORM = "tests"
 HOST = "this-sandbox"
 IMAGE = "public.ecr.aws/fibfactory/fibservice:latest"
-RULES = Rules(("public.ecr.aws/", "111122223333.dkr.ecr.us-west-2.amazonaws.com/"), environments_per_owner=1000)
+RULES = Policy(("public.ecr.aws/", "111122223333.dkr.ecr.us-west-2.amazonaws.com/"), environments_per_owner=1000)
 
 
 def wish(image: str = IMAGE, **more: Any) -> EnvironmentRequest:
@@ -31,7 +31,7 @@ def wish(image: str = IMAGE, **more: Any) -> EnvironmentRequest:
 class World:
     """Everything a test needs to ask for environments and to let workers and sweeps come."""
 
-    def __init__(self, limits: LifetimeLimits | None = None, rules: Rules = RULES) -> None:
+    def __init__(self, limits: LifetimeLimits | None = None, rules: Policy = RULES) -> None:
         self.clock = FakeClock()
         self.records = FakeRecords()
         self.reports = FakeReports()
