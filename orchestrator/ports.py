@@ -5,6 +5,7 @@ The rule: these speak our words only. A method raises our errors (`errors`), nev
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -94,16 +95,15 @@ class Dispatcher(Protocol):
         """Ask for a sweep. Nobody asks again for it, so a refusal is raised as Transient."""
 
 
-class StopSignal(Protocol):
-    """Tells a running operation to stop in order."""
+class StopSignal(threading.Event):
+    """Tells a running operation to stop in order.
 
-    grace: float
-    """Seconds that what is running has for it, before it is told more firmly; thrice that fits before the hard limit."""
+    `grace` is how many seconds the operation has before a firmer signal; three times that fits before the hard limit.
+    """
 
-    def is_set(self) -> bool: ...
-
-    def wait(self, timeout: float) -> bool:
-        """Wait so many seconds at most; whether the operation shall stop."""
+    def __init__(self, grace: float) -> None:
+        super().__init__()
+        self.grace = grace
 
 
 Progress = Callable[[str], None]

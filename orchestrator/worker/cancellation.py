@@ -12,15 +12,7 @@ from datetime import datetime
 from types import TracebackType
 
 from orchestrator.domain.environment import Environment, Operation
-from orchestrator.ports import Records
-
-
-class Stop(threading.Event):
-    """A stop signal that says how much time there is to obey it."""
-
-    def __init__(self, grace: float) -> None:
-        super().__init__()
-        self.grace = grace
+from orchestrator.ports import Records, StopSignal
 
 
 class CancellationMonitor:
@@ -42,11 +34,11 @@ class CancellationMonitor:
         self._clock = clock
         self._stop_at = stop_at
         self._every = every
-        self._stop = Stop(grace)
+        self._stop = StopSignal(grace)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"watch-{environment.id}", daemon=True)
 
-    def __enter__(self) -> Stop:
+    def __enter__(self) -> StopSignal:
         self._thread.start()
         return self._stop
 

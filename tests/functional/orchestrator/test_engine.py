@@ -21,7 +21,7 @@ from orchestrator.adapters.pulumi.engine import PulumiEngine, PulumiStacks, Targ
 from orchestrator.adapters.pulumi.state import StateBucket
 from orchestrator.domain.environment import Environment, Spec
 from orchestrator.domain.errors import Interrupted, Terminal, Transient
-from orchestrator.worker.cancellation import Stop
+from orchestrator.ports import StopSignal
 from tests.functional.orchestrator.conftest import Backend
 
 IMAGE = "public.ecr.aws/fibfactory/fibservice:latest"
@@ -52,8 +52,8 @@ def environment(environment_id: str, image: str = IMAGE) -> Environment:
     return Environment(environment_id, "arn:alice", NOW, NOW, Spec(image))
 
 
-def go_on() -> Stop:
-    return Stop(grace=25.0)
+def go_on() -> StopSignal:
+    return StopSignal(grace=25.0)
 
 
 def test_a_create_takes_two_cli_processes_an_update_one_and_a_destroy_one(
