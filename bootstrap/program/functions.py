@@ -93,7 +93,7 @@ def api_environment(settings: Settings, names: Names) -> dict[str, str]:
         "FIBFACTORY_OPERATORS": _json(settings.operators),
         "FIBFACTORY_GROUPS": _json(settings.groups),
         "FIBFACTORY_SESSION_OWNERS": _json(settings.session_owners),
-        "FIBFACTORY_GITHUB": _json([callers.model_dump(exclude_none=True) for callers in settings.github]),
+        "FIBFACTORY_GITHUB": _json(settings.model_dump(include={"github"}, exclude_none=True)["github"]),
         "FIBFACTORY_GITHUB_ISSUER": settings.github_issuer,
         "FIBFACTORY_ENVIRONMENTS_PER_OWNER": str(settings.environments_per_owner),
         "FIBFACTORY_IMAGE_REGISTRIES": _json(settings.image_registries or [names.registry]),

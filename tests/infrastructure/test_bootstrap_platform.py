@@ -11,7 +11,7 @@ import pytest
 
 from bootstrap.program.archive import ROOT
 from orchestrator.domain.environment import Status
-from orchestrator.sweeper.sweep import metrics_of
+from orchestrator.sweeper.report import metrics_of
 from tests.infrastructure.bootstrap_recorder import ACCOUNT, FOUNDATIONS, IMAGE, REGION, Plan, plan
 
 FUNCTION = "lambda/function:Function"

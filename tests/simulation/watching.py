@@ -10,25 +10,25 @@ from datetime import datetime
 from types import TracebackType
 
 from orchestrator.domain.environment import Environment, Operation
-from orchestrator.ports import Records
+from orchestrator.ports import Records, StopSignal
 from tests.simulation.scheduler import START
 from tests.simulation.world import World
 
 
-class SimStop:
+class SimStop(StopSignal):
     """Set from `moment` on, which may come nearer while somebody waits."""
 
     def __init__(self, world: World, moment: float, grace: float) -> None:
+        super().__init__(grace)
         self._clockwork = world.clockwork
         self._actor = world.actor
         self.moment = moment
-        self.grace = grace
 
     def is_set(self) -> bool:
         return self._clockwork.now >= self.moment
 
-    def wait(self, timeout: float) -> bool:
-        self.sleep_until(self._clockwork.now + timeout)
+    def wait(self, timeout: float | None = None) -> bool:
+        self.sleep_until(self.moment if timeout is None else self._clockwork.now + timeout)
         return self.is_set()
 
     def sleep_until(self, until: float) -> None:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from botocore.exceptions import ClientError
 
 from orchestrator.adapters.aws.apprunner import MOVED_ON, is_alive, listed
-from orchestrator.adapters.aws.errors import error_code, translated, translating
+from orchestrator.adapters.aws_errors import error_code, translated, translating
 from orchestrator.adapters.pulumi.state import StateBucket
 from orchestrator.domain import names
 from orchestrator.domain.errors import Terminal, Transient

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from botocore.exceptions import ClientError
 from pydantic import BaseModel, ValidationError
 
-from orchestrator.adapters.aws.errors import error_code, translating
+from orchestrator.adapters.aws_errors import error_code, translating
 from orchestrator.domain.errors import ErrorCode, Terminal, Transient
 from orchestrator.domain.names import PROJECT
 from orchestrator.ports import Lock

@@ -12,7 +12,7 @@ from orchestrator.api.context import ApiContext
 from orchestrator.api.resolver import app, handle_request
 from orchestrator.domain.errors import Terminal, Transient
 from orchestrator.settings import Settings
-from tests.unit.orchestrator.test_identity import CLAIMS
+from tests.unit.orchestrator.test_authentication import CLAIMS
 from tests.unit.orchestrator.worlds import ALICE, IMAGE, World
 
 CONTEXT: Any = SimpleNamespace(
