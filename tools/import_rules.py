@@ -1,8 +1,8 @@
 """`python -m tools.import_rules`: checks who imports whom, and prints the modules by layer.
 
-The contracts are in pyproject.toml, checked by import-linter; the layers are exhaustive, so that every module is in one. Two rules
-are checked here, as import-linter can't express them: what the pure packages import from outside, and what the programs at the
-top level (`fibfactory.py`, `template_stack.py`) import, which are no packages.
+The contracts are in pyproject.toml, checked by import-linter; the layers are exhaustive, so that every module is in one. Two
+rules are checked here, as import-linter can't express them: what the pure packages import from outside, and what the programs at
+the top level (`fibfactory.py`, `template_stack.py`) import, which are no packages.
 """
 
 from __future__ import annotations
