@@ -1,8 +1,8 @@
-"""EnvironmentService from a terminal: python fibfactory.py --env-id test1 create | list | destroy
+"""Ephemeral environments from a terminal: python fibfactory.py --env-id test1 create | list | destroy
 
-With FIBFACTORY_API_URL it asks the platform over HTTP, signed with your AWS credentials. Without, it runs the same engine right
-here, as the post did, against whatever backend Pulumi is told (S3, file:// or Pulumi Cloud): no lease, no TTL and no sweep then,
-and what it makes carries `fibfactory:platform=none`, so that no platform's sweep touches it.
+With FIBFACTORY_API_URL it calls the platform's HTTP API, signed with your AWS credentials. Without it, the same engine runs in
+this process, with the backend that Pulumi is configured for (S3, file:// or Pulumi Cloud). Such environments have no lease, no
+TTL and no sweep; their tag `fibfactory:platform=none` keeps every platform's sweep from touching them.
 
 Exit codes: 0 done · 1 it failed · 2 wrong usage · 3 there is no such environment · 130 interrupted.
 """
@@ -10,11 +10,14 @@ Exit codes: 0 done · 1 it failed · 2 wrong usage · 3 there is no such environ
 from __future__ import annotations
 
 import getpass
+import math
 import os
+import signal
 import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import boto3
@@ -22,8 +25,8 @@ import click
 
 from fibfactory_cli.client import BUSY, ApiError, Client
 from orchestrator.domain import names
-from orchestrator.domain.errors import BadRequest, FibfactoryError
-from orchestrator.worker.cancellation import Stop
+from orchestrator.domain.errors import BadRequest, FibfactoryError, Interrupted
+from orchestrator.ports import StopSignal
 
 if TYPE_CHECKING:
     from orchestrator.adapters.pulumi.engine import PulumiStacks
@@ -31,16 +34,13 @@ if TYPE_CHECKING:
 DEFAULT_REGION = "us-west-2"
 """The post's."""
 
-_GRACE = 25.0
-"""Seconds that an interrupted engine has to end in order."""
-
 
 class Missing(Exception):
     """There is no stack of that name, which is its only argument."""
 
 
 class Factory(Protocol):
-    """Where environments are made."""
+    """The way in which environments are made."""
 
     def create(self, env_id: str, image: str | None) -> str:
         """Make or update the environment; returns its URL."""
@@ -49,12 +49,12 @@ class Factory(Protocol):
         """The names of all environments' stacks."""
 
     def destroy(self, env_id: str) -> dict[str, int]:
-        """Remove the environment; returns how many resources went, by what was done to them."""
+        """Remove the environment; returns how many resources there were by what was done to them. Raises Missing."""
 
 
 @dataclass(frozen=True)
 class InProcess:
-    """The engine in this process."""
+    """With the engine in this process."""
 
     repository: str | None
     access_role_arn: str | None
@@ -65,8 +65,8 @@ class InProcess:
 
         if image is None and self.repository is None:
             raise click.UsageError(
-                "Say what to run: --image public.ecr.aws/ALIAS/NAME:TAG, or --repository public.ecr.aws/ALIAS/NAME to build "
-                "Dockerfile.fib here and push it there (that needs Docker)."
+                "No image is given. Give --image public.ecr.aws/ALIAS/NAME:TAG, or --repository public.ecr.aws/ALIAS/NAME "
+                "to build Dockerfile.fib and push it there (this needs Docker)."
             )
         if image and not names.IMAGE.fullmatch(image):
             raise click.UsageError(f"The {names.IMAGE_HELP}.")
@@ -83,34 +83,35 @@ class InProcess:
         stack = names.stack_name(env_id)
         click.echo(f"Deploying the stack {stack} ...")
         return service_url(
-            self._stacks().up(stack, inputs, new=True, refresh=True, progress=_progress, stop=Stop(_GRACE))
+            self._stacks().up(stack, inputs, new=True, refresh=True, progress=_progress, stop=StopSignal(math.inf))
         )
 
     def list(self) -> list[str]:
-        return [name for name in self._stacks().names(Stop(_GRACE)) if name.startswith(f"{names.PROJECT}-")]
+        return [name for name in self._stacks().names(StopSignal(math.inf)) if name.startswith(f"{names.PROJECT}-")]
 
     def destroy(self, env_id: str) -> dict[str, int]:
         stack = names.stack_name(env_id)
-        report = self._stacks().destroy(stack, progress=_progress, stop=Stop(_GRACE))
+        report = self._stacks().destroy(stack, progress=_progress, stop=StopSignal(math.inf))
         if not report.found:
             raise Missing(stack)
         return {str(getattr(kind, "value", kind)): count for kind, count in report.changes.items()}
 
     def _stacks(self) -> PulumiStacks:
-        from orchestrator.adapters.pulumi.engine import PulumiStacks, Target
+        from orchestrator.adapters.pulumi.process import PulumiProcess
+        from orchestrator.adapters.pulumi.stacks import PulumiStacks, Target
 
-        return PulumiStacks(Target())
+        return PulumiStacks(Target(), partial(PulumiProcess, on_signal=_say_that_it_stops))
 
 
 @dataclass(frozen=True)
 class OverHttp:
-    """A platform's HTTP API."""
+    """With a platform's HTTP API."""
 
     client: Client
 
     def create(self, env_id: str, image: str | None) -> str:
         if image is None:
-            raise click.UsageError("The API takes images only: give --image, or set FIBFACTORY_IMAGE.")
+            raise click.UsageError("The platform runs images only. Give --image, or set FIBFACTORY_IMAGE.")
         click.echo(f"Asking for {names.stack_name(env_id)} ...")
         self.client.call("PUT", f"/environments/{env_id}", {"image": image}).checked()
         record = self._finished(env_id)
@@ -201,7 +202,9 @@ def _factory(repository: str | None = None, access_role_arn: str | None = None) 
 
 def _required(env_id: str | None) -> str:
     if env_id is None:
-        raise click.UsageError("Say which environment: python fibfactory.py --env-id test1 COMMAND")
+        raise click.UsageError(
+            "No environment is given. Say which environment: python fibfactory.py --env-id test1 COMMAND"
+        )
     try:
         return names.check_id(env_id)
     except BadRequest as error:
@@ -212,23 +215,29 @@ def _progress(line: str) -> None:
     click.echo(f"  {line}")
 
 
+def _say_that_it_stops() -> None:
+    click.echo("Stopping: what is under way is finished first. Interrupt once more to stop at once.", err=True)
+
+
 def run() -> int:
-    """The command; returns its exit code and never shows a traceback for what a person can mend."""
+    """Run the command; returns its exit code. A failure that a person can do something about is told in one sentence."""
+    # A job in CI is ended by SIGTERM: it ends the command in the same order as Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         main(standalone_mode=False)
-    except click.Abort:
-        over_http = "The platform goes on with what it was asked; `list` shows it, `destroy` removes it."
-        in_process = "What was made until then is in the state; run the command again, or `destroy`."
+    except (click.Abort, Interrupted):
+        over_http = "The platform continues with the request; `list` shows the environment, `destroy` removes it."
+        in_process = "What was made so far is recorded in the state; run the command again, or `destroy`."
         click.echo(f"Interrupted. {over_http if os.environ.get('FIBFACTORY_API_URL') else in_process}", err=True)
         return 130
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except Missing as error:
-        click.echo(f"There is no stack {error}. `list` shows what there is.", err=True)
+        click.echo(f"There is no stack {error}. `list` shows the existing ones.", err=True)
         return 3
     except ModuleNotFoundError as error:
-        click.echo(f"This Python has no {error.name}: use .venv/bin/python, which `make setup` makes.", err=True)
+        click.echo(f"This Python has no module {error.name}. Use .venv/bin/python, which `make setup` makes.", err=True)
         return 1
     except (ApiError, FibfactoryError) as error:
         click.echo(f"It failed: {error}", err=True)

@@ -22,7 +22,7 @@ from rich.text import Text
 from bootstrap.commands import deploy as commands
 from bootstrap.commands import teardown
 from bootstrap.errors import BootstrapError, Interrupted, SettingsError, explained
-from bootstrap.settings import load, written
+from bootstrap.settings import load, read_file
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -83,7 +83,7 @@ def bootstrap() -> None:
 @_JSON
 def deploy(file: Path | None, yes: bool, as_json: bool, **options: Any) -> None:
     """Make the platform, or change it to these settings. It can be run again at any time."""
-    chosen = {**written(file), **_given(options)}
+    chosen = {**read_file(file), **_given(options)}
     settings = load(None, chosen, {"region": _region(chosen.get("region"))})
     _print(commands.deploy(settings, _console(), None if yes else _confirm), as_json)
 
@@ -95,7 +95,7 @@ def deploy(file: Path | None, yes: bool, as_json: bool, **options: Any) -> None:
 @_JSON
 def upgrade(file: Path | None, unset: tuple[str, ...], yes: bool, as_json: bool, **options: Any) -> None:
     """Bring a platform to this version of the code. It keeps its settings, but for those that are given here."""
-    chosen = {**written(file), **_given(options)}
+    chosen = {**read_file(file), **_given(options)}
     platform, region = str(chosen.get("platform", "fibfactory")), _region(chosen.get("region"))
     outputs = commands.upgrade(platform, region, chosen, unset, _console(), None if yes else _confirm)
     _print(outputs, as_json)

@@ -1,107 +1,76 @@
-"""The kinds of values that settings take, each with the pattern that AWS or GitHub gives it.
+"""The types of single settings: each checks the format that AWS requires, and describes it to the operator.
 
-The rule: a pattern refuses what can't be; whether it is there (a role, a repository) is asked of nobody.
+The rule: a format rejects what can't exist. Whether the thing itself exists (a role, a repository) is not checked here.
 """
 
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
+from pydantic.dataclasses import dataclass
 
-_ROLE_OR_USER = r"arn:aws[a-z-]*:(iam::[0-9]{12}:(role|user)|sts::[0-9]{12}:assumed-role)/[A-Za-z0-9_+=,.@/-]+"
-_SECRETS = (
-    r"^arn:aws[a-z-]*:(secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:|ssm:[a-z0-9-]+:[0-9]{12}:parameter/)"
-    r"[A-Za-z0-9/_+=.@-]*/$"
+from orchestrator.domain import access
+from orchestrator.domain.formats import TextFormat
+from orchestrator.domain.names import IMAGE_REFERENCE, IMAGE_REPOSITORY
+from orchestrator.domain.policy import REGISTRY, SECRETS_PREFIX
+from orchestrator.domain.ttl import TTL
+
+_IMAGE = TextFormat(
+    rf"[0-9]{{12}}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/{IMAGE_REPOSITORY}{IMAGE_REFERENCE}",
+    "an image in ECR, ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME with a tag or digest",
+)
+_PLATFORM = TextFormat(
+    "[a-z][a-z0-9-]{1,19}[a-z0-9]", "3 to 21 lower-case letters, digits and hyphens, a letter first and no hyphen last"
+)
+# App Runner allows 40 characters for a name, of which an environment's id may take 24 and `-service` 8.
+_PREFIX = TextFormat(
+    "[a-z][a-z0-9-]{0,5}[a-z0-9]", "2 to 7 lower-case letters, digits and hyphens, a letter first and no hyphen last"
+)
+_SCHEDULE = TextFormat(
+    r"rate\([1-9][0-9]* (minutes?|hours?|days?)\)|cron\([^()]{11,}\)",
+    "a schedule such as rate(5 minutes) or cron(0 3 * * ? *)",
+)
+_ROLE_ARN = TextFormat(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+", "the ARN of a role")
+_POLICY_ARN = TextFormat(
+    r"arn:aws[a-z-]*:iam::(aws|[0-9]{12}):policy/[A-Za-z0-9_+=,.@/-]+", "the ARN of a managed policy"
 )
 
-# CloudWatch Logs takes these numbers of days and no others.
+PlatformId = Annotated[str, AfterValidator(_PLATFORM.check)]
+Region = Annotated[
+    str,
+    AfterValidator(TextFormat("[a-z]{2}(-[a-z]+)+-[0-9]", "the name of a region, such as eu-west-1").check),
+]
+Prefix = Annotated[str, AfterValidator(_PREFIX.check)]
+ImageUri = Annotated[str, AfterValidator(_IMAGE.check)]
+RoleArn = Annotated[str, AfterValidator(_ROLE_ARN.check)]
+PolicyArn = Annotated[str, AfterValidator(_POLICY_ARN.check)]
+Email = Annotated[str, AfterValidator(TextFormat(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an email address").check)]
+Audience = Annotated[str, AfterValidator(TextFormat(r"\S{1,200}", "1 to 200 characters without spaces").check)]
+Ttl = Annotated[str, AfterValidator(TTL.check)]
+Schedule = Annotated[str, AfterValidator(_SCHEDULE.check), Field(max_length=256)]
+# CloudWatch Logs accepts these numbers of days and no others.
 LogRetention = Literal[
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
 ]
-Schedule = Annotated[
-    str, Field(pattern=r"^(rate\([1-9][0-9]* (minutes?|hours?|days?)\)|cron\([^()]{11,}\))$", max_length=256)
-]
-_ROLE = re.compile(r"arn:([^:]+):iam::([0-9]+):role/(?:.*/)?([^/]+)")
-_SESSION = re.compile(r"arn:([^:]+):sts::([0-9]+):assumed-role/([^/]+)(?:/.*)?")
-_SESSION_OF_ROLE = re.compile(r"arn:[^:]+:sts::[0-9]+:assumed-role/[^/]+/.+")
-_PERSON = re.compile(r"arn:[^:]+:sts::[0-9]+:assumed-role/AWSReservedSSO_[^/]+/[^/]+")
+Identity = Annotated[str, AfterValidator(access.check_identity)]
+GroupName = Annotated[str, AfterValidator(access.GROUP_NAME.check)]
+IssuerUrl = Annotated[str, AfterValidator(access.ISSUER_URL.check)]
+Registry = Annotated[str, AfterValidator(REGISTRY.check)]
+SecretsPrefix = Annotated[str, AfterValidator(SECRETS_PREFIX.check)]
 
 
-def _no_session(identity: str) -> str:
-    # Whoever assumes a role names the session as he likes. The API reads the entry as the whole role.
-    if _SESSION_OF_ROLE.fullmatch(identity) and not _PERSON.fullmatch(identity):
-        raise ValueError(f"{identity} is a session, and whoever assumes the role names it: name the role alone")
-    return identity
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class GitHubCallers(access.WorkflowRule):
+    """An entry of the setting `github`."""
+
+    def __post_init__(self) -> None:
+        self.check()
 
 
-Identity = Annotated[str, Field(pattern=rf"^({_ROLE_OR_USER}|github:repository:[0-9]+)$"), AfterValidator(_no_session)]
-"""Who may own: a role, a user, or a person of IAM Identity Center by the ARN, or a GitHub repository by its id."""
-ImageUri = Annotated[
-    str,
-    Field(
-        pattern=r"^[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/[a-z0-9][a-z0-9._/-]*"
-        r"(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}|@sha256:[0-9a-f]{64})$"
-    ),
-]
-GroupName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,38}[a-z0-9]$")]
-RoleArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+$")]
-PolicyArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::(aws|[0-9]{12}):policy/[A-Za-z0-9_+=,.@/-]+$")]
-Registry = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*(:[0-9]{1,5})?(/[a-z0-9][a-z0-9._-]*)*/$")]
-"""What images' names may begin with. It ends in a slash: else `registry.example` would let in `registry.example.org`."""
-SecretsPrefix = Annotated[str, Field(pattern=_SECRETS)]
-"""Secrets of Secrets Manager or parameters of SSM, below a path; it ends in a slash for the same reason."""
-# API Gateway itself insists on TLS.
-Url = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$")]
-Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
-NumericId = Annotated[str, Field(pattern=r"^[0-9]+$")]
-
-
-class GitHubCallers(BaseModel):
-    """Workflows that are let in: an owner's, or one repository's, on all refs or some, of all workflows or some.
-
-    Ids rather than names: a name that is given up can be taken by somebody else.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    repository_owner_id: NumericId
-    repository_id: NumericId | None = None
-    refs: tuple[Annotated[str, Field(pattern=r"^refs/\S+$")], ...] | None = Field(default=None, min_length=1)
-    job_workflow_refs: tuple[Annotated[str, Field(pattern=r"^[^\s/]+/[^\s/]+/\S+@\S+$")], ...] | None = Field(
-        default=None, min_length=1
-    )
-
-
-def known_as(identity: str) -> str:
-    """One name for a role by whichever ARN it is given, with its path or as a session; anybody else's as it is.
-
-    A person of IAM Identity Center is a session that stays one. The API tells its callers apart in the same way.
-    """
-    role = None if _PERSON.fullmatch(identity) else _ROLE.fullmatch(identity) or _SESSION.fullmatch(identity)
-    return ":".join(role.groups()) if role else identity
-
-
-IN_WORDS = {
-    "platform": "3 to 21 lower-case letters, digits and hyphens, a letter first and no hyphen last",
-    "region": "the name of a region, such as eu-west-1",
-    "image_uri": "an image in ECR, ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME with a tag or digest",
-    "prefix": "2 to 7 lower-case letters, digits and hyphens, a letter first and no hyphen last",
-    "image_registries": "a registry and the path in it, ending in a slash, such as public.ecr.aws/team/",
-    "secrets_prefix": "an ARN up to a slash, such as arn:aws:secretsmanager:REGION:ACCOUNT:secret:fibfactory/",
-    "instance_role_arn": "the ARN of a role",
-    "operators": "the ARN of a role or user, or github:repository:ID",
-    "groups": "a name of lower-case letters, digits and hyphens, with a list of ARNs of roles or users, or github:repository:ID",
-    "github_audience": "a word of at most 200 characters",
-    "github_issuer": "a URL without a query",
-    "repository_id": "a repository's number, not its name",
-    "repository_owner_id": "the number of a user or organization, not the name",
-    "github": "a ref such as refs/heads/main, or OWNER/REPOSITORY/PATH@REF for a workflow",
-    "nightly_schedule": "rate(1 day) or cron(0 3 * * ? *), for instance",
-    "light_schedule": "rate(5 minutes) or cron(0/5 * * * ? *), for instance",
-    "worker_policies": "the ARN of a managed policy",
-    "permissions_boundary": "the ARN of a managed policy",
-    "alarm_emails": "an address for mail",
-}
-"""What a setting must be, where its pattern alone would say it."""
+def time_between_runs(schedule: str) -> timedelta | None:
+    """The interval of a `rate(…)`; None for a `cron(…)`, whose runs need not be evenly spaced."""
+    rate = re.fullmatch(r"rate\(([0-9]+) (minute|hour|day)s?\)", schedule)
+    return timedelta(**{f"{rate[2]}s": int(rate[1])}) if rate else None

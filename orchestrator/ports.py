@@ -271,10 +271,16 @@ class Ports:
 
 
 @dataclass(frozen=True)
-class WorkerPorts(Ports):
-    """What workers and sweeps need as well."""
+class SweepPorts(Ports):
+    """What sweeps need as well."""
+
+    inventory: Inventory
+
+
+@dataclass(frozen=True)
+class WorkerPorts(SweepPorts):
+    """What workers need as well."""
 
     engine: Engine
     cloud: Cloud
     health: Health
-    inventory: Inventory

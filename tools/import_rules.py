@@ -1,68 +1,106 @@
-"""`python -m tools.import_rules`: import-linter with the contracts of pyproject.toml, for the parts that exist.
+"""`python -m tools.import_rules`: checks who imports whom, and prints the modules by layer.
 
-The rule kept: the contracts are written once, for the whole house; import-linter refuses a contract that names a module
-that is not there, so the names of parts still to be built are left out here, and hold from the day they appear.
+The contracts are in pyproject.toml, checked by import-linter; the layers are exhaustive, so that every module is in one. Two
+rules are checked here, as import-linter can't express them: what the pure packages import from outside, and what the programs at
+the top level (`fibfactory.py`, `template_stack.py`) import, which are no packages.
 """
 
 from __future__ import annotations
 
-import configparser
+import ast
 import sys
-import tempfile
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from importlinter.cli import lint_imports
+from rich.console import Console
+from rich.table import Table
 
-# Options of contracts that name modules of ours which must exist.
-NAMING = ("modules", "source_modules", "containers")
+PURE = ("orchestrator/domain",)
+"""Packages that import the standard library and themselves only."""
+
+PROGRAMS = {
+    "fibfactory.py": (
+        "orchestrator.domain",
+        "orchestrator.ports",
+        "orchestrator.adapters.pulumi",
+        "template_stack",
+        "fibfactory_cli",
+    ),
+    "template_stack.py": (),
+}
+"""Which of our packages each program at the top level may import."""
+
+_OURS = ("bootstrap", "fibfactory_cli", "fibservice", "localcloud", "orchestrator", "template_stack", "tests", "tools")
 
 
 def main() -> int:
-    """Check the imports of the checkout this file is in; the exit code."""
-    checkout = Path(__file__).resolve().parents[1]
+    """Check the imports of the checkout in the current folder; the exit code."""
+    checkout = Path.cwd()
     sys.path.insert(0, str(checkout))
-    options = existing_only(tomllib.loads((checkout / "pyproject.toml").read_text())["tool"]["importlinter"], checkout)
-    with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder) / "contracts.ini"
-        write_ini(options, config)
-        return lint_imports(config_filename=str(config), cache_dir=str(checkout / ".import_linter_cache"), no_logo=True)
+    options = tomllib.loads((checkout / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
+    faults = [*impure_imports(checkout), *forbidden_imports(checkout)]
+    for fault in faults:
+        print(f"{fault} BROKEN")
+    show_layers(checkout, options)
+    broken = lint_imports(cache_dir=str(checkout / ".import_linter_cache"), no_logo=True)
+    return broken or int(bool(faults))
 
 
-def existing_only(options: Mapping[str, Any], checkout: Path) -> dict[str, Any]:
-    """The same options without the modules that the checkout lacks, and without contracts that lost all of theirs."""
-    contracts = [_reduced(contract, checkout) for contract in options["contracts"]]
-    kept = [contract for contract in contracts if all(contract.get(name, True) for name in NAMING)]
-    return {**options, "root_packages": _present(options["root_packages"], checkout), "contracts": kept}
+def impure_imports(checkout: Path) -> Iterator[str]:
+    """A line for each import from outside in a pure package."""
+    for package in PURE:
+        allowed = {*sys.stdlib_module_names, package.replace("/", ".")}
+        for file in sorted((checkout / package).rglob("*.py")):
+            for name in imports(file):
+                if name.partition(".")[0] not in allowed and not name.startswith(package.replace("/", ".")):
+                    yield f"{package} is pure: {file.name} imports {name}"
 
 
-def write_ini(options: Mapping[str, Any], path: Path) -> None:
-    """Write options in import-linter's other format; the standard library writes no TOML."""
-    ini = configparser.ConfigParser(interpolation=None)
-    ini["importlinter"] = {name: _text(value) for name, value in options.items() if name != "contracts"}
-    for number, contract in enumerate(options["contracts"]):
-        ini[f"importlinter:contract:{number}"] = {name: _text(value) for name, value in contract.items()}
-    with path.open("w", encoding="utf-8") as file:
-        ini.write(file)
+def forbidden_imports(checkout: Path) -> Iterator[str]:
+    """A line for each import of a program at the top level that is not allowed."""
+    for program, allowed in PROGRAMS.items():
+        for name in imports(checkout / program):
+            if name.partition(".")[0] in _OURS and not name.startswith(allowed or ("\0",)):
+                yield f"{program} imports {name}"
 
 
-def _reduced(contract: Mapping[str, Any], checkout: Path) -> dict[str, Any]:
-    return {name: _present(value, checkout) if name in NAMING else value for name, value in contract.items()}
+def imports(file: Path) -> Iterator[str]:
+    """The modules that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def _present(modules: list[str], checkout: Path) -> list[str]:
-    bases = {module: checkout / module.replace(".", "/") for module in modules}
-    return [module for module, base in bases.items() if _is_module(base)]
+def show_layers(checkout: Path, options: dict[str, Any]) -> None:
+    """Print the layers of each package, from top to bottom, with their modules."""
+    table = Table(
+        "layer, top to bottom", "modules", "names", title="Who may import whom: only downwards", title_justify="left"
+    )
+    for contract in options["contracts"]:
+        if contract["type"] == "layers":
+            for container in contract["containers"]:
+                for layer in contract["layers"]:
+                    for name in layer.split(" | "):
+                        found = modules(checkout / container / name)
+                        table.add_row(f"{container}.{name}", str(len(found)), ", ".join(found))
+                table.add_section()
+    Console(width=120).print(table)
 
 
-def _is_module(base: Path) -> bool:
-    return (base / "__init__.py").is_file() or base.with_suffix(".py").is_file()
-
-
-def _text(value: Any) -> str:
-    return "\n" + "\n".join(map(str, value)) if isinstance(value, list) else str(value)
+def modules(path: Path) -> list[str]:
+    """The modules at or below this path, by their dotted names."""
+    if path.with_suffix(".py").is_file():
+        return [path.name]
+    return [
+        ".".join(file.relative_to(path).with_suffix("").parts)
+        for file in sorted(path.rglob("*.py"))
+        if file.name != "__init__.py"
+    ]
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from bootstrap.program.alarms import NAMESPACE
 Widget = dict[str, Any]
 _COLUMNS, _HEIGHT = 3, 6
 _WIDTH = 24 // _COLUMNS
-_STATES = ("ready", "failed", "destroyed", "paused", "pending", "deploying")
+_STATES = ("ready", "failed", "destroyed", "paused", "unfinished")
 
 
 def dashboard(
@@ -54,7 +54,9 @@ def body(names: Names, apis: Mapping[str, str], alarm_arns: Sequence[str]) -> di
         _graph("Answer times (ms)", "p95", [_of_api("Latency", kind, api) for kind, api in apis.items()]),
         _graph("Environments, as workers left them", "Sum", [_own(f"environment_{state}", own) for state in _STATES]),
         _graph("Sweeps", "Sum", [_own(name, own) for name in ("light_sweeps", "deep_sweeps", "sweep_incomplete")]),
-        _graph("What sweeps did", "Sum", [_own(name, own) for name in ("sweep_steps", "sweep_failures", "sweep_kept")]),
+        _graph(
+            "What sweeps did", "Sum", [_own(name, own) for name in ("sweep_findings", "sweep_failures", "sweep_kept")]
+        ),
         _graph("Longest overdue (s)", "Maximum", [_own("oldest_overdue_seconds", own)]),
         _graph("Backlog", "Maximum", [_own("sweep_backlog", own)]),
         _graph("Functions' errors", "Sum", [_of_function(m, f) for f in functions for m in ("Errors", "Throttles")]),

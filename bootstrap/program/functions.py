@@ -1,4 +1,4 @@
-"""The two functions: the same code and handler, under different roles and with different means.
+"""The two functions: the same code with two handlers, under different roles and with different means.
 
 The rule: each is told only what it needs. The API knows neither the state nor its key, as its role could not use them anyway.
 """
@@ -18,7 +18,8 @@ from bootstrap.program.archive import code_archive
 from bootstrap.program.roles import Role, Roles
 from bootstrap.settings import Settings
 
-HANDLER = "orchestrator.handler.handler"
+API_HANDLER = "orchestrator.http_handler.handler"
+WORKER_HANDLER = "orchestrator.worker_handler.handler"
 RUNTIME = "python3.11"
 # Lambda's own retries of an asynchronous call; then it is a dead letter. An hour later the light sweep has long sent it again.
 _RETRIES, _MAX_AGE_SECONDS = 2, 3600
@@ -44,7 +45,6 @@ def functions(
 
     They run from `image`; without one, from the checkout's own code.
     """
-    code = _code(image)
     api = _function(
         names.api_function,
         names,
@@ -54,7 +54,7 @@ def functions(
         environment=api_environment(settings, names),
         concurrency=settings.api_concurrency,
         retention=settings.log_retention_days,
-        code=code,
+        code=_code(image, API_HANDLER),
         opts=opts,
     )
     worker = _function(
@@ -66,7 +66,7 @@ def functions(
         environment=worker_environment(settings, names, foundations),
         concurrency=settings.worker_concurrency,
         retention=settings.log_retention_days,
-        code=code,
+        code=_code(image, WORKER_HANDLER),
         storage=settings.worker_storage,
         opts=opts,
     )
@@ -93,7 +93,7 @@ def api_environment(settings: Settings, names: Names) -> dict[str, str]:
         "FIBFACTORY_OPERATORS": _json(settings.operators),
         "FIBFACTORY_GROUPS": _json(settings.groups),
         "FIBFACTORY_SESSION_OWNERS": _json(settings.session_owners),
-        "FIBFACTORY_GITHUB": _json([callers.model_dump(exclude_none=True) for callers in settings.github]),
+        "FIBFACTORY_GITHUB": _json(settings.model_dump(include={"github"}, exclude_none=True)["github"]),
         "FIBFACTORY_GITHUB_ISSUER": settings.github_issuer,
         "FIBFACTORY_ENVIRONMENTS_PER_OWNER": str(settings.environments_per_owner),
         "FIBFACTORY_IMAGE_REGISTRIES": _json(settings.image_registries or [names.registry]),
@@ -124,10 +124,11 @@ def _json(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def _code(image: pulumi.Input[str] | None) -> dict[str, Any]:
+def _code(image: pulumi.Input[str] | None, handler: str) -> dict[str, Any]:
     if image is not None:
-        return {"package_type": "Image", "image_uri": image}
-    return {"code": code_archive(), "handler": HANDLER, "runtime": RUNTIME}
+        command = aws.lambda_.FunctionImageConfigArgs(commands=[handler])
+        return {"package_type": "Image", "image_uri": image, "image_config": command}
+    return {"code": code_archive(), "handler": handler, "runtime": RUNTIME}
 
 
 def _function(

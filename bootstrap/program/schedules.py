@@ -7,7 +7,6 @@ event that stays undelivered until the next would come goes to the dead letters.
 from __future__ import annotations
 
 import json
-import re
 from typing import Literal
 
 import pulumi
@@ -15,9 +14,8 @@ import pulumi_aws as aws
 
 from bootstrap.names import Names
 from bootstrap.program.roles import Role
+from bootstrap.setting_types import time_between_runs
 from bootstrap.settings import Settings
-
-_UNITS = {"minute": 60, "hour": 3600, "day": 86400}
 
 
 def schedules(
@@ -51,10 +49,10 @@ def schedules(
     )
 
 
-def interval(schedule: str, otherwise: int) -> int:
-    """Seconds between two runs of a `rate(…)`, a minute or more, and at most `otherwise`, which a `cron(…)` gets."""
-    rate = re.fullmatch(r"rate\(([0-9]+) (minute|hour|day)s?\)", schedule)
-    return min(int(rate[1]) * _UNITS[rate[2]], otherwise) if rate else otherwise
+def interval(schedule: str, longest: int) -> int:
+    """Seconds between two runs of a `rate(…)`, at most `longest`; a `cron(…)` counts as `longest`."""
+    between = time_between_runs(schedule)
+    return min(int(between.total_seconds()), longest) if between else longest
 
 
 def sweep_event(sweep: Literal["deep", "light"]) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""One GET of an environment's health path."""
+"""The Health port: one GET of an environment's health path."""
 
 from __future__ import annotations
 

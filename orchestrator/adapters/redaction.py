@@ -1,7 +1,7 @@
-"""What the engine and AWS say, without what nobody may read there: values of variables, and credentials.
+"""Texts of the engine and AWS without secrets: values of variables, and credentials.
 
-The rule: whatever a vendor wrote goes through here before it becomes an error of ours, for those end in records, events and logs.
-AWS quotes what it refuses ("Value '…' at …"), and all that was signed where a signature does not match.
+The rule: any text by a vendor goes through here before it becomes an error of ours, because errors end in records, events and
+logs. AWS quotes values that it refuses ("Value '…' at …"), and the signed headers when a signature does not match.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from urllib.parse import quote
 HIDDEN = "[hidden]"
 
 _SHORTEST = 4
-"""Of characters. Anything shorter is hardly a secret, and would be found in the middle of words."""
+"""Characters. A shorter value is hardly a secret, and would be found in the middle of words."""
 
 _CREDENTIALS = re.compile(
     r"(?:AKIA|ASIA)[A-Z0-9]{12,}"
@@ -32,7 +32,7 @@ def without_credentials(text: str) -> str:
 
 
 def without_values(text: str, values: Iterable[str]) -> str:
-    """The text without these values as well, however they are quoted."""
+    """The text without credentials and without these values, however they are quoted."""
     spellings = {spelling for value in values for spelling in _spellings(value) if len(spelling) >= _SHORTEST}
     for spelling in sorted(spellings, key=len, reverse=True):
         text = text.replace(spelling, HIDDEN)
@@ -40,7 +40,7 @@ def without_values(text: str, values: Iterable[str]) -> str:
 
 
 def _spellings(value: str) -> Iterable[str]:
-    """As it is, and as JSON, Go, Python and URLs write it."""
+    """The value as it is, and as JSON, Go, Python and URLs write it."""
     as_json = json.dumps(value, ensure_ascii=False)[1:-1]
     as_go = as_json.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
     return (

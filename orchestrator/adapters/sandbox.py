@@ -1,9 +1,9 @@
-"""This sandbox's processes and temporary files: marked as one worker's, and ended and removed once that worker is dead.
+"""Processes and temporary files of workers in this sandbox: marked, and removed once their worker is dead.
 
-A runtime that crashed is started again in the same sandbox, beside the processes and files that the last one left there.
+Lambda restarts a crashed runtime in the same sandbox, beside the processes and files that the last one left there.
 
-The rule: a mark names a worker by its process id and start time, so that nothing of a living neighbour's or a stranger's is
-touched. An id means something in its own container only, so nothing of another container's is looked at.
+The rule: a mark names a worker by process id and start time, so that nothing of a live worker or of anybody else is touched.
+Process ids are unique within one container only, so other containers' processes are ignored.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from pathlib import Path
 import psutil
 
 MARK = "FIBFACTORY_WORKER"
-"""The environment variable by which a process is known as a worker's."""
+"""The environment variable that marks a process as a worker's."""
 
 _FOLDER = "fibfactory-worker-"
 _WORKER = re.compile(r"(\d+)-(\d+)")
 _TOLERANCE = 2.0
-"""Seconds: how differently two processes may tell when a third was started."""
+"""Seconds by which two processes may differ about the start time of a third."""
 
 _runs = itertools.count(1)
 
@@ -36,14 +36,14 @@ def new_mark() -> str:
 
 
 def end_marked(mark: str) -> None:
-    """End what still runs with this mark: a plug-in lives in a process group of its own and outlives a killed parent."""
+    """End all processes with this mark: a plug-in has its own process group and outlives a killed parent."""
     for process, found in _marked():
         if found == mark:
             _end(process)
 
 
 def own_folder() -> Path:
-    """The folder for this worker's temporary files, which goes when it is found to belong to nobody."""
+    """The folder for this worker's temporary files; `clean` removes it once the worker is dead."""
     folder = _root() / f"{_FOLDER}{_this_worker()}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -68,7 +68,7 @@ def _marked() -> Iterator[tuple[psutil.Process, str]]:
 
 
 def _container(pid: int) -> str | None:
-    """The PID namespace that the process is in; None where the system has no such thing."""
+    """The PID namespace of the process; None on a system without namespaces."""
     try:
         return os.readlink(f"/proc/{pid}/ns/pid")
     except FileNotFoundError:
@@ -82,7 +82,7 @@ def _end(process: psutil.Process) -> None:
 
 
 def _dead(mark: str) -> bool:
-    """Whether the worker that the mark names is over; what is no mark of ours says nothing and is left alone."""
+    """Whether the worker that the mark names is dead. A text that is no mark of ours counts as not dead."""
     named = _WORKER.match(mark)
     if named is None or named.group() == _this_worker():
         return False
@@ -104,5 +104,5 @@ def _this_worker() -> str:
 
 @cache
 def _root() -> Path:
-    """The machine's temporary folder. Not asked of `tempfile`, which writes a file to find it, and the disk may be full."""
+    """The machine's temporary folder. `tempfile` would write a file to find it, and the disk may be full."""
     return Path(os.environ.get("TMPDIR", "/tmp"))

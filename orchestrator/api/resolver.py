@@ -8,8 +8,9 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orchestrator.api import problem_details, request_body, routes
-from orchestrator.api.authentication import Access, caller_of
+from orchestrator.api.authentication import caller_of
 from orchestrator.api.context import ApiContext
+from orchestrator.domain.access import Access
 from orchestrator.domain.errors import Rejected
 
 # `debug` stays off whatever the environment says: it prints requests and answers with tracebacks.

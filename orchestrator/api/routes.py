@@ -76,24 +76,12 @@ def _labels(request: Request) -> dict[str, str]:
     return dict(_label(text) for text in given)
 
 
-def _if_match(
-    if_match: Annotated[
-        Version | None,
-        Header(
-            alias="if-match", description="a version as in ETag, or * for any; 412 when it differs or there is none"
-        ),
-    ] = None,
-) -> Match | None:
-    if if_match is None:
-        return None
-    if not re.fullmatch(IF_MATCH, if_match):
-        raise BadRequest('If-Match takes a version as in ETag, such as "7", or *.', ErrorCode.BAD_IF_MATCH)
-    return ANY if if_match == ANY else int(if_match.removeprefix("W/").strip('"'))
-
-
 Api = Annotated[ApiContext, Depends(_context)]
 AsCaller = Annotated[Caller, Depends(_caller)]
-IfMatch = Annotated[Match | None, Depends(_if_match)]
+IfMatch = Annotated[
+    Version | None,
+    Header(alias="if-match", description="a version as in ETag, or * for any; 412 when it differs or there is none"),
+]
 Labels = Annotated[dict[str, str], Depends(_labels)]
 EnvironmentId = Annotated[str, Path(pattern=ENVIRONMENT_ID)]
 SweepId = Annotated[str, Path(pattern=r"^[A-Za-z0-9-]{1,64}$")]
@@ -114,10 +102,10 @@ def _answers(model: type[BaseModel], *statuses: int) -> Any:
 
 @router.put("/environments/<environment_id>", responses=_answers(EnvironmentOut, 202, 200))
 def put_environment(
-    api: Api, caller: AsCaller, environment_id: EnvironmentId, spec: SpecIn, if_match: IfMatch
+    api: Api, caller: AsCaller, environment_id: EnvironmentId, spec: SpecIn, if_match: IfMatch = None
 ) -> Response[EnvironmentOut]:
     """Create the environment, or update it to this spec. 202 while there is work to do, 200 when it already is so."""
-    return _accepted(api.environments.put(caller, environment_id, _request(api, spec), if_match=if_match))
+    return _accepted(api.environments.put(caller, environment_id, _request(api, spec), if_match=_match(if_match)))
 
 
 @router.post("/environments", responses=_answers(EnvironmentOut, 202))
@@ -176,13 +164,13 @@ def get_environment(
 
 @router.patch("/environments/<environment_id>", responses=_answers(EnvironmentOut, 200))
 def adjust_environment(
-    api: Api, caller: AsCaller, environment_id: EnvironmentId, change: AdjustIn, if_match: IfMatch
+    api: Api, caller: AsCaller, environment_id: EnvironmentId, change: AdjustIn, if_match: IfMatch = None
 ) -> Response[EnvironmentOut]:
     """Change TTL (from now), labels or protection; nothing is deployed."""
     adjusted = api.environments.adjust(
         caller,
         environment_id,
-        if_match=if_match,
+        if_match=_match(if_match),
         ttl=UNSET if change.ttl is None else api.settings.ttl(change.ttl),
         labels=_given(change.labels),
         protected=_given(change.protected),
@@ -195,28 +183,28 @@ def remove_environment(
     api: Api,
     caller: AsCaller,
     environment_id: EnvironmentId,
-    if_match: IfMatch,
+    if_match: IfMatch = None,
     force: Annotated[bool, Query()] = False,
 ) -> Response[EnvironmentOut]:
     """Destroy the environment: 202; 200 with the receipt once it is destroyed."""
-    accepted = api.environments.remove(caller, environment_id, if_match=if_match, force=force)
+    accepted = api.environments.remove(caller, environment_id, if_match=_match(if_match), force=force)
     return _environment(accepted.environment, 200 if accepted.environment.destroyed else 202)
 
 
 @router.post("/environments/<environment_id>/pause", responses=_answers(EnvironmentOut, 202, 200))
 def pause_environment(
-    api: Api, caller: AsCaller, environment_id: EnvironmentId, if_match: IfMatch
+    api: Api, caller: AsCaller, environment_id: EnvironmentId, if_match: IfMatch = None
 ) -> Response[EnvironmentOut]:
     """Pause the service: it keeps its URL and costs no CPU. 200 when it already is paused. Its TTL goes on."""
-    return _accepted(api.environments.pause(caller, environment_id, if_match=if_match))
+    return _accepted(api.environments.pause(caller, environment_id, if_match=_match(if_match)))
 
 
 @router.post("/environments/<environment_id>/resume", responses=_answers(EnvironmentOut, 202, 200))
 def resume_environment(
-    api: Api, caller: AsCaller, environment_id: EnvironmentId, if_match: IfMatch
+    api: Api, caller: AsCaller, environment_id: EnvironmentId, if_match: IfMatch = None
 ) -> Response[EnvironmentOut]:
     """Let a paused service run again. 200 when it already does."""
-    return _accepted(api.environments.resume(caller, environment_id, if_match=if_match))
+    return _accepted(api.environments.resume(caller, environment_id, if_match=_match(if_match)))
 
 
 @router.post("/environments/<environment_id>/revive", responses=_answers(EnvironmentOut, 202))
@@ -279,6 +267,14 @@ def _request(api: ApiContext, body: SpecIn) -> EnvironmentRequest:
         labels=_given(body.labels),
         protected=_given(body.protected),
     )
+
+
+def _match(if_match: str | None) -> Match | None:
+    if if_match is None:
+        return None
+    if not re.fullmatch(IF_MATCH, if_match):
+        raise BadRequest('If-Match takes a version as in ETag, such as "7", or *.', ErrorCode.BAD_IF_MATCH)
+    return ANY if if_match == ANY else int(if_match.removeprefix("W/").strip('"'))
 
 
 def _label(text: str) -> tuple[str, str]:

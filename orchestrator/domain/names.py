@@ -18,7 +18,9 @@ _ID = re.compile(r"[a-z][a-z0-9-]{1,22}[a-z0-9]")
 
 PUBLIC_ALIAS = "[a-z0-9][a-z0-9._-]*/"
 IMAGE_HOSTS = rf"[0-9]{{12}}\.dkr\.ecr\.[a-z-]+-[0-9]\.amazonaws\.com/|public\.ecr\.aws/{PUBLIC_ALIAS}"
-IMAGE_NAME = r"[a-z0-9]+(?:[._/-][a-z0-9]+)*(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127}|@sha256:[0-9a-f]{64})?"
+IMAGE_REPOSITORY = r"[a-z0-9]+(?:[._/-][a-z0-9]+)*"
+IMAGE_REFERENCE = r"(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127}|@sha256:[0-9a-f]{64})"
+IMAGE_NAME = f"{IMAGE_REPOSITORY}{IMAGE_REFERENCE}?"
 IMAGE = re.compile(f"(?:{IMAGE_HOSTS}){IMAGE_NAME}")
 """An image in private or public ECR; App Runner takes no other (its API model's ImageIdentifier)."""
 

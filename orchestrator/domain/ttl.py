@@ -1,4 +1,7 @@
-"""How long an environment lives: `90s`, `12h`, `7d12h`, `never`. Text at the edges, a timedelta (None for `never`) inside."""
+"""How long an environment lives: `90s`, `12h`, `7d12h`, `never`.
+
+The rule: a TTL is a text at the edges and a timedelta (None for `never`) everywhere else.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,13 @@ import re
 from datetime import timedelta
 
 from orchestrator.domain.errors import BadRequest, ErrorCode
+from orchestrator.domain.formats import TextFormat
 
-_PARTS = re.compile(r"(?:([0-9]{1,5})d)?(?:([0-9]{1,6})h)?(?:([0-9]{1,7})m)?(?:([0-9]{1,8})s)?")
-_HELP = "Give a TTL as days, hours, minutes and seconds in that order, such as `12h`, `7d12h` or `30m`"
+_PARTS = r"(?:([0-9]{1,5})d)?(?:([0-9]{1,6})h)?(?:([0-9]{1,7})m)?(?:([0-9]{1,8})s)?"
+# At least one digit that is not zero.
+_NOT_ZERO = "(?=[^1-9]*[1-9])"
+TTL = TextFormat(_NOT_ZERO + _PARTS, "days, hours, minutes and seconds in that order, such as 12h or 7d12h")
+_HELP = f"Give a TTL as {TTL.description}"
 
 
 def parse_ttl(text: str, *, allow_never: bool) -> timedelta | None:
@@ -16,19 +23,17 @@ def parse_ttl(text: str, *, allow_never: bool) -> timedelta | None:
     if text == "never":
         if allow_never:
             return None
-        raise BadRequest(f"This platform does not allow `never`. {_HELP}.", ErrorCode.BAD_TTL)
-    match = _PARTS.fullmatch(text)
-    days, hours, minutes, seconds = (int(part or 0) for part in match.groups()) if match else (0, 0, 0, 0)
-    ttl = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
-    if not ttl:
+        raise BadRequest(f"This platform allows no environment without an end. {_HELP}.", ErrorCode.BAD_TTL)
+    match = re.fullmatch(TTL.pattern, text)
+    if match is None:
         raise BadRequest(f"{_HELP}{', or `never`' if allow_never else ''}.", ErrorCode.BAD_TTL)
-    return ttl
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
 
 
 def ttl_pattern(*, allow_never: bool) -> str:
-    """What `parse_ttl` reads, as a regular expression for OpenAPI: at least one digit that is not zero."""
-    parts = f"(?=[^1-9]*[1-9]){_PARTS.pattern}"
-    return f"^(?:{parts}|never)$" if allow_never else f"^{parts}$"
+    """What `parse_ttl` reads, as a regular expression for OpenAPI."""
+    return f"^(?:{TTL.pattern}|never)$" if allow_never else f"^{TTL.pattern}$"
 
 
 def format_ttl(ttl: timedelta | None) -> str:

@@ -16,7 +16,7 @@ from orchestrator.domain.environment import ACTIVE, Environment, Status
 from orchestrator.domain.errors import ErrorCode, Terminal
 from orchestrator.domain.events import Event, EventKind
 from orchestrator.domain.sweeps import Action, Finding, FindingKind, Outcome, SweepStatus
-from orchestrator.ports import WorkerPorts
+from orchestrator.ports import SweepPorts
 from orchestrator.sweeper.drift import CloudSnapshot, Comparison
 from orchestrator.sweeper.report import failed
 
@@ -40,7 +40,7 @@ class _TimeUp(Exception):
 
 @dataclass(frozen=True)
 class DeepSweep:
-    ports: WorkerPorts
+    ports: SweepPorts
     platform: str
     prefix: str
 
@@ -107,7 +107,7 @@ class DeepSweep:
             try:
                 record = self.ports.records.get(environment_id)
             except Terminal as error:
-                if error.code is not ErrorCode.BAD_RECORD:
+                if error.code != ErrorCode.BAD_RECORD:
                     raise
                 unreadable[environment_id] = error
             else:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from orchestrator.domain.invocation import InvocationLimits
 from orchestrator.domain.sweeps import Finding, Outcome, SweepKind, SweepReport, SweepStatus
-from orchestrator.ports import WorkerPorts
+from orchestrator.ports import SweepPorts
 from orchestrator.sweeper import deep, due
 from orchestrator.sweeper.deep import DeepSweep
 from orchestrator.sweeper.due import DueSweep
@@ -20,7 +20,7 @@ from orchestrator.sweeper.report import message_of, with_findings
 
 @dataclass(frozen=True)
 class Sweep:
-    ports: WorkerPorts
+    ports: SweepPorts
     platform: str
     prefix: str
 

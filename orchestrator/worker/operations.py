@@ -50,7 +50,7 @@ class Operations:
         try:
             deployed = self._up(before)
         except Terminal as refusal:
-            if refusal.code is not ErrorCode.NAME_TAKEN:
+            if refusal.code != ErrorCode.NAME_TAKEN:
                 raise
             self._remove_unknown(refusal)
             deployed = self._up(None)

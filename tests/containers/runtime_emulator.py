@@ -137,8 +137,9 @@ def running_function(image: str, emulator: Path, platform: Platform, output: str
     name = platform.outputs[output]
     address = f"127.0.0.1:{port}"
     arguments = ["--runtime-interface-emulator-address", address, "--runtime-api-address", f"127.0.0.1:{runtime_port}"]
-    # The image's own entry point and command, behind the emulator.
-    arguments += ["python", "-m", "awslambdaric", "orchestrator.handler.handler"]
+    # The image's own entry point and the function's command, behind the emulator.
+    module = "worker_handler" if output == "worker_function" else "http_handler"
+    arguments += ["python", "-m", "awslambdaric", f"orchestrator.{module}.handler"]
     options = (*_SANDBOX, "--volume", f"{emulator}:/emulator:ro", "--entrypoint", "/emulator")
     variables = _environment(platform, name) | {"AWS_ENDPOINT_URL_LAMBDA": inbox.url}
     with container(image, *arguments, options=options, environment=variables) as running:

@@ -25,7 +25,7 @@ def config_of(image: str) -> dict[str, object]:
 def test_it_is_one_image_for_both_functions_on_amd64(images: Images) -> None:
     config = config_of(images.orchestrator)
     assert config["Entrypoint"] == ["python", "-m", "awslambdaric"]
-    assert config["Cmd"] == ["orchestrator.handler.handler"]
+    assert config["Cmd"] == ["orchestrator.http_handler.handler"]
     assert config["User"] == "65534:65534"
     assert docker("image", "inspect", "--format", "{{.Os}}/{{.Architecture}}", images.orchestrator) == "linux/amd64"
 

@@ -16,6 +16,7 @@ from orchestrator.adapters.dynamodb.records import DynamoRecords
 from orchestrator.adapters.dynamodb.reports import DynamoReports
 from orchestrator.adapters.pulumi.state import StateBucket
 from orchestrator.domain import names
+from orchestrator.ports import SweepPorts
 from orchestrator.sweeper.deep import DeepSweep
 from tests.e2e.story import LATEST, destroyed, eventually, follow, ready, service_arn, visit
 from tests.e2e.test_schedule import swept
@@ -29,12 +30,9 @@ def deep(operator: Client, *, dry_run: bool = False) -> Any:
 
 
 def told_of(report: Any, environment_id: str) -> list[tuple[str, str, str]]:
-    """What the report names of an environment: the disagreement, what is done about it, and how that went."""
-    return [
-        (step["disagreement"], step["action"], step["outcome"].split(";")[0])
-        for step in report["steps"]
-        if step["environment"] == environment_id
-    ]
+    """What the report names of an environment: each finding, what is done about it, and how that ended."""
+    findings = [each for each in report["findings"] if each["environment"] == environment_id]
+    return [(each["kind"], each["action"], each["outcome"]) for each in findings]
 
 
 def status_of(platform: Platform, arn: str) -> str:
@@ -47,15 +45,14 @@ def sweep_later(platform: Platform, hours: int) -> DeepSweep:
     session = platform.cloud.session("operator")
     table, bucket = platform.outputs["table_name"], platform.outputs["state_bucket"]
     state = StateBucket(session.client("s3"), f"s3://{bucket}")
-    return DeepSweep(
-        DynamoRecords(session.client("dynamodb"), table),
-        DynamoReports(session.client("dynamodb"), table),
+    ports = SweepPorts(
+        DynamoRecords(session.resource("dynamodb").meta.client, table),
+        DynamoReports(session.resource("dynamodb").meta.client, table),
         LambdaDispatcher(session.client("lambda"), platform.outputs["worker_function"], lambda: None),
-        AwsInventory(session.client("apprunner"), session.client("resourcegroupstaggingapi"), state, NAME, "fib-app"),
         lambda: datetime.now(UTC) + timedelta(hours=hours),
-        NAME,
-        "fib-app",
+        AwsInventory(session.client("apprunner"), session.client("resourcegroupstaggingapi"), state, NAME, "fib-app"),
     )
+    return DeepSweep(ports, NAME, "fib-app")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -80,8 +77,8 @@ def test_a_service_that_somebody_deleted_is_made_again(
         key = ".pulumi/stacks/fibfactory/fibfactory-deleted1.json"
         platform.cloud.session("operator").client("s3").delete_object(Bucket=platform.outputs["state_bucket"], Key=key)
     eventually(lambda: status_of(platform, arn) == "DELETED", "the service to be deleted")
-    assert told_of(deep(operator, dry_run=True), "deleted1") == [("missing service", "restore", "planned")]
-    assert told_of(deep(operator), "deleted1") == [("missing service", "restore", "dispatched")]
+    assert told_of(deep(operator, dry_run=True), "deleted1") == [("missing_service", "restore", "planned")]
+    assert told_of(deep(operator), "deleted1") == [("missing_service", "restore", "dispatched")]
     healed = follow(alice, "deleted1")
     assert (healed["status"], healed["observed_generation"]) == ("ready", healed["generation"])
     assert visit(f"{healed['url']}/fib/20") == b'{"fib":6765,"n":20}\n'
@@ -132,8 +129,8 @@ def test_I4_what_is_not_ours_is_told_of_and_left(operator: Client, platform: Pla
         report = deep(operator)
         assert told_of(report, "strange1") == told_of(report, "inprocess1") == [("foreign", "keep", "kept")]
     later = sweep_later(platform, 24).run(dry_run=True, stop_at=datetime.now(UTC) + timedelta(hours=25))
-    kept = [step for step in later.steps if step.environment in ("strange1", "inprocess1")]
-    assert [(step.disagreement, step.outcome) for step in kept] == [("foreign", "kept")] * 2
+    kept = [each for each in later.findings if each.environment in ("strange1", "inprocess1")]
+    assert [(each.kind, each.outcome) for each in kept] == [("foreign", "kept")] * 2
     assert operator.call("GET", "/environments/strange1").status == 404
     session.client("s3").delete_object(**where)
     eventually(lambda: status_of(platform, arn) == "RUNNING", "the service to run")
@@ -150,15 +147,15 @@ def test_I3_an_orphan_is_taken_away_in_two_passes_and_leaves_a_receipt(
     table.delete_item(TableName=platform.outputs["table_name"], Key=record)
     assert alice.call("GET", "/environments/orphan1").status == 404
 
-    assert told_of(deep(operator), "orphan1") == [("orphan service", "suspect", "suspected")]
-    assert told_of(deep(operator), "orphan1") == [("orphan service", "suspect", "suspected")]
+    assert told_of(deep(operator), "orphan1") == [("orphan_service", "suspect", "suspected")]
+    assert told_of(deep(operator), "orphan1") == [("orphan_service", "suspect", "suspected")]
     assert alice.call("GET", "/environments/orphan1").status == 404
 
     later = sweep_later(platform, 2).run(dry_run=False, stop_at=datetime.now(UTC) + timedelta(hours=3))
-    taken = [(step.disagreement, step.outcome) for step in later.steps if step.environment == "orphan1"]
-    assert taken == [("orphan service", "dispatched")]
+    taken = [(each.kind, each.outcome) for each in later.findings if each.environment == "orphan1"]
+    assert taken == [("orphan_service", "dispatched")]
     gone = follow(alice, "orphan1")  # the tag said whose it was
     assert gone["status"] == "destroyed" and gone["receipt"]["checked"]
-    assert gone["reason"].startswith("orphan service: no record knows service fib-app-orphan1-service and stack")
+    assert gone["reason"].startswith("orphan_service: no record accounts for service fib-app-orphan1-service and stack")
     assert status_of(platform, arn) == "DELETED"
     assert told_of(deep(operator), "orphan1") == []

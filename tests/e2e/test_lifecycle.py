@@ -110,7 +110,7 @@ def test_a_delete_during_a_create_leaves_nothing(alice: Client, platform: Platfo
     assert gone["receipt"]
     assert "fib-app-hasty1-service" not in services(platform)
     kinds = [event["kind"] for event in alice.events("hasty1")[0]]
-    assert kinds[:2] == ["asked for", "deploying"] and kinds[-1] == "destroyed" and "interrupted" in kinds
+    assert kinds[:2] == ["requested", "deploying"] and kinds[-1] == "destroyed" and "interrupted" in kinds
 
 
 def test_a_delete_before_any_worker_came_is_destroyed_too(alice: Client) -> None:
@@ -135,7 +135,7 @@ def test_what_happened_can_be_followed(alice: Client) -> None:
     ready(alice, "events1")
     events, cursor = alice.events("events1")
     kinds = [event["kind"] for event in events]
-    assert kinds[:2] == ["asked for", "deploying"] and kinds[-1] == "ready"
+    assert kinds[:2] == ["requested", "deploying"] and kinds[-1] == "ready"
     assert any("app-runner-service" in event["message"] for event in events if event["kind"] == "progress")
     assert alice.events("events1", cursor)[0] == []
     destroyed(alice, "events1")

@@ -24,18 +24,18 @@ def swept(operator: Client, **body: Any) -> Any:
     return eventually(finished, "the sweep's report")
 
 
-def steps_of(report: Any, environment_id: str) -> list[tuple[str, str]]:
-    return [(step["action"], step["outcome"]) for step in report["steps"] if step["environment"] == environment_id]
+def findings_of(report: Any, environment_id: str) -> list[tuple[str, str]]:
+    return [(each["kind"], each["outcome"]) for each in report["findings"] if each["environment"] == environment_id]
 
 
 def test_a_sweep_is_a_plan_first_and_removes_what_expired_when_told(alice: Client, operator: Client) -> None:
     ready(alice, "stale1", ttl="1s")
-    plan = eventually(lambda: _with_step(swept(operator), "stale1"), "the environment to be due")
+    plan = eventually(lambda: _with_finding(swept(operator), "stale1"), "the environment to be due")
     assert plan["dry_run"] is True
-    assert steps_of(plan, "stale1") == [("expire", "planned")]
+    assert findings_of(plan, "stale1") == [("expired", "planned")]
     assert alice.call("GET", "/environments/stale1").body["status"] == "ready"
     report = swept(operator, dry_run=False)
-    assert steps_of(report, "stale1") == [("expire", "dispatched")]
+    assert findings_of(report, "stale1") == [("expired", "dispatched")]
     gone = follow(alice, "stale1")
     assert gone["status"] == "destroyed"
     assert gone["reason"].startswith("expired")
@@ -43,7 +43,7 @@ def test_a_sweep_is_a_plan_first_and_removes_what_expired_when_told(alice: Clien
 
 def test_a_protected_environment_stays(alice: Client, operator: Client) -> None:
     ready(alice, "kept1", ttl="1s", protected=True)
-    assert steps_of(swept(operator, dry_run=False), "kept1") == []
+    assert findings_of(swept(operator, dry_run=False), "kept1") == []
     assert alice.call("GET", "/environments/kept1").body["status"] == "ready"
     alice.call("PATCH", "/environments/kept1", {"protected": False}).checked()
     destroyed(alice, "kept1")
@@ -90,5 +90,5 @@ def test_only_operators_sweep(alice: Client) -> None:
     assert alice.call("GET", "/sweeps/whatever").status == 403
 
 
-def _with_step(report: Any, environment_id: str) -> Any:
-    return report if steps_of(report, environment_id) else None
+def _with_finding(report: Any, environment_id: str) -> Any:
+    return report if findings_of(report, environment_id) else None

@@ -156,8 +156,9 @@ def test_without_the_passphrase_it_says_what_to_set(platform: Platform, tmp_path
     assert "set PULUMI_CONFIG_PASSPHRASE" in told.stderr
 
 
-def test_an_interrupted_create_stops_in_order_and_can_be_destroyed(
-    platform: Platform, apprunner: AppRunnerAdmin, tmp_path: Path
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_create_that_gets_a_signal_stops_in_order_and_can_be_destroyed(
+    platform: Platform, apprunner: AppRunnerAdmin, tmp_path: Path, number: signal.Signals
 ) -> None:
     operator = platform.cloud.environment(platform.cloud.identity("operator"))
     home = {"PULUMI_BACKEND_URL": f"file://{tmp_path}", "PULUMI_HOME": str(tmp_path / "home"), "PYTHONUNBUFFERED": "1"}
@@ -175,7 +176,7 @@ def test_an_interrupted_create_stops_in_order_and_can_be_destroyed(
             lambda: [each for each in apprunner.services() if each.name == "fib-app-stopped1-service"], "the service"
         )
         family = psutil.Process(create.pid).children(recursive=True)
-        create.send_signal(signal.SIGINT)
+        create.send_signal(number)
         _, said = create.communicate(timeout=60)
     assert create.returncode == 130
     assert "Interrupted" in said and "Traceback" not in said

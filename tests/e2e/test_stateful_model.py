@@ -271,8 +271,11 @@ class EnvironmentService(RuleBasedStateMachine):
         self.world.aws.pause_service(ServiceArn=self.services(name)[0].arn)
         self.wait_until_service_is(name, "PAUSED")
         report = self.swept("deep")
-        (step,) = [each for each in report["steps"] if each["environment"] == self.id_of(name)]
-        assert (step["disagreement"], step["outcome"]) == ("drifted", "kept" if known.protected else "dispatched"), step
+        (finding,) = [each for each in report["findings"] if each["environment"] == self.id_of(name)]
+        assert (finding["kind"], finding["outcome"]) == (
+            "drifted",
+            "kept" if known.protected else "dispatched",
+        ), finding
         if known.protected:
             self.world.aws.resume_service(ServiceArn=self.services(name)[0].arn)
             self.wait_until_service_is(name, "RUNNING")
@@ -325,10 +328,10 @@ class EnvironmentService(RuleBasedStateMachine):
         while time.monotonic() < give_up:
             body = {"dry_run": False, "kind": kind}
             report = self.world.call("operator", "POST", "/sweeps", body).checked().body
-            while report["status"].startswith(("requested", "running")) and time.monotonic() < give_up:
+            while report["status"] == "requested" and time.monotonic() < give_up:
                 time.sleep(0.1)
                 report = self.world.call("operator", "GET", f"/sweeps/{report['id']}").checked().body
-            if not report["status"].startswith("skipped"):
+            if report["status"] != "skipped":
                 assert report["status"] == "done", report
                 return report
             time.sleep(1)

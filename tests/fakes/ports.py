@@ -10,14 +10,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from orchestrator.domain import names
 from orchestrator.domain.environment import Environment, Status
 from orchestrator.domain.errors import Interrupted, LeaseLost, OperationFailed, VersionConflict
+from orchestrator.domain.events import Event
+from orchestrator.domain.sweeps import SweepReport
 from orchestrator.ports import (
     Deployed,
-    Event,
     FoundResource,
     FoundService,
     FoundStack,
@@ -48,7 +48,7 @@ class FakeRecords:
     """The table in memory.
 
     `meanwhile` holds what another writer does right before a write, once each: by the write's first event, or by `claimed` and
-    `let go`, which have none.
+    `released`, which have none.
     """
 
     def __init__(self) -> None:
@@ -113,7 +113,7 @@ class FakeRecords:
         ]
 
     def _swap(self, before: Environment | None, after: Environment, events: Sequence[Event]) -> None:
-        kind = events[0].kind if events else "claimed" if after.lease.holder else "let go"
+        kind = events[0].kind if events else "claimed" if after.lease.holder else "released"
         self.meanwhile.pop(kind, lambda: None)()
         with self._lock:
             if self.records.get(after.id) != before:
@@ -128,15 +128,15 @@ class FakeRecords:
 
 class FakeReports:
     def __init__(self) -> None:
-        self.reports: dict[str, Mapping[str, Any]] = {}
+        self.reports: dict[str, SweepReport] = {}
         self.running: str | None = None
         self.running_until = datetime.max.replace(tzinfo=UTC)
         self.suspected: dict[str, datetime] = {}
 
-    def write(self, sweep_id: str, report: Mapping[str, Any]) -> None:
-        self.reports[sweep_id] = report
+    def write(self, report: SweepReport) -> None:
+        self.reports[report.id] = report
 
-    def read(self, sweep_id: str) -> Mapping[str, Any] | None:
+    def read(self, sweep_id: str) -> SweepReport | None:
         return self.reports.get(sweep_id)
 
     def acquire(self, sweep_id: str, now: datetime, until: datetime) -> bool:

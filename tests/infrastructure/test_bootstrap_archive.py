@@ -14,7 +14,7 @@ from bootstrap.program.archive import ROOT, archive_files, code_archive
 def checkout(tmp_path: Path) -> Path:
     """A checkout with our code and much that is not for the functions."""
     for file in (
-        "orchestrator/handler.py",
+        "orchestrator/http_handler.py",
         "orchestrator/adapters/dynamodb/items.py",
         "orchestrator/adapters/__pycache__/table.cpython-311.pyc",
         "orchestrator/.hidden/secret.py",
@@ -33,7 +33,7 @@ def checkout(tmp_path: Path) -> Path:
 def test_it_holds_the_orchestrator_and_the_template_only(checkout: Path) -> None:
     assert [file.as_posix() for file in archive_files(checkout)] == [
         "orchestrator/adapters/dynamodb/items.py",
-        "orchestrator/handler.py",
+        "orchestrator/http_handler.py",
         "template_stack.py",
     ]
 
@@ -53,5 +53,5 @@ def test_where_our_code_is_not_there_it_says_what_to_do(tmp_path: Path) -> None:
 
 def test_this_checkouts_archive_has_the_handler_and_no_dependency() -> None:
     files = {file.as_posix() for file in archive_files(ROOT)}
-    assert {"orchestrator/handler.py", "template_stack.py"} <= files
+    assert {"orchestrator/http_handler.py", "template_stack.py"} <= files
     assert {file.split("/")[0] for file in files} == {"orchestrator", "template_stack.py"}

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from bootstrap.program.archive import ROOT
-from orchestrator.domain.environment import Status
-from orchestrator.sweeper.sweep import metrics_of
+from orchestrator.domain.metrics import Metric
 from tests.infrastructure.bootstrap_recorder import ACCOUNT, FOUNDATIONS, IMAGE, REGION, Plan, plan
 
 FUNCTION = "lambda/function:Function"
@@ -78,16 +77,17 @@ def test_both_functions_run_the_same_code_with_different_means(planned: Plan) ->
     api, worker = (planned.one(FUNCTION, f"fibfactory-{name}") for name in ("api", "worker"))
     assert (api["timeout"], api["memorySize"]) == (29, 512)
     assert (worker["timeout"], worker["memorySize"], worker["ephemeralStorage"]["size"]) == (900, 2048, 2048)
-    for function in (api, worker):
+    for function, module in ((api, "http_handler"), (worker, "worker_handler")):
         assert (function["packageType"], function["imageUri"]) == ("Image", IMAGE)
+        assert function["imageConfig"]["commands"] == [f"orchestrator.{module}.handler"]
         assert "handler" not in function and "runtime" not in function and "code" not in function
 
 
 def test_an_archive_names_its_handler_and_runtime() -> None:
     planned = plan(code="archive")
-    for name in ("fibfactory-api", "fibfactory-worker"):
+    for name, module in (("fibfactory-api", "http_handler"), ("fibfactory-worker", "worker_handler")):
         function = planned.one(FUNCTION, name)
-        assert (function["handler"], function["runtime"]) == ("orchestrator.handler.handler", "python3.11")
+        assert (function["handler"], function["runtime"]) == (f"orchestrator.{module}.handler", "python3.11")
         assert "imageUri" not in function
 
 
@@ -323,11 +323,7 @@ def test_who_is_to_be_written_to_is_subscribed_to_the_alarms() -> None:
 
 
 def test_the_metrics_of_the_alarms_are_those_that_the_worker_writes(planned: Plan) -> None:
-    report = {
-        **{"kind": "light", "status": "done", "dry_run": False, "step_count": 0, "failures": 0, "backlog": 0},
-        **{"kept": 0, "oldest_overdue_seconds": 0},
-    }
-    written = {*metrics_of(report), *(f"environment_{status}" for status in Status)}
+    written = set(Metric)
     asked = {
         one.inputs["metricName"]
         for one in planned.of("metricAlarm:MetricAlarm")

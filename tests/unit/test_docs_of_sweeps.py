@@ -1,27 +1,22 @@
-"""The docs name every disagreement that a deep sweep can report, and no other."""
+"""The docs name every finding that a sweep can report, every metric and every kind of sweep, and no other finding."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-from orchestrator.sweeper.drift import Disagreement
-from orchestrator.sweeper.sweep import Kind, metrics_of
+from localcloud.settings import ROOT
+from orchestrator.domain.metrics import Metric
+from orchestrator.domain.sweeps import FindingKind, SweepKind
 
-DOCS = (Path(__file__).resolve().parents[2] / "docs" / "how-it-works.md").read_text()
+DOCS = (ROOT / "docs" / "how-it-works.md").read_text("utf-8")
 
 
-def test_the_table_names_each_disagreement() -> None:
-    table = DOCS.split("| disagreement |")[1].split("\n\n")[0]
-    named = [name for row in table.splitlines()[2:] for name in re.findall(r"`([^`]+)`", row.split("|")[1])]
-    assert named == sorted(named, key=list(Disagreement).index)
-    assert set(named) == set(Disagreement)
+def test_the_tables_name_each_finding_in_order() -> None:
+    tables = re.findall(r"^\| finding \|.*?(?=\n\n)", DOCS, flags=re.M | re.S)
+    rows = [row for table in tables for row in table.splitlines()[2:]]
+    assert [name for row in rows for name in re.findall(r"`([^`]+)`", row.split("|")[1])] == list(FindingKind)
 
 
 def test_the_metrics_and_kinds_are_named() -> None:
-    report = {
-        **{"kind": "light", "status": "done", "dry_run": False, "steps": [], "step_count": 0, "failures": 0, "kept": 0},
-        **{"backlog": 0, "oldest_overdue_seconds": 0},
-    }
-    assert [name for name in metrics_of(report) if f"`{name}`" not in DOCS] == []
-    assert [kind for kind in Kind if f"**{kind}**" not in DOCS] == []
+    assert [name for name in Metric if f"`{name}`" not in DOCS] == []
+    assert [kind for kind in SweepKind if f"**{kind}**" not in DOCS] == []

@@ -1,4 +1,4 @@
-"""What every look at App Runner shares: all services, page by page, and whether one still is_alive."""
+"""What all readers of App Runner share: the list of services, and whether a service still exists."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from orchestrator.adapters.aws.errors import error_code, translating
+from orchestrator.adapters.aws_errors import error_code, translating
 
 _NOT_FOUND = "ResourceNotFoundException"
 
 MOVED_ON = ("InvalidStateException", _NOT_FOUND)
-"""What App Runner answers about a service that is no longer what it was a moment ago."""
+"""App Runner's errors for a service that has changed or gone since it was read."""
 
 
 def listed(client: Any) -> Iterator[Mapping[str, Any]]:
-    """The summaries of all services of the account and region. Its errors are botocore's, for the caller to translate."""
+    """The summaries of all services of the account and region. Raises botocore's errors, for the caller to translate."""
     token: dict[str, str] = {}
     while True:
         page = client.list_services(**token)
@@ -27,8 +27,8 @@ def listed(client: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def is_alive(client: Any, arn: str) -> bool:
-    """Whether the service is there and not deleted: for a while after its delete it is still described, and shown as tagged."""
-    with translating("looking at App Runner"):
+    """Whether the service exists. App Runner describes a deleted one for a while, and the tagging API still shows it."""
+    with translating("reading App Runner"):
         try:
             status: str = client.describe_service(ServiceArn=arn)["Service"]["Status"]
         except ClientError as error:

@@ -1,6 +1,6 @@
-"""App Runner, the tagging API and the state bucket, seen without Pulumi.
+"""The Cloud port: App Runner, the tagging API and the state bucket, seen without Pulumi.
 
-The rule: what carries not all of our tags is not ours, whatever its name; it is neither shown nor touched.
+The rule: a service without all of our tags is not ours, whatever its name; it is neither returned nor changed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from orchestrator.adapters.aws.apprunner import MOVED_ON, is_alive, listed
-from orchestrator.adapters.aws.errors import error_code, translating
+from orchestrator.adapters.aws_errors import error_code, translating
 from orchestrator.adapters.pulumi.state import StateBucket
 from orchestrator.domain import names
 from orchestrator.domain.environment import Environment
@@ -26,8 +26,8 @@ _PRIVATE_IMAGE = re.compile(
 
 _DENIED = "AccessDeniedException"
 _CANNOT_SEE = (
-    "log groups /aws/apprunner/*, which App Runner keeps on purpose",
-    "resources of types that the tagging API does not know, or that were made outside the template",
+    "log groups /aws/apprunner/*, which App Runner keeps",
+    "resources whose type the tagging API does not know, or that were made outside the template",
     "other regions and other accounts",
 )
 
@@ -44,7 +44,7 @@ class AwsCloud:
         self._prefix = prefix
 
     def service(self, environment: Environment) -> Service | None:
-        with translating("looking at App Runner"):
+        with translating("reading App Runner"):
             for arn in self._arns(environment):
                 service = self._describe(environment, arn)
                 if service:
@@ -52,7 +52,7 @@ class AwsCloud:
         return None
 
     def remove_leftover(self, environment: Environment, service: Service) -> None:
-        with self._changing(service, "removing a service that the engine left"):
+        with self._changing(service, "removing a service that the engine left behind"):
             self._apprunner.delete_service(ServiceArn=service.arn)
 
     def pause(self, service: Service) -> None:
@@ -64,7 +64,7 @@ class AwsCloud:
             self._apprunner.resume_service(ServiceArn=service.arn)
 
     def digest(self, image: str) -> str | None:
-        """The digest that a private repository's tag means; what can't be asked is not worth failing for."""
+        """The digest of an image in a private repository; None if it can't be read, which fails nothing."""
         named = _PRIVATE_IMAGE.fullmatch(image)
         if named is None:
             return None
@@ -86,12 +86,12 @@ class AwsCloud:
         stack = names.stack_name(environment.id)
         service = self.service(environment)
         found = [service.arn] if service else []
-        with translating("looking for tagged resources"):
+        with translating("searching for tagged resources"):
             pages = self._tagging.get_paginator("get_resources").paginate(
                 TagFilters=[{"Key": key, "Values": [value]} for key, value in tags.items()]
             )
             tagged = [resource["ResourceARN"] for page in pages for resource in page["ResourceTagMappingList"]]
-        # Of a service under another name the worker's role may not ask, so that one counts as found.
+        # The worker's role may not describe services with another name, so these count as found.
         ours = re.compile(rf"arn:[^:]+:apprunner:[^:]*:[^:]*:service/{re.escape(self._prefix)}-")
         found += [arn for arn in tagged if not ours.match(arn) or is_alive(self._apprunner, arn)]
         if self._state.exists(stack):
@@ -126,7 +126,7 @@ class AwsCloud:
             busy = status == "OPERATION_IN_PROGRESS"
             operations = [] if busy else self._apprunner.list_operations(ServiceArn=arn)["OperationSummaryList"]
         except ClientError as error:
-            # A service that goes while we look can be described, but no longer asked for its tags or operations.
+            # A service that is deleted meanwhile can still be described, but has no tags or operations.
             if error_code(error) in MOVED_ON and not is_alive(self._apprunner, arn):
                 return None
             raise
@@ -136,21 +136,21 @@ class AwsCloud:
         return Service(arn, status, image, operations[0]["Status"], operations[0]["Id"])
 
     def _tags(self, environment: Environment) -> Mapping[str, str]:
-        """The tags by which what is this environment's is known, whatever its owner and generation."""
+        """The tags that identify everything of this environment, whatever its owner and generation."""
         return {names.TAG_PLATFORM: self._platform, names.TAG_ENVIRONMENT: environment.id}
 
     @contextmanager
     def _changing(self, service: Service, doing: str) -> Iterator[None]:
-        """Errors of a change. That the service is no longer what it was is no refusal: the next try looks again.
+        """Raises Transient `busy` if the service has changed since it was read: the next attempt reads it again.
 
-        The SDK may be to blame: it sends a change whose answer was lost once more, and that one finds the first at work.
+        The SDK can cause this itself: it repeats a change whose answer was lost, and the second one finds the first under way.
         """
         with translating(doing):
             try:
                 yield
             except ClientError as error:
                 code = error_code(error)
-                # A deleted service has no tags any more, and by its tags the worker's role may change it.
+                # The worker's role may change a service by its tags, and a deleted service has none.
                 if code in MOVED_ON or (code == _DENIED and not is_alive(self._apprunner, service.arn)):
                     raise Transient(
                         f"While {doing}, {service.arn} was changed by somebody else.", ErrorCode.BUSY

@@ -9,7 +9,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
-from orchestrator.adapters.aws.errors import translating
+from orchestrator.adapters.aws_errors import translating
 
 logger = Logger(child=True)
 

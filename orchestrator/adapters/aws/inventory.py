@@ -1,7 +1,7 @@
-"""All that exists: App Runner's services, the stacks in the state bucket, and what the tagging API shows.
+"""The Inventory port: App Runner's services, the stacks in the state bucket, and what the tagging API shows.
 
-The rule: nothing is left out in silence. What goes while it is looked at is left out; what can't be read is shown as unknown; an
-AWS that does not answer is an error and never an empty list.
+The rule: nothing is left out silently. Something that is deleted during the reading is left out; something unreadable is returned
+as unknown; and if AWS does not answer, that is an error, never an empty list.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from botocore.exceptions import ClientError
 
 from orchestrator.adapters.aws.apprunner import MOVED_ON, is_alive, listed
-from orchestrator.adapters.aws.errors import error_code, translated, translating
+from orchestrator.adapters.aws_errors import error_code, translated, translating
 from orchestrator.adapters.pulumi.state import StateBucket
 from orchestrator.domain import names
 from orchestrator.domain.errors import Terminal, Transient
@@ -29,7 +29,7 @@ B = TypeVar("B")
 _SERVICE = re.compile(r"arn:[^:]+:apprunner:[^:]*:[^:]*:service/.+")
 
 _READERS = 8
-"""Threads that read stacks and tags: fewer than the ten connections that a client of boto3 keeps."""
+"""Threads that read stacks and tags: fewer than the ten connections of a boto3 client."""
 
 
 class AwsInventory:
@@ -53,13 +53,13 @@ class AwsInventory:
         return _in_parallel(lambda each: self._stack(*each), self._state.names())
 
     def resources(self) -> Sequence[FoundResource]:
-        """What carries our platform's tag, without App Runner's services: the tagging API shows those long after their delete,
-        and `services` has those that live.
+        """Everything with our platform's tag except App Runner's services: the tagging API shows deleted ones for long, and
+        `services` returns the live ones.
         """
         return [FoundResource(arn, tags) for arn, tags in self._tagged() if not _SERVICE.fullmatch(arn)]
 
     def _tagged(self) -> Iterator[tuple[str, Tags]]:
-        with translating("looking for what carries our tag"):
+        with translating("searching for resources with our tag"):
             pages = self._tagging.get_paginator("get_resources").paginate(
                 TagFilters=[{"Key": names.TAG_PLATFORM, "Values": [self._platform]}]
             )
@@ -73,12 +73,12 @@ class AwsInventory:
     def _service(self, summary: Mapping[str, Any], tagged: Mapping[str, Tags]) -> FoundService | None:
         arn, tags = summary["ServiceArn"], None
         if not self._by_name(summary):
-            tags = tagged[arn]  # one under another name is none that the worker may ask App Runner about
+            tags = tagged[arn]  # the worker's role may not read the tags of a service with another name
         else:
             try:
                 tags = _plain(self._apprunner.list_tags_for_resource(ResourceArn=arn)["Tags"])
             except ClientError as error:
-                # One that goes while we look can be described for a while, but tells no tags.
+                # A service that is deleted meanwhile can still be described, but has no tags.
                 if error_code(error) in MOVED_ON and not is_alive(self._apprunner, arn):
                     return None
                 refusal = translated(error, f"reading the tags of {arn}")
@@ -97,9 +97,9 @@ class AwsInventory:
 
 
 def tags_of(checkpoint: Mapping[str, Any]) -> Tags | None:
-    """Whose a stack is: the tags that its AWS provider gives to all it makes; without such a provider, its resources' own.
+    """The tags of a stack: those that its AWS provider gives to all resources; without such a provider, the resources' own.
 
-    Only what all of them agree on counts, so that a stack which contradicts itself is nobody's. None: nothing in it says.
+    Only tags on which all of them agree count, so a stack that contradicts itself is not ours. None if nothing has tags.
     """
     resources = checkpoint.get("resources") or []
     providers = [each for each in resources if each.get("type") == "pulumi:providers:aws"]
@@ -111,7 +111,7 @@ def tags_of(checkpoint: Mapping[str, Any]) -> Tags | None:
 
 
 def _default_tags(inputs: Mapping[str, Any]) -> Tags:
-    """A provider's inputs are JSON in a string each."""
+    """The default tags in a provider's inputs, which the state keeps as JSON in strings."""
     try:
         given = json.loads(inputs.get("defaultTags") or "{}")["tags"]
     except (ValueError, TypeError, KeyError):
@@ -125,7 +125,7 @@ def _own_tags(resource: Mapping[str, Any]) -> Tags:
 
 
 def _texts(tags: object) -> Tags:
-    """What is readable of a map of tags: secrets and other wrapped values are not."""
+    """The readable part of a map of tags: secrets and other wrapped values are left out."""
     if not isinstance(tags, Mapping):
         return {}
     return {name: value for name, value in tags.items() if isinstance(name, str) and isinstance(value, str)}
@@ -136,6 +136,6 @@ def _plain(tags: Iterable[Mapping[str, str]]) -> Tags:
 
 
 def _in_parallel(look: Callable[[A], B | None], things: Iterable[A]) -> list[B]:
-    """What a look at each thing gives, in the things' order, without those that are gone. The first error ends it all."""
-    with translating("reading all that exists"), ThreadPoolExecutor(_READERS) as readers:
+    """The results of `look` for each thing, in order, without None. The first error ends it."""
+    with translating("reading everything that exists"), ThreadPoolExecutor(_READERS) as readers:
         return [found for found in readers.map(look, things) if found is not None]

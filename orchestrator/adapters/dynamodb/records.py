@@ -21,7 +21,7 @@ from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError, ParamValidationError
 from pydantic import TypeAdapter, ValidationError
 
-from orchestrator.adapters.aws.errors import cancelled_by, error_code, translating
+from orchestrator.adapters.aws_errors import cancelled_by, error_code, translating
 from orchestrator.adapters.dynamodb.items import (
     DUE_SHARDS,
     Item,

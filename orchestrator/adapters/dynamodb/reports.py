@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 from pydantic import TypeAdapter
 
-from orchestrator.adapters.aws.errors import error_code, translating
+from orchestrator.adapters.aws_errors import error_code, translating
 from orchestrator.adapters.dynamodb.items import timestamp
 from orchestrator.domain.sweeps import SweepReport
 

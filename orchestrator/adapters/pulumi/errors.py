@@ -1,6 +1,6 @@
-"""The engine's errors as ours: a table of what its diagnostics say, and whether trying again can help.
+"""The engine's errors become ours here: a table of its diagnostics, and whether trying again can help.
 
-The messages are those of App Runner's API and of the AWS provider's waiters; the first pattern that is found decides.
+The patterns are messages of App Runner's API and of the AWS provider's waiters; the first match decides.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _TABLE: tuple[tuple[str, type[OperationFailed], ErrorCode, str], ...] = (
         r"PULUMI_ACCESS_TOKEN must be set",
         Terminal,
         ErrorCode.NO_BACKEND,
-        "Pulumi was told no backend: set PULUMI_BACKEND_URL (file://…, s3://…) or PULUMI_ACCESS_TOKEN (Pulumi Cloud).",
+        "Pulumi has no backend: set PULUMI_BACKEND_URL (file://…, s3://…) or PULUMI_ACCESS_TOKEN (Pulumi Cloud).",
     ),
     (
         r"unable to open bucket file:",
         Terminal,
         ErrorCode.NO_FOLDER,
-        "The folder that PULUMI_BACKEND_URL names is not there: make it first.",
+        "The folder in PULUMI_BACKEND_URL does not exist: create it first.",
     ),
     (
         r"passphrase must be set|incorrect passphrase",
@@ -38,13 +38,13 @@ _TABLE: tuple[tuple[str, type[OperationFailed], ErrorCode, str], ...] = (
         r"transport is closing|code = Unavailable|plugin .*exited|could not load plugin",
         Transient,
         ErrorCode.PLUGIN_DIED,
-        "The engine's plug-in for AWS ended in the middle.",
+        "The engine's AWS plug-in ended during the operation.",
     ),
     (
         r"ExpiredToken|RequestExpired",
         Transient,
         ErrorCode.CREDENTIALS_EXPIRED,
-        "The credentials ran out in the middle.",
+        "The credentials expired during the operation.",
     ),
     (
         r"ServiceQuotaExceeded",
@@ -68,20 +68,20 @@ _TABLE: tuple[tuple[str, type[OperationFailed], ErrorCode, str], ...] = (
         r"Service with the provided name already exists",
         Terminal,
         ErrorCode.NAME_TAKEN,
-        "A service of this name runs already, and it is not the environment's own; it is left alone.",
+        "Another service has this name already; it was left alone. Remove or rename it.",
     ),
     (
         r"CREATE_FAILED",
         Terminal,
         ErrorCode.CREATE_FAILED,
-        "App Runner could not start the service: the image is missing, or the application did not pass its health check.",
+        "App Runner could not start the service: the image does not exist, or the application failed its health check.",
     ),
     (r"DELETE_FAILED", Transient, ErrorCode.DELETE_FAILED, "App Runner could not delete the service."),
     (
         r"current state: DELETED",
         Transient,
         ErrorCode.SERVICE_GONE,
-        "Somebody else removed the service; the next try looks first.",
+        "Somebody else removed the service; the next attempt reads it first.",
     ),
     (
         r"OPERATION_IN_PROGRESS|InvalidStateException",
@@ -94,7 +94,7 @@ _TABLE: tuple[tuple[str, type[OperationFailed], ErrorCode, str], ...] = (
         r"|RequestTimeout|StatusCode: 5\d\d",
         Transient,
         ErrorCode.AWS_UNAVAILABLE,
-        "AWS asked to come again later.",
+        "AWS is throttling or had an internal error.",
     ),
     (
         r"connection (refused|reset)|i/o timeout|context deadline exceeded|StatusCode: 0,|no such host|EOF|TLS handshake"
@@ -104,11 +104,11 @@ _TABLE: tuple[tuple[str, type[OperationFailed], ErrorCode, str], ...] = (
         "AWS could not be reached.",
     ),
     (
-        # The worker's role may change what has the platform's tag, and a deleted service has no tags.
+        # The worker's role may change services with the platform's tag, and a deleted service has no tags.
         r"not authorized to perform: apprunner:(Update|Delete)Service .*no identity-based policy allows",
         Transient,
         ErrorCode.SERVICE_GONE,
-        "The service is gone, or lost the platform's tag; the next try looks first.",
+        "The service is gone or lost the platform's tag; the next attempt reads it first.",
     ),
     (
         r"AccessDenied|not authorized to perform",
@@ -128,29 +128,27 @@ _LONGEST = 1500
 def failure_of(
     error: CommandError, diagnostics: list[str], hidden: Collection[str] = (), *, stopped: bool
 ) -> OperationFailed:
-    """What a failed CLI command means. `diagnostics` are the engine's own error messages, oldest first.
+    """The error that a failed CLI command means. `diagnostics` are the engine's own error messages, oldest first.
 
-    `hidden`: values that the message must not have, whatever the engine says.
+    `hidden` values are removed from the message.
     """
     if stopped:
-        return Interrupted("Stopped in order; what was made until then is in the state.")
+        return Interrupted("Stopped in order; the state has everything that was made until then.")
     if isinstance(error, CliKilled):
-        return Transient(
-            "The engine's process was ended by a signal, perhaps for want of memory.", ErrorCode.ENGINE_KILLED
-        )
+        return Transient("A signal ended the engine's process; it may have run out of memory.", ErrorCode.ENGINE_KILLED)
     if isinstance(error, ConcurrentUpdateError):
         return Terminal(
-            "Another process holds the lock of this stack. Find out who runs Pulumi on it; when nobody does, "
-            "`pulumi cancel` in that stack removes the lock.",
+            "Another process holds the lock of this stack. Find out who runs Pulumi on it; if nobody does, run "
+            "`pulumi cancel` in that stack.",
             ErrorCode.STACK_LOCKED,
         )
     if isinstance(error, StackNotFoundError):
         return Terminal(
-            "The stack is not there, although it was made a moment ago. Look into the state bucket.",
+            "The stack does not exist although it was just created. Look into the state bucket.",
             ErrorCode.STACK_MISSING,
         )
     said = " ".join(line for line in diagnostics if not _NOISE.search(line)) or str(error).rpartition("stderr:")[2]
-    # What it means is read off the engine's own words: a variable whose value is one of them shall not change that.
+    # The patterns are matched before values are hidden: a variable's value may be part of the engine's own message.
     whole, shown = _on_one_line(said), _on_one_line(without_values(said, hidden))
     for pattern, kind, code, meaning in _TABLE:
         if re.search(pattern, whole):

@@ -22,7 +22,7 @@ from pulumi.automation import events
 from pulumi.automation._stack import StackInitMode  # not exported, but what Stack's own constructor takes
 
 from orchestrator.adapters.pulumi.errors import failure_of
-from orchestrator.adapters.pulumi.process import PulumiProcess
+from orchestrator.adapters.pulumi.process import OnLine, PulumiProcess
 from orchestrator.domain import names
 from orchestrator.domain.errors import ErrorCode, Transient
 from orchestrator.ports import Progress, StopSignal
@@ -193,6 +193,13 @@ class _Stack(auto.Stack):
     def __init__(self, name: str, workspace: auto.Workspace, mode: StackInitMode, report: Report) -> None:
         super().__init__(name, workspace, mode)
         self._report = report
+
+    def _run_pulumi_cmd_sync(
+        self, args: list[str], on_output: OnLine | None = None, on_error: OnLine | None = None
+    ) -> auto.CommandResult:
+        # The SDK would use one more process for `stack rm`.
+        remove = ["--remove"] if args[0] == "destroy" else []
+        return super()._run_pulumi_cmd_sync([*args, *remove], on_output, on_error)
 
     def outputs(self) -> auto.OutputMap:
         return {name: auto.OutputValue(value=value, secret=False) for name, value in self._report.outputs.items()}

@@ -1,6 +1,6 @@
-"""Pulumi's state bucket, read and tidied without the CLI (its layout is that of Pulumi's self-managed S3 backend).
+"""Pulumi's state bucket without the CLI: reads go to S3 directly, as `pulumi stack ls` takes seconds.
 
-The rule: reads answer from S3 directly, so that no request and no sweep pays for `pulumi stack ls`.
+The layout is that of Pulumi's self-managed S3 backend.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from botocore.exceptions import ClientError
 from pydantic import BaseModel, ValidationError
 
-from orchestrator.adapters.aws.errors import error_code, translating
+from orchestrator.adapters.aws_errors import error_code, translating
 from orchestrator.domain.errors import ErrorCode, Terminal, Transient
 from orchestrator.domain.names import PROJECT
 from orchestrator.ports import Lock
@@ -23,7 +23,7 @@ _MISSING = ("404", "NoSuchKey", "NotFound")
 
 
 class _LockFile(BaseModel):
-    """What the CLI writes into a lock (pulumi/pkg, backend/diy/lock.go)."""
+    """The content of a lock (pulumi/pkg, backend/diy/lock.go)."""
 
     pid: int
     username: str
@@ -39,7 +39,7 @@ class StateBucket:
         self._bucket = urlsplit(backend_url).netloc
 
     def exists(self, stack: str) -> bool:
-        """Whether a checkpoint of the stack is there."""
+        """Whether the stack has a checkpoint."""
         with translating("reading the state bucket"):
             try:
                 self._client.head_object(Bucket=self._bucket, Key=f"{_stack_key(stack)}.json")
@@ -66,30 +66,30 @@ class StateBucket:
             return json.loads(text)["checkpoint"].get("latest") or {}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise Terminal(
-                f"The checkpoint of {stack} is not one. The state bucket is versioned: bring its last good version back.",
+                f"The checkpoint of {stack} can't be read. The state bucket is versioned: restore its last good version.",
                 ErrorCode.BAD_STATE,
             ) from error
 
     def delete_empty_checkpoint(self, stack: str) -> None:
-        """Remove the checkpoint of a stack whose making was cut short: without a secrets provider, nothing can be done with it.
+        """Delete the stack's checkpoint if it is empty: it has no secrets provider, so the CLI can't use it.
 
-        The CLI writes an empty one first, and the one with the secrets provider a moment later.
+        The CLI creates a stack with an empty checkpoint and writes the secrets provider a moment later.
         """
         if self.checkpoint(stack) == {}:
-            with translating("removing a half-made stack"):
+            with translating("deleting an empty checkpoint"):
                 self._client.delete_object(Bucket=self._bucket, Key=f"{_stack_key(stack)}.json")
 
     def pending_creates(self, stack: str) -> list[tuple[str, str, str | None]]:
-        """What the checkpoint says was begun to be made: URN, type, and `serviceName` if it has one.
+        """The pending creates in the checkpoint: URN, type, and `serviceName` if it has one.
 
-        (Any write of the checkpoint drops the other kinds of pending operations.)
+        Pulumi drops the other kinds of pending operations with any write of the checkpoint.
         """
         pending = (self.checkpoint(stack) or {}).get("pending_operations") or []
         made = [each["resource"] for each in pending if each["type"] == "creating"]
         return [(each["urn"], each["type"], (each.get("inputs") or {}).get("serviceName")) for each in made]
 
     def ids(self, stack: str) -> set[str]:
-        """The cloud's ids of the resources in the checkpoint."""
+        """The ids, in the cloud, of the resources in the checkpoint."""
         return {each["id"] for each in (self.checkpoint(stack) or {}).get("resources") or [] if each.get("id")}
 
     def locks(self, stack: str) -> list[Lock]:
@@ -98,11 +98,11 @@ class StateBucket:
         for entry in self._listed(f".pulumi/locks/organization/{PROJECT}/{stack}/"):
             text = self._read(entry["Key"])
             if text is None:
-                continue  # it went while we looked
+                continue  # it was deleted meanwhile
             try:
                 lock = _LockFile.model_validate_json(text)
-            except ValidationError:  # none of the CLI's, so nobody's that we could know
-                found.append(Lock(entry["Key"], entry["LastModified"], "nobody that it names"))
+            except ValidationError:  # not written by the CLI, so its holder is unknown
+                found.append(Lock(entry["Key"], entry["LastModified"], "an unknown process"))
             else:
                 by = f"{lock.username}@{lock.hostname}, process {lock.pid}"
                 found.append(Lock(entry["Key"], lock.timestamp, by, lock.hostname))
@@ -113,11 +113,11 @@ class StateBucket:
             self._client.delete_object(Bucket=self._bucket, Key=lock.key)
 
     def delete_stack_files(self, stack: str) -> None:
-        """Delete what `destroy --remove` leaves of a stack: its last checkpoint's copy, its backups and its history.
+        """Delete what `destroy --remove` leaves of a stack: the copy of its checkpoint, its backups and its history.
 
-        The bucket is versioned: a deleted object is kept as long as its lifecycle rules say.
+        The bucket is versioned: its lifecycle rules say how long deleted objects are kept.
         """
-        with translating("tidying the state bucket"):
+        with translating("deleting a stack's files"):
             leftovers = [f"{_stack_key(stack)}.json.bak", f"{_stack_key(stack)}.pulumi-tags"]
             for folder in ("backups", "history"):
                 leftovers += [entry["Key"] for entry in self._listed(f".pulumi/{folder}/{PROJECT}/{stack}/")]
@@ -126,7 +126,7 @@ class StateBucket:
                 answer = self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": batch, "Quiet": True})
                 if answer.get("Errors"):
                     raise Transient(
-                        f"The state bucket would not delete {answer['Errors'][0]['Key']}.", ErrorCode.STATE_UNTIDY
+                        f"The state bucket did not delete {answer['Errors'][0]['Key']}.", ErrorCode.STATE_UNTIDY
                     )
 
     def _listed(self, folder: str) -> Iterator[Mapping[str, Any]]:

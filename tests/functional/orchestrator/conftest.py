@@ -46,12 +46,12 @@ def table(operator_session: boto3.Session) -> Iterator[str]:
 
 @pytest.fixture
 def records(operator_session: boto3.Session, table: str) -> DynamoRecords:
-    return DynamoRecords(operator_session.client("dynamodb"), table)
+    return DynamoRecords(operator_session.resource("dynamodb").meta.client, table)
 
 
 @pytest.fixture
 def reports(operator_session: boto3.Session, table: str) -> DynamoReports:
-    return DynamoReports(operator_session.client("dynamodb"), table)
+    return DynamoReports(operator_session.resource("dynamodb").meta.client, table)
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,12 @@ import pytest
 
 from localcloud.apprunner.admin import AppRunnerAdmin
 from localcloud.running import RunningCloud
-from orchestrator.adapters.pulumi.engine import PulumiEngine, PulumiStacks, Target
+from orchestrator.adapters.pulumi.engine import PulumiEngine
+from orchestrator.adapters.pulumi.stacks import PulumiStacks, Target
 from orchestrator.adapters.pulumi.state import StateBucket
 from orchestrator.domain.environment import Environment, Spec
 from orchestrator.domain.errors import Interrupted, Terminal, Transient
-from orchestrator.worker.cancellation import Stop
+from orchestrator.ports import StopSignal
 from tests.functional.orchestrator.conftest import Backend
 
 IMAGE = "public.ecr.aws/fibfactory/fibservice:latest"
@@ -52,8 +53,8 @@ def environment(environment_id: str, image: str = IMAGE) -> Environment:
     return Environment(environment_id, "arn:alice", NOW, NOW, Spec(image))
 
 
-def go_on() -> Stop:
-    return Stop(grace=25.0)
+def go_on() -> StopSignal:
+    return StopSignal(grace=25.0)
 
 
 def test_a_create_takes_two_cli_processes_an_update_one_and_a_destroy_one(
@@ -214,5 +215,5 @@ def test_a_locked_stack_is_named_and_left_alone(
 
 
 def test_the_api_side_never_loads_pulumi() -> None:
-    code = "import sys, orchestrator.handler; sys.exit('pulumi' in sys.modules or 'pulumi_aws' in sys.modules)"
+    code = "import sys, orchestrator.http_handler; sys.exit('pulumi' in sys.modules or 'pulumi_aws' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

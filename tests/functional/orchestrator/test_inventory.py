@@ -18,7 +18,8 @@ from botocore.config import Config
 from localcloud.apprunner.admin import AppRunnerAdmin
 from localcloud.running import RunningCloud
 from orchestrator.adapters.aws.inventory import AwsInventory, tags_of
-from orchestrator.adapters.pulumi.engine import PulumiEngine, PulumiStacks, Target
+from orchestrator.adapters.pulumi.engine import PulumiEngine
+from orchestrator.adapters.pulumi.stacks import PulumiStacks, Target
 from orchestrator.adapters.pulumi.state import StateBucket
 from orchestrator.domain import names
 from orchestrator.domain.environment import Environment, Spec

@@ -14,14 +14,15 @@ from orchestrator.api.use_cases import ACTIVE
 from orchestrator.domain import desired, lease
 from orchestrator.domain.desired import EnvironmentRequest, LifetimeLimits
 from orchestrator.domain.environment import Environment, Failure, Observed, Operation, Receipt, Spec, Status
-from orchestrator.domain.errors import BadRequest, LeaseLost, VersionConflict
+from orchestrator.domain.errors import BadRequest, ErrorCode, LeaseLost, VersionConflict
+from orchestrator.domain.events import Event
 from orchestrator.domain.observed import mark_destroyed
-from orchestrator.ports import Event
+from orchestrator.domain.sweeps import Action, Finding, FindingKind, Outcome, SweepKind, SweepReport, SweepStatus
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
 LIMITS = LifetimeLimits(timedelta(hours=12), timedelta(days=7))
 SPEC = Spec("public.ecr.aws/a/b:v1", variables={"A": "1"}, revision="7")
-ASKED = Event(NOW, "asked for", "By alice.", {"generation": 1})
+ASKED = Event(NOW, "requested", "By alice.", {"generation": 1})
 
 
 def new(environment_id: str = "test1", owner: str = "arn:alice", **more: object) -> Environment:
@@ -33,7 +34,7 @@ def everything_set() -> Environment:
         new(labels={"team": "a"}, ttl=timedelta(days=1)),
         observed=Observed(1, "https://x", "arn:service", "image", NOW),
         operation=Operation.UPDATE,
-        failure=Failure(Operation.UPDATE, "quota", "No room.", True, NOW),
+        failure=Failure(Operation.UPDATE, ErrorCode.QUOTA, "No room.", True, NOW),
         retry_at=NOW,
         lease=lease.Lease(3, "worker", NOW + timedelta(minutes=16)),
         receipt=Receipt(NOW, ("a", "b"), ("c",), "removed", "image"),
@@ -64,7 +65,7 @@ def test_a_write_on_what_changed_meanwhile_writes_nothing_not_even_its_event(rec
     with pytest.raises(VersionConflict):
         records.replace(before, late, Event(NOW, "removal", ""))
     assert records.get("test1") == changed
-    assert [event.kind for event in records.events(changed, None, 10).items] == ["asked for", "adjusted"]
+    assert [event.kind for event in records.events(changed, None, 10).items] == ["requested", "adjusted"]
 
 
 def test_I2_of_eight_workers_at_once_one_claims_the_lease(records: DynamoRecords) -> None:
@@ -196,7 +197,7 @@ def test_a_tombstone_is_kept_beside_the_next_incarnation(records: DynamoRecords)
     assert records.get("test1") == fresh
     assert records.listing("arn:alice", (Status.DESTROYED,), {}, None, 10).items == [gone]
     assert records.listing("arn:bob", ACTIVE, {}, None, 10).items == [fresh]
-    assert [event.kind for event in records.events(fresh, None, 10).items] == ["asked for"]
+    assert [event.kind for event in records.events(fresh, None, 10).items] == ["requested"]
 
 
 def test_one_sweep_runs_at_a_time_and_a_dead_ones_place_is_free_again(reports: DynamoReports) -> None:
@@ -212,8 +213,23 @@ def test_one_sweep_runs_at_a_time_and_a_dead_ones_place_is_free_again(reports: D
 
 def test_a_report_reads_back_as_it_was_written(reports: DynamoReports) -> None:
     assert reports.read("one") is None
-    reports.write("one", {"id": "one", "steps": [{"environment": "a"}]})
-    assert reports.read("one") == {"id": "one", "steps": [{"environment": "a"}]}
+    finding = Finding(
+        FindingKind.RETRY_DUE, Action.DISPATCH, "test1", "attempt 2 was due", Outcome.FAILED, "no", overdue_seconds=7
+    )
+    report = SweepReport(
+        "one",
+        SweepKind.DEEP,
+        dry_run=False,
+        status=SweepStatus.ABORTED,
+        requested_at=NOW,
+        detail="too many",
+        ended_at=NOW + timedelta(seconds=1),
+        finding_count=1,
+        findings=(finding, Finding(FindingKind.FOREIGN, Action.KEEP, None, "another platform's", Outcome.KEPT)),
+        inventory={"services": 3},
+    )
+    reports.write(report)
+    assert reports.read("one") == report
 
 
 def test_living_environments_are_counted_by_owner_and_no_further_than_asked(records: DynamoRecords) -> None:

@@ -21,12 +21,14 @@ from localcloud.apprunner.admin import AppRunnerAdmin
 from localcloud.running import RunningCloud
 from orchestrator.adapters.aws.cloud import AwsCloud
 from orchestrator.adapters.health import HttpHealth
-from orchestrator.adapters.pulumi.engine import PulumiEngine, PulumiStacks, Target
+from orchestrator.adapters.pulumi.engine import PulumiEngine
+from orchestrator.adapters.pulumi.stacks import PulumiStacks, Target
 from orchestrator.adapters.pulumi.state import StateBucket
 from orchestrator.domain.environment import Environment, Lease, LeaseSpan, Observed, Receipt, Spec
 from orchestrator.domain.errors import Terminal, Transient
-from orchestrator.worker.cancellation import Stop
-from orchestrator.worker.operations import Operations
+from orchestrator.ports import StopSignal, WorkerPorts
+from orchestrator.worker.operations import Operations, Pauses
+from tests.fakes.ports import FakeDispatcher, FakeInventory, FakeRecords, FakeReports
 from tests.functional.orchestrator.conftest import Backend
 
 IMAGE = "public.ecr.aws/fibfactory/fibservice:latest"
@@ -51,10 +53,17 @@ class Ground:
         return [each.status for each in self.apprunner.services() if each.status != "DELETED"]
 
     def _operations(self, environment: Environment) -> Operations:
-        looks = (0.5, 1.0, 2.0, 4.0)
-        return Operations(
-            self.engine, self.cloud, HttpHealth(), now, looks, looks, environment, print, Stop(grace=25.0)
+        ports = WorkerPorts(
+            FakeRecords(),
+            FakeReports(),
+            FakeDispatcher(),
+            now,
+            engine=self.engine,
+            cloud=self.cloud,
+            health=HttpHealth(),
+            inventory=FakeInventory(),
         )
+        return Operations(ports, Pauses(), environment, print, StopSignal(grace=25.0))
 
 
 @pytest.fixture
@@ -122,7 +131,7 @@ def test_a_killed_cli_is_tried_again_and_leaves_no_lock(ground: Ground) -> None:
             process.kill()
 
     with pytest.raises(Transient) as failure:
-        ground.engine.deploy(wanted, new=True, refresh=False, progress=kill_when_created, stop=Stop(grace=25.0))
+        ground.engine.deploy(wanted, new=True, refresh=False, progress=kill_when_created, stop=StopSignal(grace=25.0))
     assert failure.value.code == "engine_killed"
     assert ground.engine.locks(wanted) == []
     (pending,) = ground.engine.pending_creates(wanted)
@@ -173,7 +182,7 @@ def deploy_here(environment_id: str, backend_url: str, secrets_provider: str, re
     stacks = PulumiStacks(Target(backend_url, secrets_provider))
     engine = PulumiEngine(stacks, StateBucket(boto3.client("s3"), backend_url), "tests", "fib-app", region)
     wanted = environment(environment_id)
-    engine.deploy(wanted, new=True, refresh=False, progress=print, stop=Stop(grace=25.0))
+    engine.deploy(wanted, new=True, refresh=False, progress=print, stop=StopSignal(grace=25.0))
 
 
 def test_a_killed_workers_lock_is_broken_and_its_half_made_service_removed(
@@ -223,7 +232,7 @@ def test_a_lock_that_the_cli_could_not_remove_after_it_did_well_is_removed(
         lock = {"pid": 1, "username": "u", "hostname": socket.gethostname(), "timestamp": now().isoformat()}
         operator_session.client("s3").put_object(Bucket=backend.bucket, Key=key, Body=json.dumps(lock).encode())
 
-    ground.engine.deploy(wanted, new=True, refresh=False, progress=leave_it, stop=Stop(grace=25.0))
+    ground.engine.deploy(wanted, new=True, refresh=False, progress=leave_it, stop=StopSignal(grace=25.0))
     assert ground.engine.locks(wanted) == []
     ground.destroy(wanted)
 

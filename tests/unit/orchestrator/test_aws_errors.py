@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, IncompleteReadError, ParamValidationError
 
-from orchestrator.adapters.aws.errors import translated
+from orchestrator.adapters.aws_errors import translated
 from orchestrator.domain.errors import Terminal, Transient
 
 

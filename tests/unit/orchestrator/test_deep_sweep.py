@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 
 from orchestrator.domain import desired, lease, names
 from orchestrator.domain.environment import Environment, Failure, Operation
 from orchestrator.domain.errors import Terminal, Transient
+from orchestrator.domain.sweeps import Finding, SweepKind, SweepReport
 from orchestrator.sweeper.drift import MAX_REMOVAL_RETRIES, NOBODY, cap
-from orchestrator.sweeper.sweep import Kind, metrics_of
+from orchestrator.sweeper.report import metrics_of
 from tests.fakes.ports import FakeRecords
 from tests.unit.orchestrator.clouds import OWNER, look_at, ours, queue, service, stack
 from tests.unit.orchestrator.worlds import ALICE, PLATFORM, World
@@ -21,15 +21,16 @@ from tests.unit.orchestrator.worlds import ALICE, PLATFORM, World
 HOUR = 3600.0
 
 
-def deep(world: World, *, dry_run: bool = False) -> Mapping[str, Any]:
-    return world.sweep(Kind.DEEP, dry_run=dry_run)
+def deep(world: World, *, dry_run: bool = False) -> SweepReport:
+    return world.sweep(SweepKind.DEEP, dry_run=dry_run)
 
 
-def found(report: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
-    return [
-        (step["environment"], step["disagreement"], step["action"], step["outcome"].split(";")[0])
-        for step in report["steps"]
-    ]
+def found(report: SweepReport) -> list[tuple[str | None, str, str, str]]:
+    return [(each.environment, each.kind, each.action, outcome_of(each)) for each in report.findings]
+
+
+def outcome_of(finding: Finding) -> str:
+    return f"{finding.outcome}: {finding.error}" if finding.error else finding.outcome
 
 
 @pytest.fixture
@@ -54,37 +55,37 @@ def with_orphan(world: World, environment_id: str = "lost1") -> World:
 def test_where_cloud_and_records_agree_there_is_nothing_to_do(world: World) -> None:
     before = world.record("good")
     report = deep(world)
-    assert (report["status"], report["kind"], report["steps"]) == ("done", "deep", [])
-    assert report["inventory"] == {"services": 1, "stacks": 1, "resources": 0, "environments": 1, "records": 1}
+    assert (report.status, report.kind, report.findings) == ("done", "deep", ())
+    assert report.inventory == {"services": 1, "stacks": 1, "resources": 0, "environments": 1, "records": 1}
     assert world.record("good") == before
 
 
 def test_a_light_sweep_does_not_look_at_the_cloud(world: World) -> None:
     world.inventory.error = Transient("Nobody shall look.")
-    assert world.sweep()["status"] == "done"
+    assert world.sweep().status == "done"
 
 
 def test_a_deep_sweep_does_what_is_due_too(world: World) -> None:
     world.environments.adjust(ALICE, "good", ttl=timedelta(seconds=30))
     world.clock.sleep(60)
     report = deep(world)
-    assert found(report) == [("good", None, "expire", "dispatched")]
-    assert report["looked_for"].startswith("what is due") and "orphans" in report["looked_for"]
+    assert found(report) == [("good", "expired", "remove", "dispatched")]
+    assert report.looked_for.startswith("what is due") and "orphans" in report.looked_for
 
 
 def test_I3_an_orphan_is_suspected_first_and_removed_when_it_still_is_one_an_hour_later(world: World) -> None:
     with_orphan(world)
-    assert found(deep(world)) == [("lost1", "orphan service", "suspect", "suspected")]
+    assert found(deep(world)) == [("lost1", "orphan_service", "suspect", "suspected")]
     assert world.records.get("lost1") is None
     world.clock.sleep(HOUR - 1)
-    assert found(deep(world)) == [("lost1", "orphan service", "suspect", "suspected")]
+    assert found(deep(world)) == [("lost1", "orphan_service", "suspect", "suspected")]
     world.clock.sleep(1)
-    assert found(deep(world)) == [("lost1", "orphan service", "remove", "dispatched")]
+    assert found(deep(world)) == [("lost1", "orphan_service", "remove", "dispatched")]
     record = world.record("lost1")
     assert (record.present, record.needs_refresh, record.owner, record.status) == (False, True, OWNER, "destroying")
-    assert record.reason.startswith("orphan service: no record knows service fib-app-lost1-service and stack")
+    assert record.reason.startswith("orphan_service: no record accounts for service fib-app-lost1-service and stack")
     assert world.dispatcher.asked == ["lost1"]
-    assert world.records.kinds("lost1") == ["orphan service"]
+    assert world.records.kinds("lost1") == ["orphan_service"]
     world.inventory.found_services.pop()
     world.inventory.found_stacks.pop()
     gone = world.work("lost1")
@@ -101,7 +102,7 @@ def test_I6_an_orphan_that_went_and_came_back_is_a_new_one(world: World) -> None
     deep(world)
     with_orphan(world)
     world.clock.sleep(2 * HOUR)
-    assert found(deep(world)) == [("lost1", "orphan service", "suspect", "suspected")]
+    assert found(deep(world)) == [("lost1", "orphan_service", "suspect", "suspected")]
 
 
 def test_I6_what_is_younger_than_the_suspicion_is_another_thing(world: World) -> None:
@@ -110,9 +111,9 @@ def test_I6_what_is_younger_than_the_suspicion_is_another_thing(world: World) ->
     world.clock.sleep(HOUR)
     world.inventory.found_services[-1] = replace(world.inventory.found_services[-1], created_at=world.clock())
     world.clock.sleep(HOUR)
-    assert found(deep(world)) == [("lost1", "orphan service", "suspect", "suspected")]
+    assert found(deep(world)) == [("lost1", "orphan_service", "suspect", "suspected")]
     world.clock.sleep(HOUR)
-    assert found(deep(world)) == [("lost1", "orphan service", "remove", "dispatched")]
+    assert found(deep(world)) == [("lost1", "orphan_service", "remove", "dispatched")]
 
 
 def test_a_suspicion_from_the_future_counts_from_now(world: World) -> None:
@@ -125,9 +126,9 @@ def test_a_suspicion_from_the_future_counts_from_now(world: World) -> None:
 def test_an_orphan_stack_alone_is_removed_the_same_way(world: World) -> None:
     with_orphan(world)
     world.inventory.found_services.pop()
-    assert found(deep(world)) == [("lost1", "orphan stack", "suspect", "suspected")]
+    assert found(deep(world)) == [("lost1", "orphan_stack", "suspect", "suspected")]
     world.clock.sleep(HOUR)
-    assert found(deep(world)) == [("lost1", "orphan stack", "remove", "dispatched")]
+    assert found(deep(world)) == [("lost1", "orphan_stack", "remove", "dispatched")]
 
 
 def destroyed(world: World, environment_id: str) -> Environment:
@@ -144,7 +145,7 @@ def test_what_is_left_after_a_receipt_becomes_the_next_incarnation(world: World)
     with_orphan(world)
     deep(world)
     world.clock.sleep(HOUR)
-    assert found(deep(world)) == [("lost1", "orphan service", "remove", "dispatched")]
+    assert found(deep(world)) == [("lost1", "orphan_service", "remove", "dispatched")]
     record = world.record("lost1")
     assert (record.incarnation, record.owner, record.present) == (2, OWNER, False)
     assert record.lease.token == tombstone.lease.token
@@ -189,7 +190,7 @@ def test_a_receipt_ends_an_older_suspicion(world: World) -> None:
     world.clock.sleep(60)
     destroyed(world, "lost1")
     world.clock.sleep(2 * HOUR)
-    assert found(deep(world)) == [("lost1", "orphan service", "suspect", "suspected")]
+    assert found(deep(world)) == [("lost1", "orphan_service", "suspect", "suspected")]
 
 
 def test_what_goes_while_the_sweep_looks_is_no_orphan(world: World) -> None:
@@ -252,7 +253,7 @@ def test_I4_our_service_beside_a_stack_that_is_not_ours_is_kept(world: World, ta
     with_orphan(world)
     world.inventory.found_stacks[-1] = replace(world.inventory.found_stacks[-1], tags=tags)
     for _ in range(3):
-        assert ("lost1", "orphan service", "keep", "kept") in found(deep(world))
+        assert ("lost1", "orphan_service", "keep", "kept") in found(deep(world))
         world.clock.sleep(2 * HOUR)
     assert world.records.get("lost1") is None
 
@@ -261,20 +262,20 @@ def test_a_tagged_resource_without_record_or_stack_is_told_and_kept(world: World
     world.inventory.found_resources = [queue("lost1"), queue("good")]
     world.inventory.found_resources.append(replace(queue("x"), tags={names.TAG_PLATFORM: PLATFORM}))
     for _ in range(3):
-        assert found(deep(world)) == [("lost1", "orphan resource", "keep", "kept")]
+        assert found(deep(world)) == [("lost1", "orphan_resource", "keep", "kept")]
         world.clock.sleep(2 * HOUR)
 
 
 def test_a_resource_that_its_orphan_stack_takes_along_is_not_told_twice(world: World) -> None:
     with_orphan(world).inventory.found_resources = [queue("lost1")]
-    assert found(deep(world)) == [("lost1", "orphan service", "suspect", "suspected")]
+    assert found(deep(world)) == [("lost1", "orphan_service", "suspect", "suspected")]
 
 
 def test_a_service_under_another_name_is_a_resource_like_any_other(world: World) -> None:
     for environment_id in ("good", "lost1"):
         other = replace(service("x", world.clock(), ours(environment_id)), name="somebody-renamed-it", arn="arn:other")
         world.inventory.found_services.append(other)
-    assert found(deep(world)) == [("lost1", "orphan resource", "keep", "kept")]
+    assert found(deep(world)) == [("lost1", "orphan_resource", "keep", "kept")]
 
 
 def test_a_resource_whose_environment_can_be_none_is_told(world: World) -> None:
@@ -288,10 +289,10 @@ def test_a_service_that_somebody_deleted_is_made_again(world: World) -> None:
     world.clock.sleep(60)
     del world.cloud.services["other"]
     look_at(world)
-    assert found(deep(world)) == [("other", "missing service", "restore", "dispatched")]
+    assert found(deep(world)) == [("other", "missing_service", "restore", "dispatched")]
     record = world.record("other")
     assert record.generation == 2 and record.needs_refresh
-    assert record.reason.startswith("missing service: it should be ready")
+    assert record.reason.startswith("missing_service: it should be ready")
     healed = world.work("other")
     assert healed is not None and healed.status == "ready" and "other" in world.cloud.services
 
@@ -318,7 +319,7 @@ def test_I6_a_protected_environment_is_not_touched_by_inference(world: World) ->
         if each.name != "fib-app-other-service"
     ]
     assert found(deep(world)) == [
-        ("other", "missing service", "keep", "kept"),
+        ("other", "missing_service", "keep", "kept"),
         ("third", "drifted", "keep", "kept"),
     ]
     assert world.record("third") == paused
@@ -327,7 +328,7 @@ def test_I6_a_protected_environment_is_not_touched_by_inference(world: World) ->
 def test_a_forced_removal_of_a_protected_one_is_tried_again_as_it_was_asked_for(world: World) -> None:
     world.records.records["fourth"] = replace(failed_removal(world, "fourth"), protected=True)
     look_at(world)
-    assert found(deep(world)) == [("fourth", "unfinished removal", "try again", "dispatched")]
+    assert found(deep(world)) == [("fourth", "unfinished_removal", "retry_removal", "dispatched")]
 
 
 def test_a_record_that_can_not_be_read_accounts_for_what_is_there_and_hides_nothing_else(world: World) -> None:
@@ -347,9 +348,9 @@ def test_a_record_that_can_not_be_read_accounts_for_what_is_there_and_hides_noth
     ]
     records = Records()
     records.records = world.records.records
-    world.sweeper = replace(world.sweeper, records=records, deep=replace(world.sweeper.deep, records=records))
+    world.sweeper = replace(world.sweeper, ports=replace(world.ports, records=records))
     world.reports.suspect({"riddle": yesterday})
-    steps = {step["environment"]: step["outcome"] for step in deep(world)["steps"]}
+    steps = {each.environment: outcome_of(each) for each in deep(world).findings}
     assert steps == {"riddle": "failed: The record ENV#riddle can't be read.", "other": "dispatched"}
 
 
@@ -358,7 +359,7 @@ def test_a_running_service_without_its_stack_is_told(world: World) -> None:
     look_at(world)
     world.clock.sleep(60)
     world.inventory.found_stacks.pop()
-    assert found(deep(world)) == [("other", "missing stack", "keep", "kept")]
+    assert found(deep(world)) == [("other", "missing_stack", "keep", "kept")]
 
 
 def test_a_service_that_somebody_paused_runs_again(world: World) -> None:
@@ -396,7 +397,7 @@ def test_a_removal_that_failed_for_good_is_tried_three_times_more_and_then_quara
     record = failed_removal(world, "stuck")
     look_at(world)
     for retry_removal in range(1, MAX_REMOVAL_RETRIES + 1):
-        assert found(deep(world)) == [("stuck", "unfinished removal", "try again", "dispatched")]
+        assert found(deep(world)) == [("stuck", "unfinished_removal", "retry_removal", "dispatched")]
         struck = world.record("stuck")
         assert (struck.removal_retries, struck.outstanding) == (retry_removal, True)
         world.records.records["stuck"] = replace(struck, failure=record.failure)
@@ -404,7 +405,7 @@ def test_a_removal_that_failed_for_good_is_tried_three_times_more_and_then_quara
     quarantined = world.record("stuck")
     with_orphan(world)
     assert found(deep(world)) == [
-        ("lost1", "orphan service", "suspect", "suspected"),
+        ("lost1", "orphan_service", "suspect", "suspected"),
         ("stuck", "quarantined", "keep", "kept"),
     ]
     assert world.record("stuck") == quarantined
@@ -421,10 +422,8 @@ def test_I6_more_orphans_than_the_cap_and_none_is_removed(world: World) -> None:
     suspected = dict(world.reports.suspected)
     world.clock.sleep(HOUR)
     report = deep(world)
-    assert (
-        report["status"]
-        == "aborted: 11 orphans to remove among 12 environments are more than the 10 that one sweep may touch"
-    )
+    assert report.status == "aborted"
+    assert report.detail == ("11 orphans to remove among 12 environments are more than the 10 that one sweep may touch")
     assert {outcome for _, _, _, outcome in found(report)} == {"aborted"}
     assert metrics_of(report)["sweep_incomplete"] == 1
     assert world.dispatcher.asked == [] and list(world.records.records) == ["good"]
@@ -435,7 +434,7 @@ def test_I6_as_many_as_the_cap_are_removed(world: World) -> None:
     many(world, 10, world.clock())
     deep(world)
     world.clock.sleep(HOUR)
-    assert deep(world)["status"] == "done"
+    assert deep(world).status == "done"
     assert len(world.dispatcher.asked) == 10
 
 
@@ -449,7 +448,7 @@ def test_what_is_due_is_done_though_the_comparison_aborts(world: World) -> None:
     world.environments.adjust(ALICE, "good", ttl=timedelta(minutes=1))
     world.clock.sleep(HOUR)
     report = deep(world)
-    assert report["status"].startswith("aborted") and world.dispatcher.asked == ["good"]
+    assert report.status == "aborted" and world.dispatcher.asked == ["good"]
 
 
 def test_a_half_read_inventory_restores_nothing() -> None:
@@ -461,7 +460,7 @@ def test_a_half_read_inventory_restores_nothing() -> None:
     before = dict(world.records.records)
     world.inventory.found_services = world.inventory.found_services[:20]
     report = deep(world)
-    assert report["status"].startswith("aborted: 20 environments to restore among 40")
+    assert f"{report.status}: {report.detail}".startswith("aborted: 20 environments to restore among 40")
     assert world.records.records == before
 
 
@@ -474,7 +473,8 @@ def test_an_empty_inventory_is_an_error_and_suspicions_stay(world: World, what: 
     setattr(world.inventory, what, [])
     with pytest.raises(Terminal, match=r"shows no (service|stack) of ours"):
         deep(world)
-    assert world.reports.reports["s"]["status"].startswith("failed: 1 records say")
+    failed = world.reports.reports["s"]
+    assert failed.status == "failed" and failed.detail.startswith("1 records say")
     assert world.reports.suspected == suspected and world.dispatcher.asked == []
 
 
@@ -487,7 +487,7 @@ def test_services_that_are_all_foreign_are_as_good_as_none(world: World) -> None
 
 def test_a_table_without_any_record_is_an_error() -> None:
     world = with_orphan(World())
-    with pytest.raises(Terminal, match="the wrong table or a lost one"):
+    with pytest.raises(Terminal, match="not even a tombstone"):
         deep(world)
     assert world.reports.suspected == {}
 
@@ -495,11 +495,11 @@ def test_a_table_without_any_record_is_an_error() -> None:
 def test_a_tombstone_is_record_enough() -> None:
     world = World()
     destroyed(world, "old")
-    assert found(deep(with_orphan(world))) == [("lost1", "orphan service", "suspect", "suspected")]
+    assert found(deep(with_orphan(world))) == [("lost1", "orphan_service", "suspect", "suspected")]
 
 
 def test_an_empty_platform_in_an_empty_cloud_is_all_right() -> None:
-    assert deep(World())["status"] == "done"
+    assert deep(World()).status == "done"
 
 
 def test_a_cloud_that_does_not_answer_is_told_raised_and_changes_nothing(world: World) -> None:
@@ -509,8 +509,8 @@ def test_a_cloud_that_does_not_answer_is_told_raised_and_changes_nothing(world: 
     with pytest.raises(Transient):
         deep(world)
     report = world.reports.reports["s"]
-    assert report["status"] == "failed: AWS could not be reached."
-    assert found(report) == [("good", None, "expire", "dispatched")]
+    assert (report.status, report.detail) == ("failed", "AWS could not be reached.")
+    assert found(report) == [("good", "expired", "remove", "dispatched")]
     assert world.reports.running is None
 
 
@@ -524,18 +524,18 @@ def test_a_dry_run_plans_and_forgets(world: World) -> None:
     before = dict(world.records.records)
     report = deep(world, dry_run=True)
     assert found(report) == [
-        ("lost1", "orphan service", "remove", "planned"),
-        ("lost2", "orphan service", "suspect", "planned"),
+        ("lost1", "orphan_service", "remove", "planned"),
+        ("lost2", "orphan_service", "suspect", "planned"),
         ("good", "drifted", "restore", "planned"),
     ]
-    assert report["status"] == "planned"
+    assert report.status == "planned"
     assert (world.records.records, world.reports.suspected, world.dispatcher.asked) == (before, suspected, [])
 
 
 def test_a_record_that_changes_before_the_write_is_left_alone(world: World) -> None:
     world.inventory.found_services[0] = replace(world.inventory.found_services[0], status="PAUSED")
     world.records.meanwhile["drifted"] = lambda: world.environments.pause(ALICE, "good")
-    assert found(deep(world)) == [("good", "drifted", "restore", "changed meanwhile")]
+    assert found(deep(world)) == [("good", "drifted", "restore", "changed_meanwhile")]
     assert world.record("good").paused
 
 
@@ -543,8 +543,8 @@ def test_an_id_that_is_taken_before_the_write_is_left_alone(world: World) -> Non
     with_orphan(world)
     deep(world)
     world.clock.sleep(HOUR)
-    world.records.meanwhile["orphan service"] = lambda: world.ready("lost1")
-    assert found(deep(world)) == [("lost1", "orphan service", "remove", "changed meanwhile")]
+    world.records.meanwhile["orphan_service"] = lambda: world.ready("lost1")
+    assert found(deep(world)) == [("lost1", "orphan_service", "remove", "changed_meanwhile")]
     assert world.record("lost1").present
 
 
@@ -557,12 +557,12 @@ def test_one_failure_stops_no_other(world: World) -> None:
     def refuse() -> None:
         raise Terminal("The table said no.")
 
-    world.records.meanwhile["orphan service"] = refuse
+    world.records.meanwhile["orphan_service"] = refuse
     assert found(deep(world)) == [
-        ("lost1", "orphan service", "remove", "failed: The table said no."),
-        ("lost2", "orphan service", "remove", "dispatched"),
+        ("lost1", "orphan_service", "remove", "failed: The table said no."),
+        ("lost2", "orphan_service", "remove", "dispatched"),
     ]
-    assert found(deep(world)) == [("lost1", "orphan service", "remove", "dispatched")]
+    assert found(deep(world)) == [("lost1", "orphan_service", "remove", "dispatched")]
 
 
 def test_what_is_not_reached_in_time_is_left_for_the_next_run(world: World) -> None:
@@ -570,17 +570,17 @@ def test_what_is_not_reached_in_time_is_left_for_the_next_run(world: World) -> N
     with_orphan(world, "lost2")
     deep(world)
     world.clock.sleep(HOUR)
-    world.records.meanwhile["orphan service"] = lambda: world.clock.sleep(800)
-    assert [outcome for _, _, _, outcome in found(deep(world))] == ["dispatched", "left for the next run"]
-    assert found(deep(world))[-1] == ("lost2", "orphan service", "remove", "dispatched")
+    world.records.meanwhile["orphan_service"] = lambda: world.clock.sleep(800)
+    assert [outcome for _, _, _, outcome in found(deep(world))] == ["dispatched", "deferred"]
+    assert found(deep(world))[-1] == ("lost2", "orphan_service", "remove", "dispatched")
 
 
 def test_a_look_that_takes_too_long_ends_in_order(world: World) -> None:
     with_orphan(world)
     world.inventory.while_looking = lambda: world.clock.sleep(800)
     report = deep(world)
-    assert report["status"].startswith("stopped: the time was up")
-    assert report["steps"] == [] and world.reports.suspected == {}
+    assert f"{report.status}: {report.detail}".startswith("stopped: the time was over")
+    assert report.findings == () and world.reports.suspected == {}
     assert metrics_of(report)["sweep_incomplete"] == 1
 
 
@@ -588,20 +588,21 @@ def test_expired_ones_left_over_are_the_backlog(world: World) -> None:
     for number in range(3):
         world.ready(f"old-{number}", ttl=timedelta(seconds=1))
     world.clock.sleep(60)
-    world.records.meanwhile["expire"] = lambda: world.clock.sleep(800)
+    world.records.meanwhile["expired"] = lambda: world.clock.sleep(800)
     report = world.sweep()
     assert [outcome for _, _, _, outcome in found(report)] == [
         "dispatched",
-        "left for the next run",
-        "left for the next run",
+        "deferred",
+        "deferred",
     ]
-    assert report["backlog"] == metrics_of(report)["sweep_backlog"] == 2
+    assert report.backlog == metrics_of(report)["sweep_backlog"] == 2
 
 
 def test_one_deep_sweep_runs_at_a_time(world: World) -> None:
     world.reports.running = "another"
-    assert deep(world)["status"] == "skipped: another deep sweep is running"
-    assert deep(world, dry_run=True)["status"] == "planned"
+    skipped = deep(world)
+    assert (skipped.status, skipped.detail) == ("skipped", "another deep sweep is running")
+    assert deep(world, dry_run=True).status == "planned"
 
 
 def turn(world: World, environment_id: str, status: str) -> None:
@@ -618,7 +619,7 @@ def test_what_somebody_else_broke_is_made_again(world: World, status: str) -> No
     look_at(world)
     turn(world, "other", status)
     world.clock.sleep(60)
-    assert [(step["disagreement"], step["outcome"]) for step in deep(world)["steps"]] == [("drifted", "dispatched")]
+    assert [(finding.kind, finding.outcome) for finding in deep(world).findings] == [("drifted", "dispatched")]
     assert world.record("other").generation == before.generation + 1
 
 
@@ -635,16 +636,16 @@ def test_an_expired_environment_is_not_made_again(world: World) -> None:
     look_at(world)
     world.inventory.found_services.pop()
     world.clock.sleep(60)
-    world.records.meanwhile["expire"] = lambda: world.environments.adjust(ALICE, "other", labels={"a": "b"})
-    assert found(deep(world)) == [("other", None, "expire", "changed meanwhile")]
+    world.records.meanwhile["expired"] = lambda: world.environments.adjust(ALICE, "other", labels={"a": "b"})
+    assert found(deep(world)) == [("other", "expired", "remove", "changed_meanwhile")]
 
 
 def test_a_report_has_room_in_the_table_whatever_was_found(world: World) -> None:
     for number in range(3000):
         world.inventory.found_services.append(service(f"lost-{number}", world.clock(), {}))
     report = deep(world)
-    assert report["step_count"] == 3000
-    assert len(report["steps"]) == 500
+    assert report.finding_count == 3000
+    assert len(report.findings) == 500
     assert len(str(report)) < 300_000
 
 

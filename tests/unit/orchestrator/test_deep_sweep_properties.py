@@ -19,12 +19,19 @@ from hypothesis import strategies as st
 from orchestrator.domain import names
 from orchestrator.domain.environment import Environment, Failure, Observed, Operation, Receipt, Spec
 from orchestrator.domain.errors import FibfactoryError
+from orchestrator.domain.sweeps import FindingKind, SweepKind, SweepReport
 from orchestrator.ports import FoundResource, FoundService, FoundStack
-from orchestrator.sweeper.sweep import Kind
 from tests.e2e.chaos import wanted_examples, write_figures
 from tests.unit.orchestrator.clouds import PREFIX, ours, queue, service, stack
 from tests.unit.orchestrator.worlds import ALICE, IMAGE, PLATFORM, World
 
+DUE = {
+    FindingKind.DUE,
+    FindingKind.EXPIRED,
+    FindingKind.LEASE_EXPIRED,
+    FindingKind.RETRY_DUE,
+    FindingKind.NOT_PICKED_UP,
+}
 EXAMPLES = wanted_examples(1000)
 PASSES = 4
 
@@ -96,7 +103,7 @@ class Platform:
 
     def sweep(self) -> Mapping[str, Any]:
         try:
-            return self.world.sweep(Kind.DEEP)
+            return self.world.sweep(SweepKind.DEEP)
         except FibfactoryError:
             return self.world.reports.reports["s"]
 
@@ -142,7 +149,7 @@ class Platform:
             (1, replace(ready, paused=True)),
             (1, replace(removing, failure=failure, removal_retries=self.chance.randrange(5))),
             (1, removing),
-            (1 + self.mix.orphaned, replace(removing, receipt=Receipt(now, (), (), "asked for", IMAGE))),
+            (1 + self.mix.orphaned, replace(removing, receipt=Receipt(now, (), (), "requested", IMAGE))),
             (1 + self.mix.orphaned, None),
         ]
         return self.chance.choices([kind for _, kind in kinds], [weight for weight, _ in kinds])[0]
@@ -157,7 +164,7 @@ def figures() -> Iterator[None]:
         expected = (
             "remove",
             "restore",
-            "try again",
+            "retry_removal",
             "suspect",
             "keep",
             "aborted",
@@ -187,17 +194,17 @@ def test_I4_I6_whatever_the_cloud_looks_like_only_what_is_surely_ours_is_touched
 
 
 def check(
-    platform: Platform, before: Mapping[str, Environment], suspected: Mapping[str, datetime], report: Mapping[str, Any]
+    platform: Platform, before: Mapping[str, Environment], suspected: Mapping[str, datetime], report: SweepReport
 ) -> None:
     after = platform.world.records.records
-    steps = [step for step in report["steps"] if step["disagreement"]]
-    touched = {step["environment"] for step in steps if step["outcome"] == "dispatched"}
-    due = {step["environment"] for step in report["steps"] if not step["disagreement"]}
-    _happened.update([report["status"].split(":")[0], *(step["action"] for step in steps)])
+    steps = [finding for finding in report.findings if finding.kind not in DUE]
+    touched = {finding.environment for finding in steps if finding.outcome == "dispatched"}
+    due = {finding.environment for finding in report.findings if finding.kind in DUE}
+    _happened.update([report.status, *(finding.action for finding in steps)])
 
     # What the report does not own up to was not touched either.
     assert {each for each in after if after[each] != before.get(each)} <= touched | due
-    if report["status"] != "done":
+    if report.status != "done":
         assert not touched and platform.world.reports.suspects() == suspected
 
     for environment_id, record in before.items():
@@ -216,7 +223,9 @@ def check(
     for each in platform.world.inventory.found_services:
         if names.id_of_service(PREFIX, each.name) in gone:
             assert each.created_at + timedelta(hours=1) <= platform.world.clock()
-    restored = {step["environment"] for step in steps if (step["action"], step["outcome"]) == ("restore", "dispatched")}
+    restored = {
+        finding.environment for finding in steps if (finding.action, finding.outcome) == ("restore", "dispatched")
+    }
     for environment_id in restored:
         assert before[environment_id].present and after[environment_id].spec == before[environment_id].spec
 
@@ -224,7 +233,9 @@ def check(
     assert len(restored) <= max(10, 0.3 * len(before))
 
 
-def removed(report: Mapping[str, Any]) -> set[str]:
+def removed(report: SweepReport) -> set[str]:
     return {
-        step["environment"] for step in report["steps"] if (step["action"], step["outcome"]) == ("remove", "dispatched")
+        finding.environment
+        for finding in report.findings
+        if (finding.action, finding.outcome) == ("remove", "dispatched")
     }

@@ -8,8 +8,8 @@ import pytest
 
 from orchestrator.domain import desired, names
 from orchestrator.domain.errors import Conflict, NotFound, Terminal
-from orchestrator.ports import Event
-from tests.unit.orchestrator.worlds import ALICE, BOB, IMAGE, World, wish
+from orchestrator.domain.events import Event
+from tests.unit.orchestrator.worlds import ALICE, BOB, IMAGE, World, request
 
 PRIVATE = "111122223333.dkr.ecr.us-west-2.amazonaws.com/team/app"
 
@@ -67,7 +67,7 @@ def test_a_resumed_environment_is_ready_once_it_answers(world: World) -> None:
 
 def test_a_change_while_paused_resumes_first(world: World) -> None:
     paused(world)
-    world.environments.put(ALICE, "test1", wish("public.ecr.aws/fibfactory/fibservice:v2"))
+    world.environments.put(ALICE, "test1", request("public.ecr.aws/fibfactory/fibservice:v2"))
     world.work("test1")
     assert world.record().status == "ready"
     assert world.cloud.calls[-2:] == ["resume", "deploy"]
@@ -75,11 +75,11 @@ def test_a_change_while_paused_resumes_first(world: World) -> None:
 
 def test_asking_for_a_paused_environment_as_it_is_resumes_it(world: World) -> None:
     paused(world)
-    assert world.environments.put(ALICE, "test1", wish()).environment.status == "resuming"
+    assert world.environments.put(ALICE, "test1", request()).environment.status == "resuming"
 
 
 def test_a_pause_asked_for_during_the_first_deploy_comes_after_it(world: World) -> None:
-    world.environments.put(ALICE, "test1", wish())
+    world.environments.put(ALICE, "test1", request())
     world.cloud.while_asked = lambda: world.environments.pause(ALICE, "test1")
     world.work("test1")
     assert world.record().status == "paused"
@@ -158,7 +158,7 @@ def test_a_revived_environment_can_be_given_another_ttl(world: World) -> None:
 @pytest.mark.parametrize("tag", [":pr-7", ""])
 def test_the_receipt_knows_which_image_a_tag_meant_and_that_one_is_revived(world: World, tag: str) -> None:
     world.cloud.digests[PRIVATE + tag] = "sha256:" + "a" * 64
-    world.environments.put(ALICE, "test1", wish(PRIVATE + tag))
+    world.environments.put(ALICE, "test1", request(PRIVATE + tag))
     world.work("test1")
     destroyed(world)
     receipt = world.record().receipt
@@ -169,10 +169,10 @@ def test_the_receipt_knows_which_image_a_tag_meant_and_that_one_is_revived(world
 
 def test_another_images_digest_is_not_revived(world: World) -> None:
     world.cloud.digests[f"{PRIVATE}:one"] = "sha256:" + "a" * 64
-    world.environments.put(ALICE, "test1", wish(f"{PRIVATE}:one"))
+    world.environments.put(ALICE, "test1", request(f"{PRIVATE}:one"))
     world.work("test1")
     world.cloud.errors = [Terminal("Bad image.", "create_failed")]
-    world.environments.put(ALICE, "test1", wish(f"{PRIVATE}:two"))
+    world.environments.put(ALICE, "test1", request(f"{PRIVATE}:two"))
     world.work("test1")
     destroyed(world)
     assert world.environments.revive(ALICE, "test1").environment.spec.image == f"{PRIVATE}:two"
@@ -180,7 +180,7 @@ def test_another_images_digest_is_not_revived(world: World) -> None:
 
 def test_a_new_version_for_a_paused_one_that_shall_stay_paused_resumes_it_in_between(world: World) -> None:
     paused(world)
-    world.environments.put(ALICE, "test1", wish("public.ecr.aws/fibfactory/fibservice:v2"))
+    world.environments.put(ALICE, "test1", request("public.ecr.aws/fibfactory/fibservice:v2"))
     world.environments.pause(ALICE, "test1")
     world.cloud.calls.clear()
     world.work("test1")
@@ -206,8 +206,8 @@ def test_only_a_tombstone_of_ones_own_can_be_revived(world: World) -> None:
 
 
 def test_an_orphan_of_which_nothing_is_known_can_not_be_revived(world: World) -> None:
-    found = desired.orphan("test1", None, ALICE.owner, "orphan service", world.clock())
-    world.records.add(found, Event(world.clock(), "orphan service", ""))
+    found = desired.orphan("test1", None, ALICE.owner, "orphan_service", world.clock())
+    world.records.add(found, Event(world.clock(), "orphan_service", ""))
     world.work("test1")
     with pytest.raises(Conflict) as refused:
         world.environments.revive(ALICE, "test1")
@@ -218,7 +218,7 @@ def test_an_orphan_that_had_a_record_is_revived_as_that_had_it(world: World) -> 
     world.ready()
     destroyed(world)
     tombstone = world.record()
-    found = desired.orphan("test1", tombstone, ALICE.owner, "orphan service", world.clock())
-    world.records.reuse(tombstone, found, Event(world.clock(), "orphan service", ""))
+    found = desired.orphan("test1", tombstone, ALICE.owner, "orphan_service", world.clock())
+    world.records.reuse(tombstone, found, Event(world.clock(), "orphan_service", ""))
     world.work("test1")
     assert world.environments.revive(ALICE, "test1").environment.spec == tombstone.spec

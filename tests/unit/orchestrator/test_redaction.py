@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 from pulumi.automation import CommandError, CommandResult
 
-from orchestrator.adapters.aws.errors import translated
+from orchestrator.adapters.aws_errors import translated
 from orchestrator.adapters.pulumi.errors import failure_of
 from orchestrator.adapters.redaction import without_credentials, without_values
 

@@ -1,4 +1,4 @@
-"""Settings that are malformed are refused when a function starts; what is left out opens nothing."""
+"""A function refuses malformed settings at its start, and a setting that is left out allows nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from orchestrator.api.authentication import Access
+from orchestrator.domain.access import Access
 from orchestrator.domain.environment import Spec
 from orchestrator.domain.errors import BadRequest
 from orchestrator.settings import Settings
@@ -19,7 +19,7 @@ NEEDED = {"FIBFACTORY_PLATFORM": "tests", "FIBFACTORY_TABLE": "t", "FIBFACTORY_W
 
 
 def read(monkeypatch: pytest.MonkeyPatch, **variables: object) -> Settings:
-    """Settings from a function's environment; what is no text is written as JSON."""
+    """Settings from a function's environment; values other than texts are written as JSON."""
     given = {
         f"FIBFACTORY_{name.upper()}": value if isinstance(value, str) else json.dumps(value)
         for name, value in variables.items()
@@ -29,7 +29,7 @@ def read(monkeypatch: pytest.MonkeyPatch, **variables: object) -> Settings:
     return Settings()  # type: ignore[call-arg]
 
 
-def test_what_is_left_out_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_that_are_left_out_allow_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = read(monkeypatch)
     assert settings.access == Access()
     assert settings.access.github.workflows == ()
@@ -38,12 +38,12 @@ def test_what_is_left_out_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> None
         settings.policy.check(Spec("public.ecr.aws/a/b"))
 
 
-def test_what_is_there_but_empty_is_as_if_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_counts_as_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = read(monkeypatch, operators="", groups="", github="", image_registries="", secrets_prefix="")
     assert (settings.access, settings.policy.secrets_prefix, settings.policy.registries) == (Access(), None, ())
 
 
-def test_everything_can_be_said_in_the_functions_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_access_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = read(
         monkeypatch,
         operators=[ROLE, "github:repository:9"],
@@ -72,6 +72,8 @@ def test_everything_can_be_said_in_the_functions_environment(monkeypatch: pytest
         ("operators", [f"{USER}\n"]),
         ("operators", ["*"]),
         ("operators", ["arn:aws:sts::123456789012:assumed-role/Deploy/alice"]),
+        ("operators", ["arn:aws:iam::123456789012:role/team/"]),
+        ("operators", ["arn:aws:iam::123456789012:role//ci"]),
         ("groups", [USER]),
         ("groups", {"Team A": [USER]}),
         ("groups", {"team-a": USER}),
@@ -88,7 +90,9 @@ def test_everything_can_be_said_in_the_functions_environment(monkeypatch: pytest
         ("github", [{"repository_owner_id": "1001", "repository": "acme/app"}]),
         ("github", [{"repository_owner_id": "1001", "refs": []}]),
         ("github", [{"repository_owner_id": "1001", "refs": "refs/heads/main"}]),
+        ("github", [{"repository_owner_id": "1001", "refs": ["main"]}]),
         ("github", [{"repository_owner_id": "1001", "job_workflow_refs": []}]),
+        ("github", [{"repository_owner_id": "1001", "job_workflow_refs": ["deploy.yml"]}]),
         ("github_issuer", "token.actions.githubusercontent.com"),
         ("github_issuer", "https://"),
         ("environments_per_owner", "0"),
@@ -106,6 +110,6 @@ def test_everything_can_be_said_in_the_functions_environment(monkeypatch: pytest
         ("secrets_prefix", "arn:"),
     ],
 )
-def test_what_is_malformed_is_refused_at_the_start(monkeypatch: pytest.MonkeyPatch, name: str, value: object) -> None:
+def test_a_malformed_setting_is_refused_at_the_start(monkeypatch: pytest.MonkeyPatch, name: str, value: object) -> None:
     with pytest.raises((ValidationError, SettingsError)):
         read(monkeypatch, **{name: value})

@@ -1,4 +1,4 @@
-"""TTLs and names are checked at the edge, once."""
+"""TTLs and environment ids are checked where they come in."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def test_a_ttl_is_days_hours_minutes_and_seconds(text: str, ttl: timedelta) -> N
 
 
 @pytest.mark.parametrize("text", ["", "0h", "12", "h", "-1h", "1h1d", "1.5h", "12H", " 12h", "1w", "never", "٣h"])
-def test_anything_else_is_refused_with_help(text: str) -> None:
+def test_a_malformed_ttl_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(BadRequest, match="12h") as refusal:
         parse_ttl(text, allow_never=False)
     assert refusal.value.code == "bad_ttl"
 
 
-def test_never_is_taken_where_the_platform_allows_it() -> None:
+def test_never_is_accepted_where_the_platform_allows_it() -> None:
     assert parse_ttl("never", allow_never=True) is None
 
 
@@ -44,13 +44,13 @@ def test_a_ttl_reads_back_as_it_was_written(seconds: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["abc", "test1", "a" * 24, "pr-12-fix"])
-def test_an_id_that_fits_every_name_is_taken(name: str) -> None:
+def test_a_valid_id_fits_into_every_name(name: str) -> None:
     assert names.check_id(name) == name
     assert len(names.service_name("fib-app", name)) <= 40
 
 
 @pytest.mark.parametrize("name", ["", "ab", "a" * 25, "-abc", "abc-", "1abc", "Abc", "a_b", "a.b", "abc\n", "ábc"])
-def test_any_other_id_is_refused(name: str) -> None:
+def test_an_invalid_id_is_refused(name: str) -> None:
     with pytest.raises(BadRequest) as refusal:
         names.check_id(name)
     assert refusal.value.code == "bad_id"

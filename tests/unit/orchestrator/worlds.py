@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from orchestrator.api.use_cases import Caller, EnvironmentService, SweepService
+from orchestrator.api.use_cases import EnvironmentService, SweepService
+from orchestrator.domain.access import Caller
 from orchestrator.domain.desired import EnvironmentRequest, LifetimeLimits
 from orchestrator.domain.environment import Environment, Spec
+from orchestrator.domain.invocation import InvocationLimits
 from orchestrator.domain.policy import Policy
-from orchestrator.sweeper.deep import DeepSweep
-from orchestrator.sweeper.sweep import Kind, Sweep
-from orchestrator.worker.reconciler import Limits, Reconciler
+from orchestrator.domain.sweeps import SweepKind, SweepReport
+from orchestrator.ports import WorkerPorts
+from orchestrator.sweeper.sweep import Sweep
+from orchestrator.worker.operations import Pauses
+from orchestrator.worker.reconciler import Reconciler
 from tests.fakes.ports import FakeClock, FakeDispatcher, FakeInventory, FakeRecords, FakeReports, FakeWorld
 
 ALICE = Caller("arn:aws:iam::000000000000:user/alice", operator=False)
@@ -21,63 +24,56 @@ OPERATOR = Caller("arn:aws:iam::000000000000:user/operator", operator=True)
 PLATFORM = "tests"
 HOST = "this-sandbox"
 IMAGE = "public.ecr.aws/fibfactory/fibservice:latest"
-RULES = Policy(("public.ecr.aws/", "111122223333.dkr.ecr.us-west-2.amazonaws.com/"), environments_per_owner=1000)
+POLICY = Policy(("public.ecr.aws/", "111122223333.dkr.ecr.us-west-2.amazonaws.com/"), environments_per_owner=1000)
 
 
-def wish(image: str = IMAGE, **more: Any) -> EnvironmentRequest:
+def request(image: str = IMAGE, **more: Any) -> EnvironmentRequest:
     return EnvironmentRequest(spec=Spec(image=image), **more)
 
 
 class World:
     """Everything a test needs to ask for environments and to let workers and sweeps come."""
 
-    def __init__(self, limits: LifetimeLimits | None = None, policy: Policy = RULES) -> None:
+    def __init__(self, limits: LifetimeLimits | None = None, policy: Policy = POLICY) -> None:
         self.clock = FakeClock()
         self.records = FakeRecords()
         self.reports = FakeReports()
         self.dispatcher = FakeDispatcher()
         self.inventory = FakeInventory()
         self.cloud = FakeWorld()
-        limits = limits or LifetimeLimits(timedelta(hours=12), timedelta(days=7))
-        self.environments = EnvironmentService(
-            self.records, self.dispatcher, limits, policy, self.clock, self.clock.sleep
-        )
-        self.sweeps = SweepService(self.reports, self.dispatcher, self.clock, lambda: "sweep-1")
-        self.reconciler = Reconciler(
+        self.ports = WorkerPorts(
             self.records,
-            self.cloud,
-            self.cloud,
-            self.cloud,
+            self.reports,
             self.dispatcher,
             self.clock,
-            host=HOST,
-            watch_every=0.01,
-            look_again_after=(0.0, 0.0),
-            listed_late=(0.0, 0.0),
+            engine=self.cloud,
+            cloud=self.cloud,
+            health=self.cloud,
+            inventory=self.inventory,
         )
-
-        deep = DeepSweep(
-            self.records, self.reports, self.dispatcher, self.inventory, self.clock, PLATFORM, prefix="fib-app"
-        )
-        self.sweeper = Sweep(self.records, self.reports, self.dispatcher, self.clock, deep)
+        limits = limits or LifetimeLimits(timedelta(hours=12), timedelta(days=7))
+        self.environments = EnvironmentService(self.ports, limits, policy, self.clock.sleep)
+        self.sweeps = SweepService(self.ports, lambda: "sweep-1")
+        pauses = Pauses(between_reads=0.01, leftovers=(0.0, 0.0), late_service=(0.0, 0.0))
+        self.reconciler = Reconciler(self.ports, HOST, pauses)
+        self.sweeper = Sweep(self.ports, PLATFORM, prefix="fib-app")
 
     def work(self, environment_id: str, holder: str = "worker-1") -> Environment | None:
-        now = self.clock()
-        limits = Limits(stop_at=now + timedelta(minutes=13), lease_until=now + timedelta(minutes=16))
-        return self.reconciler.run(environment_id, holder, limits)
+        return self.reconciler.run(environment_id, holder, self._limits())
 
-    def sweep(self, kind: Kind = Kind.LIGHT, *, dry_run: bool = False) -> Mapping[str, Any]:
+    def sweep(self, kind: SweepKind = SweepKind.LIGHT, *, dry_run: bool = False) -> SweepReport:
+        return self.sweeper.run("s", kind, dry_run=dry_run, limits=self._limits())
+
+    def _limits(self) -> InvocationLimits:
         now = self.clock()
-        return self.sweeper.run(
-            "s",
-            kind=kind,
-            dry_run=dry_run,
+        return InvocationLimits(
             stop_at=now + timedelta(minutes=13),
             ends_at=now + timedelta(minutes=15),
+            lease_until=now + timedelta(minutes=16),
         )
 
     def ready(self, environment_id: str = "test1", caller: Caller = ALICE, **more: Any) -> Environment:
-        self.environments.put(caller, environment_id, wish(**more))
+        self.environments.put(caller, environment_id, request(**more))
         environment = self.work(environment_id)
         assert environment is not None and environment.status == "ready"
         return environment

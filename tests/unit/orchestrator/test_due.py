@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 from orchestrator.domain import lease
+from orchestrator.domain.sweeps import SweepReport
 from orchestrator.sweeper import due
-from tests.unit.orchestrator.worlds import ALICE, World, wish
+from tests.unit.orchestrator.worlds import ALICE, World, request
 
 
-def outcomes(report: object) -> list[tuple[str, str, str]]:
-    return [(step["environment"], step["action"], step["outcome"]) for step in report["steps"]]  # type: ignore[index]
+def outcomes(report: SweepReport) -> list[tuple[str | None, str, str]]:
+    return [(finding.environment, finding.kind, finding.outcome) for finding in report.findings]
 
 
 def test_an_expired_environment_is_wanted_gone_and_a_worker_sent() -> None:
@@ -18,9 +19,9 @@ def test_an_expired_environment_is_wanted_gone_and_a_worker_sent() -> None:
     world.ready(ttl=timedelta(hours=1))
     world.clock.sleep(3600)
     report = world.sweep()
-    assert outcomes(report) == [("test1", "expire", "dispatched")]
+    assert outcomes(report) == [("test1", "expired", "dispatched")]
     record = world.record()
-    assert record.status == "destroying" and record.reason.startswith("expired: its time was up at 2026-01-01T01:00")
+    assert record.status == "destroying" and record.reason.startswith("expired: its TTL ended at 2026-01-01T01:00")
     gone = world.work("test1")
     assert gone is not None and gone.status == "destroyed"
 
@@ -30,8 +31,8 @@ def test_a_dry_run_leaves_a_plan_and_changes_nothing() -> None:
     before = world.ready(ttl=timedelta(hours=1))
     world.clock.sleep(3600)
     report = world.sweep(dry_run=True)
-    assert outcomes(report) == [("test1", "expire", "planned")]
-    assert report["status"] == "planned"
+    assert outcomes(report) == [("test1", "expired", "planned")]
+    assert report.status == "planned"
     assert world.record() == before
     assert world.reports.read("s") == report
 
@@ -46,25 +47,25 @@ def test_I6_a_protected_environment_outlives_its_time() -> None:
 
 def test_I1_a_request_whose_invocation_was_lost_is_sent_again() -> None:
     world = World()
-    world.environments.put(ALICE, "test1", wish())
+    world.environments.put(ALICE, "test1", request())
     world.dispatcher.asked.clear()
     assert outcomes(world.sweep()) == []
     world.clock.sleep(120)
-    assert outcomes(world.sweep()) == [("test1", "send again", "dispatched")]
+    assert outcomes(world.sweep()) == [("test1", "not_picked_up", "dispatched")]
     assert world.dispatcher.asked == ["test1"]
     assert outcomes(world.sweep()) == []
 
 
 def test_I1_a_dead_workers_environment_is_picked_up_after_its_lease() -> None:
     world = World()
-    environment = world.environments.put(ALICE, "test1", wish()).environment
+    environment = world.environments.put(ALICE, "test1", request()).environment
     claimed = lease.claim(environment, "dead", world.clock(), world.clock() + timedelta(minutes=16))
     assert claimed is not None
     world.records.replace(environment, claimed)
     world.clock.sleep(15 * 60)
     assert outcomes(world.sweep()) == []
     world.clock.sleep(60)
-    assert outcomes(world.sweep()) == [("test1", "recover", "dispatched")]
+    assert outcomes(world.sweep()) == [("test1", "lease_expired", "dispatched")]
     healed = world.work("test1")
     assert healed is not None and healed.status == "ready"
 
@@ -74,8 +75,8 @@ def test_what_changed_since_the_index_was_read_is_left_alone() -> None:
     world.ready(ttl=timedelta(hours=1))
     world.clock.sleep(3600)
 
-    world.records.meanwhile["expire"] = lambda: world.environments.adjust(ALICE, "test1", ttl=timedelta(hours=1))
-    assert outcomes(world.sweep()) == [("test1", "expire", "changed meanwhile; left alone")]
+    world.records.meanwhile["expired"] = lambda: world.environments.adjust(ALICE, "test1", ttl=timedelta(hours=1))
+    assert outcomes(world.sweep()) == [("test1", "expired", "changed_meanwhile")]
     assert world.record().status == "ready"
 
 
@@ -86,5 +87,5 @@ def test_only_so_many_expire_in_one_run_and_the_next_takes_the_rest() -> None:
     world.clock.sleep(3600)
     first = [outcome for _, _, outcome in outcomes(world.sweep())]
     assert first.count("dispatched") == due.EXPIRIES_PER_RUN
-    assert first.count("left for the next run") == 5
-    assert [outcome for _, action, outcome in outcomes(world.sweep()) if action == "expire"] == ["dispatched"] * 5
+    assert first.count("deferred") == 5
+    assert [outcome for _, kind, outcome in outcomes(world.sweep()) if kind == "expired"] == ["dispatched"] * 5

@@ -10,7 +10,7 @@ import pytest
 from orchestrator.domain import lease
 from orchestrator.domain.errors import LeaseLost, Terminal, Transient
 from orchestrator.ports import Service
-from tests.unit.orchestrator.worlds import ALICE, World, wish
+from tests.unit.orchestrator.worlds import ALICE, World, request
 
 V2, V3 = "public.ecr.aws/a/b:v2", "public.ecr.aws/a/b:v3"
 
@@ -25,12 +25,12 @@ def test_a_new_environment_is_deployed_and_ready(world: World) -> None:
     assert environment.observed.url == "https://test1.example"
     assert environment.lease.holder is None and environment.lease.token == 1
     assert world.cloud.calls == ["deploy new"]
-    assert world.records.kinds("test1") == ["asked for", "deploying", "progress", "ready"]
+    assert world.records.kinds("test1") == ["requested", "deploying", "progress", "ready"]
 
 
 def test_an_update_runs_on_the_stack_that_is_there(world: World) -> None:
     world.ready()
-    world.environments.put(ALICE, "test1", wish(V2))
+    world.environments.put(ALICE, "test1", request(V2))
     environment = world.work("test1")
     assert environment is not None and environment.status == "ready"
     assert environment.observed.image == V2
@@ -44,7 +44,7 @@ def test_I1_a_doubled_invocation_finds_nothing_to_do(world: World) -> None:
 
 
 def test_I2_a_second_worker_finds_the_lease_taken(world: World) -> None:
-    world.environments.put(ALICE, "test1", wish())
+    world.environments.put(ALICE, "test1", request())
     second = []
     world.records.meanwhile["ready"] = lambda: second.append(world.work("test1", "worker-2"))
     world.work("test1")
@@ -53,7 +53,7 @@ def test_I2_a_second_worker_finds_the_lease_taken(world: World) -> None:
 
 
 def test_I2_a_worker_that_lost_its_lease_writes_nothing(world: World) -> None:
-    world.environments.put(ALICE, "test1", wish())
+    world.environments.put(ALICE, "test1", request())
 
     def slept_through_its_lease() -> None:
         world.clock.sleep(17 * 60)
@@ -68,7 +68,7 @@ def test_I2_a_worker_that_lost_its_lease_writes_nothing(world: World) -> None:
 
 
 def test_a_lease_whose_time_ran_out_is_claimed_under_the_next_token(world: World) -> None:
-    environment = world.environments.put(ALICE, "test1", wish()).environment
+    environment = world.environments.put(ALICE, "test1", request()).environment
     claimed = lease.claim(environment, "dead", world.clock(), world.clock() + timedelta(minutes=16))
     assert claimed is not None
     world.records.replace(environment, claimed)
@@ -79,7 +79,7 @@ def test_a_lease_whose_time_ran_out_is_claimed_under_the_next_token(world: World
 
 
 def test_a_delete_during_a_create_stops_it_and_destroys(world: World) -> None:
-    world.environments.put(ALICE, "test1", wish())
+    world.environments.put(ALICE, "test1", request())
     world.cloud.during = lambda: world.environments.remove(ALICE, "test1")
     environment = world.work("test1")
     assert environment is not None and environment.status == "destroyed"
@@ -88,8 +88,8 @@ def test_a_delete_during_a_create_stops_it_and_destroys(world: World) -> None:
 
 
 def test_I1_a_change_just_before_the_lease_is_let_go_is_not_slept_through(world: World) -> None:
-    world.environments.put(ALICE, "test1", wish())
-    world.records.meanwhile["let go"] = lambda: world.environments.put(ALICE, "test1", wish(V2))
+    world.environments.put(ALICE, "test1", request())
+    world.records.meanwhile["released"] = lambda: world.environments.put(ALICE, "test1", request(V2))
     environment = world.work("test1")
     assert environment is not None and environment.status == "ready"
     assert environment.observed.image == V2
@@ -97,11 +97,11 @@ def test_I1_a_change_just_before_the_lease_is_let_go_is_not_slept_through(world:
 
 
 def test_a_push_during_a_deploy_deploys_the_newest_only(world: World) -> None:
-    world.environments.put(ALICE, "test1", wish())
+    world.environments.put(ALICE, "test1", request())
 
     def two_pushes() -> None:
-        world.environments.put(ALICE, "test1", wish(V2))
-        world.environments.put(ALICE, "test1", wish(V3))
+        world.environments.put(ALICE, "test1", request(V2))
+        world.environments.put(ALICE, "test1", request(V3))
 
     world.records.meanwhile["ready"] = two_pushes
     environment = world.work("test1")
@@ -110,7 +110,7 @@ def test_a_push_during_a_deploy_deploys_the_newest_only(world: World) -> None:
 
 
 def test_a_delete_between_the_decision_and_its_first_write_is_decided_on(world: World) -> None:
-    world.environments.put(ALICE, "test1", wish())
+    world.environments.put(ALICE, "test1", request())
     world.records.meanwhile["deploying"] = lambda: world.environments.remove(ALICE, "test1")
     environment = world.work("test1")
     assert environment is not None and environment.status == "destroyed"
@@ -119,13 +119,13 @@ def test_a_delete_between_the_decision_and_its_first_write_is_decided_on(world: 
 
 def test_after_an_operation_that_did_not_end_well_the_engine_looks_at_the_cloud_first(world: World) -> None:
     world.ready()
-    world.environments.put(ALICE, "test1", wish(V2))
+    world.environments.put(ALICE, "test1", request(V2))
     world.cloud.errors = [Transient("Throttled.", "aws_unavailable")]
     world.work("test1")
     world.clock.sleep(30)
     environment = world.work("test1")
     assert environment is not None and environment.status == "ready"
-    world.environments.put(ALICE, "test1", wish(V3))
+    world.environments.put(ALICE, "test1", request(V3))
     world.work("test1")
     assert world.cloud.calls == ["deploy new", "deploy", "deploy refresh", "deploy"]
 
@@ -133,7 +133,7 @@ def test_after_an_operation_that_did_not_end_well_the_engine_looks_at_the_cloud_
 def test_a_service_that_somebody_removed_is_made_anew(world: World) -> None:
     world.ready()
     world.cloud.services.clear()
-    world.environments.put(ALICE, "test1", wish(V2))
+    world.environments.put(ALICE, "test1", request(V2))
     environment = world.work("test1")
     assert environment is not None and environment.status == "ready"
     assert world.cloud.calls == ["deploy new", "deploy refresh"]
@@ -142,14 +142,14 @@ def test_a_service_that_somebody_removed_is_made_anew(world: World) -> None:
 def test_a_create_while_destroying_waits_and_then_deploys(world: World) -> None:
     world.ready()
     world.environments.remove(ALICE, "test1")
-    world.records.meanwhile["destroyed"] = lambda: world.environments.put(ALICE, "test1", wish())
+    world.records.meanwhile["destroyed"] = lambda: world.environments.put(ALICE, "test1", request())
     environment = world.work("test1")
     assert environment is not None and environment.status == "ready"
     assert world.cloud.calls == ["deploy new", "destroy", "deploy new"]
 
 
 def test_a_terminal_failure_is_final_at_once_and_says_why(world: World) -> None:
-    world.environments.put(ALICE, "test1", wish())
+    world.environments.put(ALICE, "test1", request())
     world.cloud.errors = [Terminal("No room in App Runner.", "quota")]
     environment = world.work("test1")
     assert environment is not None and environment.status == "failed"
@@ -159,7 +159,7 @@ def test_a_terminal_failure_is_final_at_once_and_says_why(world: World) -> None:
 
 
 def test_a_transient_failure_is_tried_five_times_with_growing_pauses(world: World) -> None:
-    world.environments.put(ALICE, "test1", wish())
+    world.environments.put(ALICE, "test1", request())
     world.cloud.errors = [Transient("Throttled.", "aws_unavailable")] * 5
     pauses = []
     for _ in range(4):
@@ -173,16 +173,16 @@ def test_a_transient_failure_is_tried_five_times_with_growing_pauses(world: Worl
 
 
 def test_a_failed_environment_is_deployed_when_asked_for_again(world: World) -> None:
-    world.environments.put(ALICE, "test1", wish())
+    world.environments.put(ALICE, "test1", request())
     world.cloud.errors = [Terminal("Bad image.", "create_failed")]
     world.work("test1")
-    world.environments.put(ALICE, "test1", wish("public.ecr.aws/a/b:good"))
+    world.environments.put(ALICE, "test1", request("public.ecr.aws/a/b:good"))
     environment = world.work("test1")
     assert environment is not None and environment.status == "ready" and environment.failure is None
 
 
 def test_a_service_that_never_ran_is_removed_before_the_next_deploy(world: World) -> None:
-    world.environments.put(ALICE, "test1", wish())
+    world.environments.put(ALICE, "test1", request())
     world.cloud.services["test1"] = Service("arn:test1", "CREATE_FAILED", "image", "FAILED", "1")
     environment = world.work("test1")
     assert environment is not None and environment.status == "ready"
@@ -192,28 +192,28 @@ def test_a_service_that_never_ran_is_removed_before_the_next_deploy(world: World
 def test_a_rolled_back_update_is_a_failure_although_the_service_runs(world: World) -> None:
     world.ready()
     world.cloud.last_operation = "ROLLBACK_SUCCEEDED"
-    world.environments.put(ALICE, "test1", wish("public.ecr.aws/a/b:bad"))
+    world.environments.put(ALICE, "test1", request("public.ecr.aws/a/b:bad"))
     environment = world.work("test1")
     assert environment is not None and environment.failure is not None
     assert environment.failure.code == "rolled_back"
     assert environment.observed.generation == 1
     world.cloud.last_operation = "SUCCEEDED"
-    world.environments.put(ALICE, "test1", wish("public.ecr.aws/a/b:bad"))
+    world.environments.put(ALICE, "test1", request("public.ecr.aws/a/b:bad"))
     world.work("test1")
     assert world.cloud.calls[-1] == "deploy refresh"
 
 
 def test_I1_what_was_asked_for_while_the_former_failed_for_good_is_tried(world: World) -> None:
-    world.environments.put(ALICE, "test1", wish("public.ecr.aws/a/b:bad"))
+    world.environments.put(ALICE, "test1", request("public.ecr.aws/a/b:bad"))
     world.cloud.errors = [Terminal("Bad image.", "create_failed")]
-    world.records.meanwhile["failed"] = lambda: world.environments.put(ALICE, "test1", wish(V2))
+    world.records.meanwhile["failed"] = lambda: world.environments.put(ALICE, "test1", request(V2))
     environment = world.work("test1")
     assert environment is not None and environment.status == "ready"
     assert environment.observed.image == V2
 
 
 def test_I1_a_removal_asked_for_while_the_deploy_failed_for_good_is_done(world: World) -> None:
-    world.environments.put(ALICE, "test1", wish())
+    world.environments.put(ALICE, "test1", request())
     world.cloud.errors = [Terminal("No room.", "quota")]
     world.records.meanwhile["failed"] = lambda: world.environments.remove(ALICE, "test1")
     environment = world.work("test1")
@@ -222,21 +222,21 @@ def test_I1_a_removal_asked_for_while_the_deploy_failed_for_good_is_done(world: 
 
 def test_after_a_rollback_the_former_spec_is_ready_without_a_new_operation(world: World) -> None:
     world.ready()
-    rolled_back = Service("arn:test1", "RUNNING", wish().spec.image, "ROLLBACK_SUCCEEDED", "operation-9")
-    world.environments.put(ALICE, "test1", wish(V2))
+    rolled_back = Service("arn:test1", "RUNNING", request().spec.image, "ROLLBACK_SUCCEEDED", "operation-9")
+    world.environments.put(ALICE, "test1", request(V2))
     world.cloud.errors = [Terminal("Rolled back.", "rolled_back")]
     world.work("test1")
     world.cloud.services["test1"] = rolled_back
     world.cloud.nothing_to_do = True
-    world.environments.put(ALICE, "test1", wish())
+    world.environments.put(ALICE, "test1", request())
     environment = world.work("test1")
     assert environment is not None and environment.status == "ready"
 
 
 def test_an_up_that_left_the_old_image_running_is_not_ready(world: World) -> None:
     world.ready()
-    world.cloud.stuck_image = wish().spec.image
-    world.environments.put(ALICE, "test1", wish(V2))
+    world.cloud.stuck_image = request().spec.image
+    world.environments.put(ALICE, "test1", request(V2))
     environment = world.work("test1")
     assert environment is not None and environment.failure is not None
     assert environment.status == "updating" and environment.failure.code == "not_deployed"
@@ -248,10 +248,10 @@ def test_an_up_that_left_the_old_image_running_is_not_ready(world: World) -> Non
 
 
 def test_no_new_operation_begins_when_the_time_is_up(world: World) -> None:
-    world.environments.put(ALICE, "test1", wish())
+    world.environments.put(ALICE, "test1", request())
 
     def asked_for_more_at_the_last_moment() -> None:
-        world.environments.put(ALICE, "test1", wish(V2))
+        world.environments.put(ALICE, "test1", request(V2))
         world.clock.sleep(14 * 60)
 
     world.records.meanwhile["ready"] = asked_for_more_at_the_last_moment
@@ -262,8 +262,8 @@ def test_no_new_operation_begins_when_the_time_is_up(world: World) -> None:
 
 
 def test_an_error_nobody_foresaw_gives_the_lease_back_also_when_something_changed(world: World) -> None:
-    world.environments.put(ALICE, "test1", wish())
-    world.records.meanwhile["let go"] = lambda: world.environments.adjust(ALICE, "test1", protected=True)
+    world.environments.put(ALICE, "test1", request())
+    world.records.meanwhile["released"] = lambda: world.environments.adjust(ALICE, "test1", protected=True)
 
     def broken() -> None:
         raise ZeroDivisionError
@@ -276,7 +276,7 @@ def test_an_error_nobody_foresaw_gives_the_lease_back_also_when_something_change
 
 
 def test_readiness_is_never_inferred_from_the_deploy_having_ended(world: World) -> None:
-    world.environments.put(ALICE, "test1", wish())
+    world.environments.put(ALICE, "test1", request())
     world.cloud.unhealthy = "answered 302"
     world.cloud.while_asked = lambda: world.clock.sleep(120)
     environment = world.work("test1")
@@ -330,7 +330,7 @@ def test_I5_whatever_a_look_still_finds_keeps_the_receipt_from_being_written(wor
 
 
 def test_an_operation_that_outlasts_the_invocation_goes_on_in_another(world: World) -> None:
-    world.environments.put(ALICE, "test1", wish())
+    world.environments.put(ALICE, "test1", request())
     world.cloud.during = lambda: world.clock.sleep(14 * 60)
     environment = world.work("test1")
     assert environment is not None and environment.status == "pending" and environment.lease.holder is None
@@ -341,7 +341,7 @@ def test_an_operation_that_outlasts_the_invocation_goes_on_in_another(world: Wor
 
 
 def test_an_error_nobody_foresaw_is_written_down_and_raised(world: World) -> None:
-    world.environments.put(ALICE, "test1", wish())
+    world.environments.put(ALICE, "test1", request())
 
     def broken() -> None:
         raise ZeroDivisionError
@@ -356,7 +356,7 @@ def test_an_error_nobody_foresaw_is_written_down_and_raised(world: World) -> Non
 
 def test_only_the_holder_of_the_token_may_write() -> None:
     world = World()
-    environment = world.environments.put(ALICE, "test1", wish()).environment
+    environment = world.environments.put(ALICE, "test1", request()).environment
     claimed = lease.claim(environment, "a", world.clock(), world.clock() + timedelta(minutes=1))
     assert claimed is not None
     with pytest.raises(LeaseLost):

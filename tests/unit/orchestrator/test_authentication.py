@@ -1,4 +1,4 @@
-"""Owners come from what API Gateway proved, and only who is on a list is let in by GitHub's tokens (I7)."""
+"""A caller is what API Gateway proved, and GitHub's tokens let in listed workflows only (I7)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.api.authentication import Access, GitHub, Workflows, caller_of, owner_of
+from orchestrator.api.authentication import caller_of
+from orchestrator.domain.access import Access, GitHub, WorkflowRule, owner_of
 from orchestrator.domain.errors import Forbidden, Unauthenticated
 
 ROLE = "arn:aws:sts::123456789012:assumed-role/Ops"
@@ -33,12 +34,12 @@ def signed(arn: object) -> dict[str, Any]:
 
 
 def token(**changes: object) -> dict[str, Any]:
-    """A context with the token's claims as changed; those changed to None are left out."""
+    """A request context with a token's claims, some of them changed; a claim changed to None is left out."""
     claims = {name: value for name, value in {**CLAIMS, **changes}.items() if value is not None}
     return {"authorizer": {"jwt": {"claims": claims, "scopes": None}}}
 
 
-def letting_in(*workflows: Workflows) -> Access:
+def allowing(*workflows: WorkflowRule) -> Access:
     return Access(github=GitHub(ISSUER, workflows))
 
 
@@ -61,7 +62,7 @@ def test_an_owner_is_a_role_without_its_session_a_user_a_person_or_a_repository(
 
 
 @pytest.mark.parametrize("operator", [ROLE, "arn:aws:iam::123456789012:role/teams/Ops"])
-def test_an_operators_role_is_known_in_either_form(operator: str) -> None:
+def test_an_operators_role_is_recognized_by_either_arn(operator: str) -> None:
     context = signed("arn:aws:sts::123456789012:assumed-role/Ops/me")
     assert caller_of(context, Access(operators={owner_of(operator)})).operator
     assert not caller_of(context, Access(operators={owner_of("arn:aws:iam::123456789012:role/Other")})).operator
@@ -90,12 +91,12 @@ def test_an_operators_role_is_known_in_either_form(operator: str) -> None:
         signed("group:team-a"),
     ],
 )
-def test_nobody_is_unauthenticated(context: dict[str, object]) -> None:
+def test_a_context_that_proves_no_identity_is_refused(context: dict[str, object]) -> None:
     with pytest.raises(Unauthenticated):
-        caller_of(context, letting_in(Workflows("1001")))
+        caller_of(context, allowing(WorkflowRule("1001")))
 
 
-def test_people_of_identity_center_own_each_for_themselves_where_the_setting_says_so() -> None:
+def test_people_own_for_themselves_where_session_owners_is_set() -> None:
     assert caller_of(signed(JANE), Access()).owner == SSO
     assert caller_of(signed(JANE), Access(session_owners=True)).owner == JANE
     assert (
@@ -104,7 +105,7 @@ def test_people_of_identity_center_own_each_for_themselves_where_the_setting_say
 
 
 @pytest.mark.parametrize("session_owners", [True, False])
-def test_a_person_or_all_of_a_permission_set_can_be_named_in_the_settings(session_owners: bool) -> None:
+def test_settings_can_name_a_person_or_a_whole_permission_set(session_owners: bool) -> None:
     one = Access(operators={JANE}, group_of={JANE: "team-a"}, session_owners=session_owners)
     assert caller_of(signed(JANE), one).operator and not caller_of(signed(JOE), one).operator
     assert (caller_of(signed(JANE), one).group, caller_of(signed(JOE), one).group) == ("team-a", None)
@@ -113,7 +114,7 @@ def test_a_person_or_all_of_a_permission_set_can_be_named_in_the_settings(sessio
     assert [caller_of(signed(who), all_of_them).group for who in (JANE, JOE)] == ["team-a", "team-b"]
 
 
-def test_a_groups_member_owns_as_the_group_and_keeps_what_was_its_own() -> None:
+def test_a_group_member_owns_as_the_group_and_keeps_what_it_had() -> None:
     caller = caller_of(signed(USER), Access(group_of={USER: "team-a"}))
     assert caller.owner == "group:team-a"
     assert caller.acts_for("group:team-a") and caller.acts_for(USER)
@@ -123,20 +124,20 @@ def test_a_groups_member_owns_as_the_group_and_keeps_what_was_its_own() -> None:
 @pytest.mark.parametrize(
     "workflows",
     [
-        Workflows("1001"),
-        Workflows("1001", "2001"),
-        Workflows("1001", refs=("refs/heads/release/*", "refs/heads/main")),
-        Workflows("1001", job_workflow_refs=("acme/app/.github/workflows/*@refs/heads/main",)),
-        Workflows("1001", "2001", ("refs/*",), ("acme/*/deploy.yml@*",)),
+        WorkflowRule("1001"),
+        WorkflowRule("1001", "2001"),
+        WorkflowRule("1001", refs=("refs/heads/release/*", "refs/heads/main")),
+        WorkflowRule("1001", job_workflow_refs=("acme/app/.github/workflows/*@refs/heads/main",)),
+        WorkflowRule("1001", "2001", ("refs/*",), ("acme/*/deploy.yml@*",)),
     ],
 )
-def test_a_workflow_on_the_list_is_let_in_as_its_repository(workflows: Workflows) -> None:
-    caller = caller_of(token(), letting_in(Workflows("1"), workflows))
+def test_a_listed_workflow_is_let_in_as_its_repository(workflows: WorkflowRule) -> None:
+    caller = caller_of(token(), allowing(WorkflowRule("1"), workflows))
     assert (caller.owner, caller.operator) == (REPOSITORY, False)
 
 
-def test_a_repository_may_be_an_operator_and_in_a_group() -> None:
-    access = Access({REPOSITORY}, {REPOSITORY: "team-a"}, github=GitHub(ISSUER, [Workflows("1001")]))
+def test_a_repository_can_be_an_operator_and_in_a_group() -> None:
+    access = Access({REPOSITORY}, {REPOSITORY: "team-a"}, github=GitHub(ISSUER, [WorkflowRule("1001")]))
     caller = caller_of(token(), access)
     assert caller.operator and caller.owner == "group:team-a"
 
@@ -144,20 +145,20 @@ def test_a_repository_may_be_an_operator_and_in_a_group() -> None:
 @pytest.mark.parametrize(
     "workflows",
     [
-        Workflows("1002"),
-        Workflows("1002", "2001"),
-        Workflows("1001", "2002"),
-        Workflows("1001", refs=("refs/heads/mai",)),
-        Workflows("1001", refs=("refs/heads/release/*",)),
-        Workflows("1001", refs=("heads/main",)),
-        Workflows("1001", refs=()),
-        Workflows("1001", job_workflow_refs=("acme/app/.github/workflows/deploy.yml@refs/heads/release",)),
-        Workflows("1001", "2001", ("refs/heads/main",), ("evil/*",)),
+        WorkflowRule("1002"),
+        WorkflowRule("1002", "2001"),
+        WorkflowRule("1001", "2002"),
+        WorkflowRule("1001", refs=("refs/heads/mai",)),
+        WorkflowRule("1001", refs=("refs/heads/release/*",)),
+        WorkflowRule("1001", refs=("heads/main",)),
+        WorkflowRule("1001", refs=()),
+        WorkflowRule("1001", job_workflow_refs=("acme/app/.github/workflows/deploy.yml@refs/heads/release",)),
+        WorkflowRule("1001", "2001", ("refs/heads/main",), ("evil/*",)),
     ],
 )
-def test_a_workflow_that_is_not_on_the_list_is_not_let_in(workflows: Workflows) -> None:
+def test_an_unlisted_workflow_is_not_let_in(workflows: WorkflowRule) -> None:
     with pytest.raises(Forbidden) as refusal:
-        caller_of(token(), letting_in(workflows))
+        caller_of(token(), allowing(workflows))
     assert refusal.value.code == "not_allowed"
     assert "1001" not in refusal.value.message and "2001" not in refusal.value.message
 
@@ -171,9 +172,9 @@ def test_without_a_list_no_workflow_is_let_in() -> None:
 @pytest.mark.parametrize(
     "value", [None, "", " ", 2001, 1.5, True, ["2001"], {"a": "1"}, "null", "true", "[2001 2002]", "[refs/heads/main]"]
 )
-def test_a_claim_that_is_missing_or_no_plain_text_proves_nobody(name: str, value: object) -> None:
+def test_a_required_claim_must_be_present_and_a_plain_text(name: str, value: object) -> None:
     with pytest.raises(Unauthenticated):
-        caller_of(token(**{name: value}), letting_in(Workflows("1001")))
+        caller_of(token(**{name: value}), allowing(WorkflowRule("1001")))
 
 
 @pytest.mark.parametrize(
@@ -197,25 +198,25 @@ def test_a_claim_that_is_missing_or_no_plain_text_proves_nobody(name: str, value
         ("event_name", "PUSH"),
     ],
 )
-def test_a_claim_that_is_nearly_right_proves_nobody(name: str, value: str) -> None:
+def test_a_claim_that_is_nearly_right_is_refused(name: str, value: str) -> None:
     with pytest.raises(Unauthenticated):
-        caller_of(token(**{name: value}), letting_in(Workflows("1001")))
+        caller_of(token(**{name: value}), allowing(WorkflowRule("1001")))
 
 
 def test_the_subject_proves_nothing() -> None:
     for sub in (None, "repo:acme/app:ref:refs/heads/main", "repo:evil/app:environment:prod"):
-        assert caller_of(token(sub=sub), letting_in(Workflows("1001"))).owner == REPOSITORY
+        assert caller_of(token(sub=sub), allowing(WorkflowRule("1001"))).owner == REPOSITORY
         with pytest.raises(Forbidden):
-            caller_of(token(sub=sub, repository_owner_id="1002"), letting_in(Workflows("1001")))
+            caller_of(token(sub=sub, repository_owner_id="1002"), allowing(WorkflowRule("1001")))
 
 
-def test_what_anybodys_pull_request_may_have_written_is_not_let_in() -> None:
+def test_a_workflow_started_by_pull_request_target_is_not_let_in() -> None:
     with pytest.raises(Forbidden, match="pull_request_target") as refusal:
-        caller_of(token(event_name="pull_request_target"), letting_in(Workflows("1001", "2001")))
+        caller_of(token(event_name="pull_request_target"), allowing(WorkflowRule("1001", "2001")))
     assert refusal.value.code == "not_allowed"
 
 
 @pytest.mark.parametrize("value", [None, "", 7, ["acme/app/x.yml@refs/heads/main"], "[acme/app/x.yml@refs/heads/main]"])
-def test_a_workflow_file_must_be_named_where_files_are_listed(value: object) -> None:
+def test_the_workflow_file_claim_is_required_where_files_are_listed(value: object) -> None:
     with pytest.raises(Forbidden):
-        caller_of(token(job_workflow_ref=value), letting_in(Workflows("1001", job_workflow_refs=("*",))))
+        caller_of(token(job_workflow_ref=value), allowing(WorkflowRule("1001", job_workflow_refs=("*",))))

@@ -1,30 +1,30 @@
-"""The document at /openapi.json says what is taken and what is handle_request, for these settings."""
+"""The document at /openapi.json says what is taken and what is answered, for these settings."""
 
 from __future__ import annotations
 
 import json
 import re
+from enum import StrEnum
 from typing import Any
 
 import pytest
-from aws_lambda_powertools import Logger
 from pydantic import ValidationError
 
-from orchestrator.api import routes as api
-from orchestrator.api.openapi import contract
+from orchestrator.api.openapi import build_document
+from orchestrator.api.resolver import app
 from orchestrator.api.schemas import CreateIn, SpecIn
-from orchestrator.domain.errors import BadRequest
+from orchestrator.domain.errors import BadRequest, ErrorCode
+from orchestrator.domain.events import EventKind
+from orchestrator.domain.metrics import Metric
+from orchestrator.domain.sweeps import Action, FindingKind, Outcome, SweepStatus
 from orchestrator.domain.ttl import parse_ttl, ttl_pattern
 from orchestrator.settings import Settings
-from tests.unit.orchestrator.test_api import Api
-from tests.unit.orchestrator.worlds import ALICE, IMAGE, World
+from tests.unit.orchestrator.test_routes import Api
+from tests.unit.orchestrator.worlds import ALICE, IMAGE
 
 
 def document(**settings: Any) -> Any:
-    given = Settings(platform="tests", table="t", worker_function="w", **settings)
-    world = World(policy=given.policy)
-    app = api.build(world.environments, world.sweeps, given, Logger(service="tests", stream=None))
-    return json.loads(contract(app, given))
+    return json.loads(build_document(app, Settings(platform="tests", table="t", worker_function="w", **settings)))
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +46,31 @@ def test_every_answer_that_can_come_is_documented_and_no_other(plain: Any) -> No
 def test_the_document_shows_what_the_models_hold_numbers_to(plain: Any) -> None:
     port = plain["components"]["schemas"]["SpecIn"]["properties"]["port"]
     assert (port["type"], port["minimum"], port["maximum"]) == ("integer", 1, 65535)
+
+
+def test_the_stable_identifiers_are_listed(plain: Any) -> None:
+    schemas = plain["components"]["schemas"]
+    for name, identifiers in (("ErrorCode", ErrorCode), ("EventKind", EventKind), ("FindingKind", FindingKind)):
+        assert schemas[name]["enum"] == list(identifiers)
+    assert [metric for metric in Metric if f"`{metric}`" not in plain["info"]["description"]] == []
+
+
+@pytest.mark.parametrize("identifiers", [ErrorCode, EventKind, FindingKind, Metric, SweepStatus, Action, Outcome])
+def test_identifiers_are_snake_case(identifiers: type[StrEnum]) -> None:
+    assert [each for each in identifiers if not re.fullmatch("[a-z]+(_[a-z]+)*", each)] == []
+
+
+def test_the_kind_of_a_finding_that_is_acted_on_is_the_kind_of_its_event() -> None:
+    reported_only = {
+        "due",
+        "orphan_resource",
+        "foreign",
+        "unknown",
+        "missing_stack",
+        "quarantined",
+        "unreadable_record",
+    }
+    assert {*FindingKind} - {*EventKind} == reported_only
 
 
 def test_requests_are_signed_says_the_document(plain: Any) -> None:
@@ -128,7 +153,7 @@ def test_a_label_with_a_comma_can_be_asked_for() -> None:
             "authorizer": {"iam": {"userArn": ALICE.owner}},
         },
     }
-    answer = json.loads(http.resolver.resolve(event, None)["body"])
+    answer = http.resolve(event)[2]
     assert [found["id"] for found in answer["environments"]] == ["test1"]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.api.request_body import refusal
+from orchestrator.api.request_body import validate
 
 LONGEST = 65_536
 MULTIPART = "multipart/form-data"
@@ -16,7 +16,7 @@ MULTIPART = "multipart/form-data"
 
 def refused(body: Any, content_type: str | None = "application/json", encoded: bool = False) -> tuple[int, str] | None:
     headers = {} if content_type is None else {"content-type": content_type}
-    answer = refusal({"body": body, "headers": headers, "isBase64Encoded": encoded}, LONGEST)
+    answer = validate({"body": body, "headers": headers, "isBase64Encoded": encoded}, LONGEST)
     if answer is None:
         return None
     assert answer.content_type == "application/problem+json"

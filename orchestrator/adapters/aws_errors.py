@@ -1,6 +1,6 @@
-"""AWS's errors as ours, in one place: what can be tried again and what can't.
+"""AWS's errors become ours here: Transient if trying again can help, else Terminal.
 
-The codes are those of the AWS SDK's own retry rules (throttling, timeouts, 5xx) and of App Runner's API model.
+The codes are those of the AWS SDK's retry rules (throttling, timeouts, 5xx) and of App Runner's API model.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ _RETRYABLE = frozenset(
 
 
 _BUSY_TABLE = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded", "TransactionConflict"})
-"""Why DynamoDB cancels a transaction that can be tried again (its API reference, TransactWriteItems)."""
+"""The reasons of a cancelled transaction that can be tried again (DynamoDB's API reference, TransactWriteItems)."""
 
 
 def cancelled_by(error: ClientError) -> set[str]:
-    """The reasons for which a transaction was cancelled; empty for any other error."""
+    """Why a transaction was cancelled; empty for any other error."""
     return {reason.get("Code", "None") for reason in error.response.get("CancellationReasons", [])} - {"None"}
 
 
@@ -67,7 +67,7 @@ def translated(error: Exception, doing: str) -> OperationFailed:
 
 @contextmanager
 def translating(doing: str) -> Iterator[None]:
-    """Turn any error of boto3's inside into one of ours."""
+    """Raise any error of boto3 in this block as one of ours; `doing` completes the sentence "While …"."""
     try:
         yield
     except (ClientError, BotoCoreError) as error:

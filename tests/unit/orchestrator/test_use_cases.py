@@ -7,13 +7,14 @@ from datetime import timedelta
 
 import pytest
 
-from orchestrator.api.use_cases import Caller
+from orchestrator.domain.access import Caller
 from orchestrator.domain.desired import LifetimeLimits
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import BadRequest, Conflict, Forbidden, NotFound, PreconditionFailed
 from orchestrator.domain.policy import Policy
+from orchestrator.domain.sweeps import SweepKind
 from tests.fakes.ports import FakeRecords
-from tests.unit.orchestrator.worlds import ALICE, BOB, OPERATOR, World, wish
+from tests.unit.orchestrator.worlds import ALICE, BOB, OPERATOR, World, request
 
 HOUR = timedelta(hours=1)
 ECR = "123456789012.dkr.ecr.us-west-2.amazonaws.com/"
@@ -27,7 +28,7 @@ def world() -> World:
 
 
 def test_a_new_environment_is_stored_and_a_worker_asked_for(world: World) -> None:
-    accepted = world.environments.put(ALICE, "test1", wish())
+    accepted = world.environments.put(ALICE, "test1", request())
     assert accepted.working
     assert world.record() == accepted.environment
     assert world.dispatcher.asked == ["test1"]
@@ -37,7 +38,7 @@ def test_a_new_environment_is_stored_and_a_worker_asked_for(world: World) -> Non
 def test_the_same_request_again_changes_nothing_but_its_expiry(world: World) -> None:
     first = world.ready()
     world.clock.sleep(3600)
-    again = world.environments.put(ALICE, "test1", wish())
+    again = world.environments.put(ALICE, "test1", request())
     assert not again.working
     assert again.environment.generation == first.generation
     assert again.environment.expires_at == world.clock() + timedelta(hours=12)
@@ -46,7 +47,7 @@ def test_the_same_request_again_changes_nothing_but_its_expiry(world: World) -> 
 
 def test_another_spec_is_a_new_generation_with_a_worker(world: World) -> None:
     world.ready()
-    accepted = world.environments.put(ALICE, "test1", wish("public.ecr.aws/a/b:v2"))
+    accepted = world.environments.put(ALICE, "test1", request("public.ecr.aws/a/b:v2"))
     assert accepted.environment.generation == 2
     assert accepted.environment.status == "updating"
     assert world.dispatcher.asked == ["test1", "test1"]
@@ -54,13 +55,13 @@ def test_another_spec_is_a_new_generation_with_a_worker(world: World) -> None:
 
 def test_an_update_keeps_ttl_labels_and_protection_that_it_leaves_out(world: World) -> None:
     world.ready(ttl=2 * HOUR, labels={"team": "a"}, protected=True)
-    environment = world.environments.put(ALICE, "test1", wish("public.ecr.aws/a/b:v2")).environment
+    environment = world.environments.put(ALICE, "test1", request("public.ecr.aws/a/b:v2")).environment
     assert (environment.ttl, environment.labels, environment.protected) == (2 * HOUR, {"team": "a"}, True)
 
 
 def test_a_put_never_brings_the_expiry_closer_but_a_patch_may(world: World) -> None:
     before = world.ready(ttl=5 * HOUR)
-    assert world.environments.put(ALICE, "test1", wish(ttl=HOUR)).environment.expires_at == before.expires_at
+    assert world.environments.put(ALICE, "test1", request(ttl=HOUR)).environment.expires_at == before.expires_at
     assert world.environments.adjust(ALICE, "test1", ttl=HOUR).expires_at == world.clock() + HOUR
 
 
@@ -91,7 +92,7 @@ def test_I7_anothers_live_id_is_taken_and_nothing_more_is_said(world: World) -> 
     before = world.ready()
     for use in (world.environments.put, world.environments.create):
         with pytest.raises(Conflict, match="taken") as refusal:
-            use(BOB, "test1", wish())
+            use(BOB, "test1", request())
         assert refusal.value.code == "id_taken"
         assert ALICE.owner not in refusal.value.message
     assert world.record() == before
@@ -106,26 +107,26 @@ def test_an_operator_sees_everybodys(world: World) -> None:
 
 
 def test_a_post_conflicts_with_what_exists_unless_it_made_it(world: World) -> None:
-    first = world.environments.create(ALICE, "test1", wish(), idempotency="key")
-    assert world.environments.create(ALICE, "test1", wish(), idempotency="key").environment == first.environment
+    first = world.environments.create(ALICE, "test1", request(), idempotency="key")
+    assert world.environments.create(ALICE, "test1", request(), idempotency="key").environment == first.environment
     with pytest.raises(Conflict) as refusal:
-        world.environments.create(ALICE, "test1", wish(), idempotency="another key")
+        world.environments.create(ALICE, "test1", request(), idempotency="another key")
     assert refusal.value.code == "exists"
     assert world.dispatcher.asked == ["test1"]
 
 
 def test_two_posts_at_once_make_one_environment(world: World) -> None:
-    world.records.meanwhile["asked for"] = lambda: world.environments.create(BOB, "test1", wish())
+    world.records.meanwhile["requested"] = lambda: world.environments.create(BOB, "test1", request())
     with pytest.raises(Conflict) as refusal:
-        world.environments.create(ALICE, "test1", wish())
+        world.environments.create(ALICE, "test1", request())
     assert refusal.value.code == "id_taken"
     assert world.record().owner == BOB.owner
 
 
 def test_a_put_that_lost_a_race_decides_again_on_what_is_there(world: World) -> None:
     world.ready()
-    world.records.meanwhile["asked for"] = lambda: world.environments.adjust(ALICE, "test1", labels={"team": "b"})
-    environment = world.environments.put(ALICE, "test1", wish("public.ecr.aws/a/b:v2")).environment
+    world.records.meanwhile["requested"] = lambda: world.environments.adjust(ALICE, "test1", labels={"team": "b"})
+    environment = world.environments.put(ALICE, "test1", request("public.ecr.aws/a/b:v2")).environment
     assert environment.labels == {"team": "b"}
     assert environment.spec.image == "public.ecr.aws/a/b:v2"
 
@@ -134,9 +135,9 @@ def test_if_match_refuses_what_changed_since(world: World) -> None:
     version = world.ready().version
     world.environments.adjust(ALICE, "test1", labels={"team": "b"})
     with pytest.raises(PreconditionFailed):
-        world.environments.put(ALICE, "test1", wish(), if_match=version)
+        world.environments.put(ALICE, "test1", request(), if_match=version)
     with pytest.raises(PreconditionFailed):
-        world.environments.put(ALICE, "test9", wish(), if_match=1)
+        world.environments.put(ALICE, "test9", request(), if_match=1)
 
 
 def test_I6_a_protected_environment_is_removed_only_by_force(world: World) -> None:
@@ -169,7 +170,7 @@ def test_an_id_used_again_goes_on_counting_and_the_old_receipt_stays_with_its_ow
     world.environments.remove(ALICE, "test1")
     gone = world.work("test1")
     assert gone is not None
-    fresh = world.environments.put(BOB, "test1", wish()).environment
+    fresh = world.environments.put(BOB, "test1", request()).environment
     assert (fresh.incarnation, fresh.generation, fresh.owner) == (2, gone.generation + 1, BOB.owner)
     assert fresh.version > gone.version
     assert fresh.lease.token == gone.lease.token
@@ -181,25 +182,25 @@ def test_I7_no_version_of_anothers_environment_can_be_guessed(world: World) -> N
     version = world.ready().version
     for guess in (version, version + 1):
         with pytest.raises(Conflict) as refusal:
-            world.environments.put(BOB, "test1", wish(), if_match=guess)
+            world.environments.put(BOB, "test1", request(), if_match=guess)
         assert refusal.value.code == "id_taken"
 
 
 def test_a_post_that_arrives_again_after_the_destroy_makes_nothing_new(world: World) -> None:
-    world.environments.create(ALICE, "test1", wish(), idempotency="key")
+    world.environments.create(ALICE, "test1", request(), idempotency="key")
     world.work("test1")
     world.environments.remove(ALICE, "test1")
     gone = world.work("test1")
-    again = world.environments.create(ALICE, "test1", wish(), idempotency="key")
+    again = world.environments.create(ALICE, "test1", request(), idempotency="key")
     assert again.environment == gone and not again.working
-    assert world.environments.create(ALICE, "test1", wish(), idempotency="new key").environment.incarnation == 2
+    assert world.environments.create(ALICE, "test1", request(), idempotency="new key").environment.incarnation == 2
 
 
 def test_an_environment_on_its_way_out_that_is_wanted_again_starts_its_time_anew(world: World) -> None:
     world.ready()
     world.clock.sleep(7 * 86400)
     world.environments.remove(ALICE, "test1")
-    again = world.environments.put(ALICE, "test1", wish()).environment
+    again = world.environments.put(ALICE, "test1", request()).environment
     assert again.expires_at == world.clock() + timedelta(hours=12)
 
 
@@ -207,7 +208,7 @@ def test_an_environment_at_its_hard_end_is_not_updated_any_more(world: World) ->
     world.ready()
     world.clock.sleep(7 * 86400)
     with pytest.raises(Conflict) as refusal:
-        world.environments.put(ALICE, "test1", wish("public.ecr.aws/a/b:v2"))
+        world.environments.put(ALICE, "test1", request("public.ecr.aws/a/b:v2"))
     assert refusal.value.code == "lifetime_over"
 
 
@@ -231,18 +232,19 @@ def test_a_slow_table_does_not_make_a_wait_longer_than_api_gateways(world: World
     slow = SlowRecords()
     slow.records = world.records.records
     began = world.clock()
-    replace(world.environments, records=slow).get(ALICE, "test1", unless_version=environment.version, wait=20)
+    environments = replace(world.environments, ports=replace(world.ports, records=slow))
+    environments.get(ALICE, "test1", unless_version=environment.version, wait=20)
     assert world.clock() - began <= timedelta(seconds=22)
 
 
 def test_sweeps_are_for_operators(world: World) -> None:
     with pytest.raises(Forbidden):
-        world.sweeps.start(ALICE, kind="deep", dry_run=True)
+        world.sweeps.start(ALICE, SweepKind.DEEP, dry_run=True)
     with pytest.raises(Forbidden):
         world.sweeps.get(ALICE, "sweep-1")
-    assert world.sweeps.start(OPERATOR, kind="light", dry_run=True)["status"] == "requested"
+    assert world.sweeps.start(OPERATOR, SweepKind.LIGHT, dry_run=True).status == "requested"
     asked = world.sweeps.get(OPERATOR, "sweep-1")
-    assert (asked["kind"], asked["dry_run"]) == ("light", True)
+    assert (asked.kind, asked.dry_run) == ("light", True)
     assert world.dispatcher.asked == ["sweep sweep-1"]
 
 
@@ -251,11 +253,11 @@ def test_I7_a_groups_members_share_what_they_make_and_nobody_else_sees_it(world:
     assert made.owner == GROUP
     assert world.environments.get(BOB_OF_A, "shared").id == "shared"
     assert world.environments.adjust(BOB_OF_A, "shared", protected=True).protected
-    assert world.environments.put(BOB_OF_A, "shared", wish("public.ecr.aws/a/b:v2")).environment.owner == GROUP
+    assert world.environments.put(BOB_OF_A, "shared", request("public.ecr.aws/a/b:v2")).environment.owner == GROUP
     with pytest.raises(NotFound):
         world.environments.get(ALICE, "shared")
     with pytest.raises(Conflict, match="taken"):
-        world.environments.put(BOB, "shared", wish())
+        world.environments.put(BOB, "shared", request())
     assert world.environments.remove(BOB_OF_A, "shared", force=True).environment.reason == f"removed by {BOB.identity}"
 
 
@@ -263,7 +265,7 @@ def test_I7_who_joins_a_group_keeps_what_was_its_own_and_shares_it_with_nobody(w
     world.ready("before", ALICE)
     assert world.environments.get(ALICE_OF_A, "before").owner == ALICE.owner
     world.environments.adjust(ALICE_OF_A, "before", protected=True)
-    updated = world.environments.put(ALICE_OF_A, "before", wish("public.ecr.aws/a/b:v2")).environment
+    updated = world.environments.put(ALICE_OF_A, "before", request("public.ecr.aws/a/b:v2")).environment
     assert updated.owner == ALICE.owner
     with pytest.raises(NotFound):
         world.environments.get(BOB_OF_A, "before")
@@ -299,12 +301,12 @@ def test_an_owner_has_no_more_environments_than_the_platform_allows() -> None:
     world.ready("two")
     for ask in (world.environments.put, world.environments.create):
         with pytest.raises(Forbidden, match=r"has 2 environments.*Remove one") as refusal:
-            ask(ALICE, "three", wish())
+            ask(ALICE, "three", request())
         assert refusal.value.code == "limit_reached"
     assert "three" not in world.records.records and world.dispatcher.asked == ["one", "two"]
-    assert world.environments.put(ALICE, "two", wish("public.ecr.aws/a/b:v2")).working
-    assert world.environments.put(BOB, "four", wish()).working
-    assert world.environments.put(OPERATOR, "five", wish()).working
+    assert world.environments.put(ALICE, "two", request("public.ecr.aws/a/b:v2")).working
+    assert world.environments.put(BOB, "four", request()).working
+    assert world.environments.put(OPERATOR, "five", request()).working
 
 
 def test_what_is_on_its_way_out_counts_until_it_is_gone() -> None:
@@ -312,13 +314,13 @@ def test_what_is_on_its_way_out_counts_until_it_is_gone() -> None:
     world.ready("one")
     world.environments.remove(ALICE, "one")
     with pytest.raises(Forbidden):
-        world.environments.put(ALICE, "two", wish())
+        world.environments.put(ALICE, "two", request())
     world.work("one")
-    assert world.environments.put(ALICE, "two", wish()).working
+    assert world.environments.put(ALICE, "two", request()).working
     with pytest.raises(Forbidden):
         world.environments.revive(ALICE, "one")
     with pytest.raises(Forbidden):
-        world.environments.put(ALICE, "one", wish())
+        world.environments.put(ALICE, "one", request())
     assert world.environments.revive(OPERATOR, "one").working
 
 
@@ -326,7 +328,7 @@ def test_a_group_counts_as_one_owner() -> None:
     world = World(policy=Policy(registries=("public.ecr.aws/",), environments_per_owner=1))
     world.ready("one", ALICE_OF_A)
     with pytest.raises(Forbidden, match=GROUP):
-        world.environments.put(BOB_OF_A, "two", wish())
+        world.environments.put(BOB_OF_A, "two", request())
 
 
 @pytest.mark.parametrize(
@@ -344,8 +346,8 @@ def test_a_group_counts_as_one_owner() -> None:
 def test_what_was_let_in_once_is_asked_about_again_when_it_is_revived(policy: Policy, code: str) -> None:
     prefix = "arn:aws:ssm:us-west-2:1:parameter/old/"
     world = World(policy=Policy(registries=("public.ecr.aws/",), secrets_prefix=prefix))
-    spec = replace(wish().spec, secrets={"TOKEN": f"{prefix}token"})
-    world.environments.put(ALICE, "test1", replace(wish(), spec=spec))
+    spec = replace(request().spec, secrets={"TOKEN": f"{prefix}token"})
+    world.environments.put(ALICE, "test1", replace(request(), spec=spec))
     world.work("test1")
     world.environments.remove(ALICE, "test1")
     gone = world.work("test1")

@@ -9,7 +9,7 @@ import pytest
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.observed import MAX_ATTEMPTS, MAX_INVOCATIONS
 from orchestrator.ports import Lock, PendingCreate, Service
-from tests.unit.orchestrator.worlds import ALICE, HOST, World, wish
+from tests.unit.orchestrator.worlds import ALICE, HOST, World, request
 
 SERVICE = PendingCreate(
     "urn:pulumi:s::fibfactory::aws:apprunner/service:Service::app", "aws:apprunner/service:Service", main=True
@@ -41,7 +41,7 @@ def dies(world: World, holder: str = "doomed") -> None:
 
 def dead(world: World) -> None:
     """An environment whose first deploy's worker died, and whose lease has run out since."""
-    world.environments.put(ALICE, "test1", wish())
+    world.environments.put(ALICE, "test1", request())
     dies(world)
     world.clock.sleep(16 * 60)
 
@@ -53,7 +53,7 @@ def worked(world: World) -> Environment:
 
 
 def test_nobody_works_while_the_dead_workers_lease_lasts(world: World) -> None:
-    world.environments.put(ALICE, "test1", wish())
+    world.environments.put(ALICE, "test1", request())
     dies(world)
     world.clock.sleep(15 * 60)
     assert world.work("test1", "heir") is None
@@ -61,13 +61,13 @@ def test_nobody_works_while_the_dead_workers_lease_lasts(world: World) -> None:
 
 def test_the_light_sweep_finds_the_dead_lease_and_the_next_worker_finishes(world: World) -> None:
     dead(world)
-    assert world.sweep()["steps"][0]["action"] == "recover"
+    assert world.sweep().findings[0].kind == "lease_expired"
     assert worked(world).status == "ready"
     assert world.record().expired_leases == () and world.record().attempts == 0
 
 
 def test_a_lock_dated_inside_the_dead_lease_is_broken(world: World) -> None:
-    world.environments.put(ALICE, "test1", wish())
+    world.environments.put(ALICE, "test1", request())
     dies(world)
     world.clock.sleep(60)
     world.cloud.held_locks = [Lock("locks/1", world.clock(), "fibfactory@sandbox, process 9", HOST)]
@@ -78,7 +78,7 @@ def test_a_lock_dated_inside_the_dead_lease_is_broken(world: World) -> None:
 
 @pytest.mark.parametrize(("minutes", "host"), [(-1, HOST), (17, HOST), (1, "laptop")])
 def test_any_other_lock_is_left_and_said(world: World, minutes: int, host: str) -> None:
-    world.environments.put(ALICE, "test1", wish())
+    world.environments.put(ALICE, "test1", request())
     lock = Lock("locks/1", world.clock() + timedelta(minutes=minutes), "ann@laptop, process 77", host)
     dies(world)
     world.cloud.held_locks = [lock]
@@ -155,22 +155,22 @@ def test_a_pending_service_that_will_not_go_is_tried_again_and_not_forgotten(wor
 
 
 def test_an_operation_that_kills_every_worker_ends_as_failed(world: World) -> None:
-    world.environments.put(ALICE, "test1", wish())
+    world.environments.put(ALICE, "test1", request())
     for _ in range(MAX_ATTEMPTS):
         dies(world)
         world.clock.sleep(16 * 60)
     environment = worked(world)
     assert environment.status == "failed" and environment.failure and environment.failure.code == "worker_died"
-    world.environments.put(ALICE, "test1", wish())
+    world.environments.put(ALICE, "test1", request())
     assert worked(world).status == "ready"
 
 
 def test_an_operation_that_no_invocation_can_end_ends_as_failed(world: World) -> None:
-    world.environments.put(ALICE, "test1", wish())
+    world.environments.put(ALICE, "test1", request())
     for _ in range(MAX_INVOCATIONS):
         assert world.record().outstanding
         world.cloud.during = lambda: world.clock.sleep(14 * 60)
         world.work("test1")
         world.clock.sleep(120)
     failure = world.record().failure
-    assert failure and failure.code == "too_long" and world.record().status == "failed"
+    assert failure and failure.code == "too_many_invocations" and world.record().status == "failed"

@@ -1,4 +1,4 @@
-"""What a platform lets anybody run: its registries' images and its prefix's secrets, whatever tricks a name plays."""
+"""A platform runs images of its registries and secrets below its prefix only, however a name is written."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from orchestrator.domain.policy import Policy
 
 OWN = "123456789012.dkr.ecr.us-west-2.amazonaws.com/"
 SECRETS = "arn:aws:secretsmanager:us-west-2:123456789012:secret:fib/"
-RULES = Policy((OWN, "public.ecr.aws/fibfactory/"), SECRETS)
+POLICY = Policy((OWN, "public.ecr.aws/fibfactory/"), SECRETS)
 
 
-def taken(policy: Policy, spec: Spec) -> bool:
+def accepted(policy: Policy, spec: Spec) -> bool:
     try:
         policy.check(spec)
     except BadRequest:
@@ -33,9 +33,9 @@ def taken(policy: Policy, spec: Spec) -> bool:
         "public.ecr.aws/fibfactory/a/b_c:v1",
     ],
 )
-def test_an_image_of_a_named_registry_is_taken(image: str) -> None:
-    assert taken(RULES, Spec(image))
-    assert re.fullmatch(RULES.image_pattern, image)
+def test_an_image_of_a_listed_registry_is_accepted(image: str) -> None:
+    assert accepted(POLICY, Spec(image))
+    assert re.fullmatch(POLICY.image_pattern, image)
 
 
 @pytest.mark.parametrize(
@@ -71,14 +71,14 @@ def test_an_image_of_a_named_registry_is_taken(image: str) -> None:
         "",
     ],
 )
-def test_an_image_from_elsewhere_is_refused_and_the_registries_are_named(image: str) -> None:
+def test_any_other_image_is_refused_and_the_error_names_the_registries(image: str) -> None:
     with pytest.raises(BadRequest, match=re.escape("public.ecr.aws/fibfactory/")) as refusal:
-        RULES.check(Spec(image))
+        POLICY.check(Spec(image))
     assert refusal.value.code == "image_registry"
-    assert not re.fullmatch(RULES.image_pattern, image)
+    assert not re.fullmatch(POLICY.image_pattern, image)
 
 
-def test_without_registries_no_image_is_taken() -> None:
+def test_without_registries_no_image_is_accepted() -> None:
     with pytest.raises(BadRequest) as refusal:
         Policy().check(Spec("public.ecr.aws/fibfactory/app:v1"))
     assert refusal.value.code == "image_registry"
@@ -86,15 +86,15 @@ def test_without_registries_no_image_is_taken() -> None:
 
 
 @pytest.mark.parametrize("registry", ["public.ecr.aws/", f"{OWN}team/", "public.ecr.aws/a/b/"])
-def test_a_registry_may_be_all_of_public_ecr_or_a_part_of_one(registry: str) -> None:
+def test_a_registry_can_be_all_of_public_ecr_or_a_path_in_a_registry(registry: str) -> None:
     image = f"{registry}{'alias/' if registry == 'public.ecr.aws/' else ''}app:v1"
-    assert taken(Policy((registry,)), Spec(image))
+    assert accepted(Policy((registry,)), Spec(image))
     assert re.fullmatch(Policy((registry,)).image_pattern, image)
 
 
-def test_a_registry_that_app_runner_takes_nothing_from_lets_nothing_in() -> None:
+def test_a_registry_that_app_runner_does_not_support_allows_no_image() -> None:
     policy = Policy(("docker.io/library/",))
-    assert not taken(policy, Spec("docker.io/library/nginx"))
+    assert not accepted(policy, Spec("docker.io/library/nginx"))
     assert not re.fullmatch(policy.image_pattern, "docker.io/library/nginx")
 
 
@@ -102,9 +102,9 @@ def test_a_registry_that_app_runner_takes_nothing_from_lets_nothing_in() -> None
     "reference",
     [f"{SECRETS}token-AbCdEf", f"{SECRETS}a/b", f"{SECRETS}token-AbCdEf:password::", f"{SECRETS}t:key:AWSCURRENT:1-2"],
 )
-def test_a_secret_under_the_prefix_is_taken(reference: str) -> None:
-    assert taken(RULES, Spec(f"{OWN}app", secrets={"TOKEN": reference}))
-    assert re.fullmatch(RULES.secret_pattern, reference)
+def test_a_secret_below_the_prefix_is_accepted(reference: str) -> None:
+    assert accepted(POLICY, Spec(f"{OWN}app", secrets={"TOKEN": reference}))
+    assert re.fullmatch(POLICY.secret_pattern, reference)
 
 
 @pytest.mark.parametrize(
@@ -128,21 +128,23 @@ def test_a_secret_under_the_prefix_is_taken(reference: str) -> None:
         "token",
     ],
 )
-def test_a_secret_from_elsewhere_is_refused(reference: str) -> None:
+def test_any_other_secret_is_refused(reference: str) -> None:
     with pytest.raises(BadRequest, match="TOKEN") as refusal:
-        RULES.check(Spec(f"{OWN}app", secrets={"TOKEN": reference}))
+        POLICY.check(Spec(f"{OWN}app", secrets={"TOKEN": reference}))
     assert refusal.value.code == "secret_outside_prefix"
-    assert not re.fullmatch(RULES.secret_pattern, reference)
+    assert not re.fullmatch(POLICY.secret_pattern, reference)
 
 
-def test_without_a_prefix_no_secret_is_taken() -> None:
+def test_without_a_prefix_no_secret_is_accepted() -> None:
     with pytest.raises(BadRequest) as refusal:
         Policy((OWN,)).check(Spec(f"{OWN}app", secrets={"TOKEN": f"{SECRETS}token"}))
     assert refusal.value.code == "no_secrets"
 
 
-def test_a_parameters_prefix_is_one_too() -> None:
+def test_the_prefix_can_be_one_of_parameters() -> None:
     prefix = "arn:aws:ssm:us-west-2:123456789012:parameter/fib/"
     policy = Policy((OWN,), prefix)
-    assert taken(policy, Spec(f"{OWN}app", secrets={"TOKEN": f"{prefix}token"}))
-    assert not taken(policy, Spec(f"{OWN}app", secrets={"TOKEN": "arn:aws:ssm:us-west-2:123456789012:parameter/fi/x"}))
+    assert accepted(policy, Spec(f"{OWN}app", secrets={"TOKEN": f"{prefix}token"}))
+    assert not accepted(
+        policy, Spec(f"{OWN}app", secrets={"TOKEN": "arn:aws:ssm:us-west-2:123456789012:parameter/fi/x"})
+    )

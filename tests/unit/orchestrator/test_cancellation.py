@@ -1,16 +1,18 @@
-"""The watch keeps the deadline, whatever becomes of its looks at the record."""
+"""The monitor keeps the deadline even if the record can't be read."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from orchestrator.domain.environment import Environment, Operation
+from orchestrator.domain.invocation import InvocationLimits
 from orchestrator.worker.cancellation import CancellationMonitor
 from tests.fakes.ports import FakeRecords
 from tests.unit.orchestrator.worlds import World
 
 
-def test_the_deadline_holds_even_when_the_record_can_not_be_read() -> None:
+def test_the_deadline_holds_when_the_record_can_not_be_read() -> None:
     class Records(FakeRecords):
         def get(self, environment_id: str) -> Environment | None:
             world.clock.sleep(1)
@@ -19,5 +21,7 @@ def test_the_deadline_holds_even_when_the_record_can_not_be_read() -> None:
     world = World()
     target = world.ready()
     stop_at = world.clock() + timedelta(seconds=3)
-    with CancellationMonitor(Records(), target, Operation.UPDATE, world.clock, stop_at, grace=1.0, every=0.01) as stop:
+    ports = replace(world.ports, records=Records())
+    limits = InvocationLimits(stop_at, stop_at, stop_at, grace=1.0)
+    with CancellationMonitor(ports, target, Operation.UPDATE, limits, every=0.01) as stop:
         assert stop.wait(10)

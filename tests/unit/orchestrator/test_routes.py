@@ -7,13 +7,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aws_lambda_powertools import Logger
 
-from orchestrator import handler
-from orchestrator.api import routes as api
+from orchestrator.api.context import ApiContext
+from orchestrator.api.resolver import app, handle_request
 from orchestrator.domain.errors import Terminal, Transient
 from orchestrator.settings import Settings
-from tests.unit.orchestrator.test_identity import CLAIMS
+from tests.unit.orchestrator.test_authentication import CLAIMS
 from tests.unit.orchestrator.worlds import ALICE, IMAGE, World
 
 CONTEXT: Any = SimpleNamespace(
@@ -45,8 +44,7 @@ class Api:
             **settings,
         )
         self.world = World(policy=self.settings.policy)
-        self.logger = Logger(service="tests", stream=None)
-        self.resolver = api.build(self.world.environments, self.world.sweeps, self.settings, self.logger)
+        self.context = ApiContext(self.settings, self.world.environments, self.world.sweeps)
 
     def call(
         self, method: str, path: str, body: Any = None, *, caller: str | None = ALICE.owner, **headers: str
@@ -60,7 +58,12 @@ class Api:
             "isBase64Encoded": False,
             "requestContext": {"stage": "$default", "http": {"method": method, "path": path}, **authorizer},
         }
-        answer = self.resolver.resolve(event, CONTEXT)
+        return self.resolve(event)
+
+    def resolve(self, event: dict[str, Any]) -> tuple[int, dict[str, str], Any]:
+        """The routes' answer, without the checks before them."""
+        app.append_context(api=self.context)
+        answer = app.resolve(event, CONTEXT)
         return answer["statusCode"], answer["headers"], json.loads(answer["body"])
 
 
@@ -98,12 +101,10 @@ def test_I7_a_stranger_is_turned_away_before_anything_that_was_sent_is_looked_at
 ) -> None:
     request_context = {"http": {"method": "GET", "path": path}, "authorizer": authorizer}
     event = {"version": "2.0", "rawPath": path, "headers": {}, "body": "{not json", "requestContext": request_context}
-    answer = handler.handle_request(event, CONTEXT, http.resolver, http.settings)
+    answer = handle_request(event, CONTEXT, http.context)
     assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (status, code)
     event["requestContext"]["authorizer"] = {"iam": {"userArn": ALICE.identity}}  # type: ignore[index]
-    assert (
-        json.loads(handler.handle_request(event, CONTEXT, http.resolver, http.settings)["body"])["code"] == "bad_json"
-    )
+    assert json.loads(handle_request(event, CONTEXT, http.context)["body"])["code"] == "bad_json"
 
 
 @pytest.mark.parametrize(
@@ -113,9 +114,9 @@ def test_what_is_our_own_fault_is_a_problem_that_gives_nothing_away(http: Api, e
     def broken() -> None:
         raise error
 
-    http.world.records.meanwhile["asked for"] = broken
-    handle_request, headers, problem = http.call("PUT", "/environments/test1", {"image": IMAGE})
-    assert handle_request == status
+    http.world.records.meanwhile["requested"] = broken
+    answered, headers, problem = http.call("PUT", "/environments/test1", {"image": IMAGE})
+    assert answered == status
     assert headers["Content-Type"] == "application/problem+json"
     assert "secret" not in json.dumps(problem)
 
@@ -124,7 +125,7 @@ def test_an_error_nobody_foresaw_is_a_problem_too(http: Api) -> None:
     def broken() -> None:
         raise ZeroDivisionError
 
-    http.world.records.meanwhile["asked for"] = broken
+    http.world.records.meanwhile["requested"] = broken
     status, _, problem = http.call("PUT", "/environments/test1", {"image": IMAGE})
     assert (status, problem["code"]) == (500, "internal")
 
