@@ -17,13 +17,17 @@ from orchestrator.domain.sweeps import SweepReport
 from orchestrator.ports import Page
 
 
-class InMemoryRecords:
-    """The Records port. `records` has the newest incarnation of each id, `tombstones` the earlier ones."""
+class FakeRecords:
+    """The Records port. `records` has the newest incarnation of each id, `tombstones` the earlier ones.
+
+    `meanwhile` holds what another writer does right before a write, once each, by that write's name (see `name_of_write`).
+    """
 
     def __init__(self, records: dict[str, Environment] | None = None) -> None:
         self.records: dict[str, Environment] = {} if records is None else records
         self.tombstones: list[Environment] = []
         self.written_events: dict[tuple[str, int], list[Event]] = defaultdict(list)
+        self.meanwhile: dict[str, Callable[[], object]] = {}
         self._lock = threading.Lock()
 
     def get(self, environment_id: str) -> Environment | None:
@@ -85,6 +89,8 @@ class InMemoryRecords:
 
     def write(self, before: Environment | None, after: Environment, events: Sequence[Event]) -> None:
         """Store the record and its events if the stored record still is `before`. Raises VersionConflict otherwise."""
+        if self.meanwhile:
+            self.meanwhile.pop(name_of_write(after, events), lambda: None)()
         with self._lock:
             if not _unchanged(self.records.get(after.id), before):
                 raise VersionConflict(f"{after.id} changed between reading and writing it.")
@@ -92,22 +98,7 @@ class InMemoryRecords:
             self.written_events[after.id, after.incarnation].extend(events)
 
 
-class FakeRecords(InMemoryRecords):
-    """The table of a unit test.
-
-    `meanwhile` holds what another writer does right before a write, once each, by the name of that write (see `name_of_write`).
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.meanwhile: dict[str, Callable[[], object]] = {}
-
-    def write(self, before: Environment | None, after: Environment, events: Sequence[Event]) -> None:
-        self.meanwhile.pop(name_of_write(after, events), lambda: None)()
-        super().write(before, after, events)
-
-
-class InMemoryReports:
+class FakeReports:
     """The Reports port. `running` is the sweep that has the single place of a deep sweep until `running_until`."""
 
     def __init__(self) -> None:

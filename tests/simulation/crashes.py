@@ -155,8 +155,8 @@ def crash(name: str, deaths: tuple[Death, ...], seed: int = 0) -> Case:
         tuple(died),
         outcome,
         needed,
-        healing and healing.taken_up_after,
-        healing and healing.healed_after,
+        healing.taken_up_after if healing else None,
+        healing.healed_after if healing else None,
     )
 
 

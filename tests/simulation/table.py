@@ -11,7 +11,7 @@ from orchestrator.domain.errors import LeaseLost, VersionConflict
 from orchestrator.domain.events import Event
 from orchestrator.domain.sweeps import SweepReport
 from orchestrator.ports import Page
-from tests.fakes.records import InMemoryRecords, InMemoryReports, name_of_write
+from tests.fakes.records import FakeRecords, FakeReports, name_of_write
 from tests.simulation.monitor import Monitors
 from tests.simulation.scheduler import seconds_of
 from tests.simulation.world import World
@@ -19,7 +19,7 @@ from tests.simulation.world import World
 _BUSY = "the table is busy"
 
 
-class SimRecords(InMemoryRecords):
+class SimRecords(FakeRecords):
     """The Records port."""
 
     def __init__(self, world: World, monitors: Monitors) -> None:
@@ -83,7 +83,7 @@ class SimRecords(InMemoryRecords):
         return newest if self._world.now() >= from_when else former
 
 
-class SimReports(InMemoryReports):
+class SimReports(FakeReports):
     """The Reports port. `statuses` counts the reports by how their sweeps ended."""
 
     def __init__(self, world: World) -> None:
