@@ -123,7 +123,7 @@ def _sweep(
     logger.info("The sweep ended.", sweep=report)
     for name, count in metrics_of(report).items():
         metrics.add_metric(name, MetricUnit.Seconds if name.endswith("_seconds") else MetricUnit.Count, count)
-    return {"sweep": sweep_id, "status": report.status, "detail": report.detail}
+    return {"id": sweep_id, "status": report.status, "detail": report.detail}
 
 
 def _count(metric: Metric) -> None:
