@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import timedelta
 from functools import cache
 from typing import Any, Literal
@@ -120,7 +121,7 @@ def _sweep(
     except Exception:
         _count(Metric.SWEEP_INCOMPLETE)
         raise
-    logger.info("The sweep ended.", sweep=report)
+    logger.info("The sweep ended.", sweep=asdict(report))
     for name, count in metrics_of(report).items():
         metrics.add_metric(name, MetricUnit.Seconds if name.endswith("_seconds") else MetricUnit.Count, count)
     return {"id": sweep_id, "status": report.status, "detail": report.detail}
