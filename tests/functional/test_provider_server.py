@@ -19,7 +19,7 @@ from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc, status_pb2
 
 from localcloud.apprunner.admin import AppRunnerAdmin
 from localcloud.provider.server import serve
-from localcloud.provider.wire import decode, encode
+from localcloud.provider.property_values import decode, encode
 from localcloud.running import RunningCloud
 from localcloud.settings import ROOT
 

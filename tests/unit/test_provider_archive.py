@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from localcloud.provider.archive import ARCHIVE, ASSET, SIGNATURE, is_packed, zip_bytes
-from localcloud.provider.context import digest
+from localcloud.provider.build_context import digest
 from localcloud.provider.errors import ProviderError
 
 

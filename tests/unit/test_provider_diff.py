@@ -8,7 +8,7 @@ import pytest
 
 from localcloud.provider.archive import ARCHIVE, SIGNATURE
 from localcloud.provider.diff import Change, changes, project, same, union
-from localcloud.provider.wire import UNKNOWN
+from localcloud.provider.property_values import UNKNOWN
 
 
 def archive(digest: str) -> dict[str, Any]:

@@ -13,12 +13,12 @@ from localcloud.provider import lifecycle
 from localcloud.provider.caller import Caller
 from localcloud.provider.connection import Connection
 from localcloud.provider.errors import ProviderError
-from localcloud.provider.lifecycle import Naming, Partial
+from localcloud.provider.lifecycle import Naming, PartialFailure
 from localcloud.provider.naming import AutoName
 from localcloud.provider.operation import Operation
-from localcloud.provider.resource import Resource
-from localcloud.provider.tags import TagChange
-from localcloud.provider.wire import UNKNOWN
+from localcloud.provider.property_values import UNKNOWN
+from localcloud.provider.resource import Resource, names
+from localcloud.provider.tags import TagChange, Tagging
 
 # Its types are a queue's; what is behind them is not.
 TOKEN = "aws:sqs/queue:Queue"
@@ -29,12 +29,12 @@ class InMemory(Resource):
 
     tokens = (TOKEN,)
     service = "sqs"
-    supports = frozenset({"name", "delaySeconds", "policy", "redrivePolicy", "fifoQueue"})
-    replace_on = frozenset({"name", "fifoQueue"})
+    supports = names("name delaySeconds policy redrivePolicy fifoQueue")
+    replace_on = names("name fifoQueue")
     auto_name = AutoName()
     defaults: ClassVar[Mapping[str, Any]] = {"delaySeconds": 0}
-    kept = frozenset({"policy"})
-    taggable = True
+    kept = names("policy")
+    tagging = Tagging()
     gone = ("Gone",)
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class InMemory(Resource):
         if self.fails == "before":
             raise error("Refused")
         self.cloud = {**op.inputs, "arn": "arn", "tagsAll": op.all_tags}
-        op.made("one")
+        op.created("one")
         if self.fails == "after":
             raise error("Wedged")
 
@@ -68,7 +68,7 @@ class InMemory(Resource):
             raise error("Busy")
         self.cloud = None
 
-    def put_tags(self, op: Operation, change: TagChange) -> None:
+    def change_tags(self, op: Operation, change: TagChange) -> None:
         assert self.cloud is not None
         self.cloud["tagsAll"] = op.all_tags
 
@@ -82,13 +82,13 @@ def operation(inputs: Mapping[str, Any], **known: Any) -> Operation:
     environment = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_REGION": "us-west-2"}
     caller = Caller(pid=1, environment=environment, folder=Path("/"))
     config = {"defaultTags": {"tags": known.pop("default_tags", {"team": "a"})}}
-    return Operation(Connection(caller, config), inputs, **known)
+    return Operation(Connection(caller, config), TOKEN, inputs, **known)
 
 
 def made(handler: InMemory, **inputs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """The inputs and outputs of a created resource."""
     op = operation({"name": "n", "delaySeconds": 0, **inputs})
-    return dict(op.inputs), lifecycle.create(handler, TOKEN, op)
+    return dict(op.inputs), lifecycle.create(handler, op)
 
 
 def again(inputs: Mapping[str, Any], outputs: Mapping[str, Any], news: Mapping[str, Any], **more: Any) -> Operation:
@@ -111,12 +111,12 @@ def test_outputs_are_the_inputs_the_live_properties_the_region_and_all_tags() ->
 def test_a_create_that_fails_after_the_resource_exists_tells_its_id_and_properties() -> None:
     handler = InMemory()
     handler.fails = "after"
-    with pytest.raises(Partial, match=r"operation error SQS: DoIt, .*StatusCode: 400, .*Wedged: why") as failed:
+    with pytest.raises(PartialFailure, match=r"operation error SQS: DoIt, .*StatusCode: 400, .*Wedged: why") as failed:
         made(handler)
     assert failed.value.id == "one"
     assert failed.value.outputs["arn"] == "arn"
     handler.fails = "read"
-    with pytest.raises(Partial, match="Denied") as failed:
+    with pytest.raises(PartialFailure, match="Denied") as failed:
         made(handler)
     assert failed.value.id == "one", "made and never seen, it is the stack's all the same"
     handler.fails = "before"
@@ -129,13 +129,13 @@ def test_an_update_that_fails_leaves_the_wanted_values_in_the_outputs_so_that_th
     inputs, outputs = made(handler)
     handler.fails = "update"
     news = {**inputs, "delaySeconds": 5}
-    with pytest.raises(Partial) as failed:
-        lifecycle.update(handler, TOKEN, again(inputs, outputs, news))
+    with pytest.raises(PartialFailure) as failed:
+        lifecycle.update(handler, again(inputs, outputs, news))
     assert failed.value.outputs["delaySeconds"] == 5
     assert lifecycle.changes(handler, again(inputs, failed.value.outputs, news)) == []
 
     handler.fails = ""
-    healed = lifecycle.update(handler, TOKEN, again(inputs, failed.value.outputs, news))
+    healed = lifecycle.update(handler, again(inputs, failed.value.outputs, news))
     assert healed["delaySeconds"] == 0, "the empty update reads what is really there"
     assert lifecycle.changes(handler, again(news, healed, news)) != []
 
@@ -145,7 +145,7 @@ def test_a_refresh_takes_over_what_is_there_and_drops_what_is_gone() -> None:
     inputs, outputs = made(handler, tags={"x": "1"})
     assert handler.cloud is not None
     handler.cloud |= {"delaySeconds": 9, "tagsAll": {"team": "a", "x": "2", "foreign": "f"}}
-    live = lifecycle.read(handler, TOKEN, again({}, outputs, inputs), imported=False)
+    live = lifecycle.read(handler, again({}, outputs, inputs), imported=False)
     assert live is not None
     assert live.inputs == {"name": "n", "delaySeconds": 9, "tags": {"x": "2", "foreign": "f"}}
     assert [change.path for change in lifecycle.changes(handler, again(live.inputs, live.outputs, inputs))] == [
@@ -154,14 +154,14 @@ def test_a_refresh_takes_over_what_is_there_and_drops_what_is_gone() -> None:
         "tags.foreign",
     ]
     handler.cloud = None
-    assert lifecycle.read(handler, TOKEN, again({}, outputs, inputs), imported=False) is None
+    assert lifecycle.read(handler, again({}, outputs, inputs), imported=False) is None
     lifecycle.delete(handler, again({}, outputs, inputs))
 
 
 def test_an_import_says_what_a_program_would_have_to_say() -> None:
     handler = InMemory()
     made(handler, policy="{}")
-    live = lifecycle.read(handler, TOKEN, operation({}, id="one"), imported=True)
+    live = lifecycle.read(handler, operation({}, id="one"), imported=True)
     assert live is not None
     assert live.inputs == {"name": "n", "delaySeconds": 0}
 
@@ -171,7 +171,7 @@ def test_json_that_is_only_laid_out_otherwise_keeps_the_programs_wording() -> No
     inputs, outputs = made(handler, redrivePolicy='{"a": 1}')
     assert handler.cloud is not None
     handler.cloud["redrivePolicy"] = '{"a":1}'
-    live = lifecycle.read(handler, TOKEN, again({}, outputs, inputs), imported=False)
+    live = lifecycle.read(handler, again({}, outputs, inputs), imported=False)
     assert live is not None
     assert live.inputs["redrivePolicy"] == live.outputs["redrivePolicy"] == '{"a": 1}'
 
@@ -188,18 +188,18 @@ def test_changed_default_tags_change_what_carries_them() -> None:
     inputs, outputs = made(handler)
     op = again(inputs, outputs, inputs, default_tags={"team": "b"})
     assert [change.path for change in lifecycle.changes(handler, op)] == ["tagsAll.team"]
-    assert lifecycle.update(handler, TOKEN, op)["tagsAll"] == {"team": "b"}
+    assert lifecycle.update(handler, op)["tagsAll"] == {"team": "b"}
 
 
 def test_a_preview_knows_the_inputs_and_all_tags_and_nothing_else() -> None:
-    known = lifecycle.preview(InMemory(), TOKEN, operation({"name": "n", "policy": UNKNOWN}))
+    known = lifecycle.preview(InMemory(), operation({"name": "n", "policy": UNKNOWN}))
     assert known["name"] == "n"
     assert known["tagsAll"] == {"team": "a"}
     assert known["arn"] is known["policy"] is known["url"] is UNKNOWN
 
 
 def checked(given: Mapping[str, Any], old: Mapping[str, Any] | None = None, **naming: Any) -> tuple[Any, Any]:
-    return lifecycle.check(InMemory(), TOKEN, operation(given), old or {}, Naming("logical", b"seed", **naming))
+    return lifecycle.check(InMemory(), operation(given), old or {}, Naming("logical", b"seed", **naming))
 
 
 def test_a_check_names_what_has_no_name_once_and_fills_in_defaults() -> None:
@@ -237,5 +237,5 @@ def test_a_cancelled_connection_starts_nothing_more() -> None:
     op = operation({"name": "n"})
     op.connection.cancelled.set()
     with pytest.raises(ProviderError, match="context canceled"):
-        lifecycle.create(handler, TOKEN, op)
+        lifecycle.create(handler, op)
     assert handler.cloud is None

@@ -9,6 +9,7 @@ from typing import Any
 
 import botocore.session
 import pytest
+from botocore.stub import Stubber
 from pulumi.runtime import rpc
 
 from localcloud.provider import shapes, tags
@@ -18,14 +19,22 @@ from localcloud.provider.connection import Connection
 from localcloud.provider.errors import Cancelled, ProviderError, TimedOut, UnexpectedState
 from localcloud.provider.naming import AutoName, name_for
 from localcloud.provider.operation import Operation
-from localcloud.provider.wire import UNKNOWN, decode, encode, has_unknown
+from localcloud.provider.property_values import UNKNOWN, decode, encode, has_unknown
+from localcloud.provider.tags import Tagging
 
+TOKEN = "aws:sqs/queue:Queue"
 ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_REGION": "us-west-2"}
 
 
 def operation(**given: Any) -> Operation:
     caller = Caller(pid=os.getpid(), environment=ENVIRONMENT, folder=Path("/"))
-    return Operation(Connection(caller, given.pop("config", {})), given.pop("inputs", {}), **given)
+    return Operation(Connection(caller, given.pop("config", {})), TOKEN, given.pop("inputs", {}), **given)
+
+
+def client_of(service: str) -> Any:
+    session = botocore.session.Session()
+    keys = {"aws_access_key_id": "k", "aws_secret_access_key": "s"}
+    return session.create_client(service, "us-west-2", endpoint_url="http://127.0.0.1:1", **keys)
 
 
 # -- Tags --------------------------------------------------------------------------------------------------------------
@@ -56,9 +65,30 @@ def test_untouched_default_tags_are_not_the_resources_own() -> None:
     }
 
 
-def test_tags_of_aws_itself_are_nobodys_to_manage() -> None:
-    assert tags.as_map([{"Key": "aws:x", "Value": "1"}, {"Key": "a", "Value": "2"}]) == {"a": "2"}
-    assert tags.as_list({"a": "1"}, "TagKey", "TagValue") == [{"TagKey": "a", "TagValue": "1"}]
+@pytest.mark.parametrize(
+    ("service", "tagging", "key", "answer", "put"),
+    [
+        (
+            "kms",
+            Tagging(list_by="ListResourceTags"),
+            "KeyId",
+            {"Tags": [{"TagKey": "aws:x", "TagValue": "1"}, {"TagKey": "a", "TagValue": "2"}]},
+            [{"TagKey": "b", "TagValue": "3"}],
+        ),
+        ("apigatewayv2", Tagging(list_by="GetTags"), "ResourceArn", {"Tags": {"aws:x": "1", "a": "2"}}, {"b": "3"}),
+    ],
+)
+def test_tags_are_read_and_changed_in_the_form_of_the_service_and_without_those_of_aws(
+    service: str, tagging: Tagging, key: str, answer: Any, put: Any
+) -> None:
+    client = client_of(service)
+    with Stubber(client) as aws:
+        aws.add_response(shapes.method(tagging.list_by), answer, {key: "one"})
+        aws.add_response("untag_resource", {}, {key: "one", "TagKeys": ["a"]})
+        aws.add_response("tag_resource", {}, {key: "one", "Tags": put})
+        assert tagging.read(client, "one") == {"a": "2"}
+        tagging.change(client, "one", tags.TagChange(put={"b": "3"}, remove=["a"]))
+        aws.assert_no_pending_responses()
 
 
 # -- Names -------------------------------------------------------------------------------------------------------------
@@ -102,28 +132,44 @@ def test_nulls_are_absent_and_secrets_bare() -> None:
 # -- Shapes ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def client() -> Any:
-    session = botocore.session.Session()
-    return session.create_client(
-        "apprunner", "us-west-2", endpoint_url="http://127.0.0.1:1", aws_access_key_id="k", aws_secret_access_key="s"
-    )
-
-
-def test_properties_take_the_services_names_and_keys_of_maps_stay(client: Any) -> None:
+def test_properties_take_the_services_names_and_keys_of_maps_stay() -> None:
+    client = client_of("apprunner")
     image = {
         "imageIdentifier": "i",
         "imageConfiguration": {"port": 80, "runtimeEnvironmentVariables": {"camelCase": "1"}},
     }
-    given = {"serviceName": "s", "sourceConfiguration": {"imageRepository": image}, "tags": {}, "unheard": 1}
-    request = shapes.request(client, "CreateService", given, skip={"tags"})
+    given = {"serviceName": "s", "sourceConfiguration": {"imageRepository": image}, "unheard": 1}
+    request = shapes.request(client, "CreateService", given)
     config = {"Port": "80", "RuntimeEnvironmentVariables": {"camelCase": "1"}}
     repository = {"ImageIdentifier": "i", "ImageConfiguration": config}
     assert request == {"ServiceName": "s", "SourceConfiguration": {"ImageRepository": repository}}
-    answer = {"Service": {"ServiceName": "s", "SourceConfiguration": {"ImageRepository": repository}}}
-    live = shapes.response(client, "DescribeService", answer, "Service")
+    found = {"ServiceName": "s", "SourceConfiguration": {"ImageRepository": repository}, "NetworkConfiguration": {}}
+    live = shapes.response(client, "DescribeService", found, "Service")
     image["imageConfiguration"]["port"] = "80"  # type: ignore[index]
-    assert live == {"serviceName": "s", "sourceConfiguration": {"imageRepository": image}}
+    assert {name: value for name, value in live.items() if value is not None} == {
+        "serviceName": "s",
+        "sourceConfiguration": {"imageRepository": image},
+    }
+    assert live["serviceUrl"] is live["networkConfiguration"] is None
+
+
+def test_renamed_properties_are_found_at_any_depth_in_both_directions() -> None:
+    client, renamed = client_of("apigatewayv2"), {"identitySources": "IdentitySource", "audiences": "Audience"}
+    given = {"identitySources": ["header"], "jwtConfiguration": {"audiences": ["us"], "issuer": "i"}}
+    request = shapes.request(client, "CreateAuthorizer", given, renamed)
+    assert request == {"IdentitySource": ["header"], "JwtConfiguration": {"Audience": ["us"], "Issuer": "i"}}
+    live = shapes.response(client, "GetAuthorizer", request, renamed=renamed)
+    assert {name: live[name] for name in given} == given
+
+
+def test_maps_become_lists_of_names_and_values_and_documents_become_texts_where_the_service_wants_that() -> None:
+    alarm = shapes.request(client_of("cloudwatch"), "PutMetricAlarm", {"dimensions": {"service": "one"}})
+    assert alarm == {"Dimensions": [{"Name": "service", "Value": "one"}]}
+    assert shapes.as_map(alarm["Dimensions"]) == {"service": "one"}
+    iam, document = client_of("iam"), {"Statement": []}
+    policy = shapes.request(iam, "PutRolePolicy", {"policyDocument": document})
+    assert policy == {"PolicyDocument": '{"Statement": []}'}
+    assert shapes.response(iam, "GetRolePolicy", {"PolicyDocument": document})["policyDocument"] == '{"Statement": []}'
 
 
 # -- Waits -------------------------------------------------------------------------------------------------------------

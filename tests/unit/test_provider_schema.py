@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from localcloud.provider.property_values import UNKNOWN
 from localcloud.provider.schema import Failure, check, inputs_of, join, schema_of
-from localcloud.provider.wire import UNKNOWN
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* has been deprecated in favor of:DeprecationWarning")
 
@@ -86,7 +86,7 @@ def test_the_notes_of_the_wrapped_plug_in_are_no_inputs() -> None:
 
 
 def test_outputs_and_inputs_come_from_the_package() -> None:
-    assert {"arn", "serviceUrl", "status", "tagsAll", "serviceName"} <= schema_of(SERVICE).outputs
+    assert {"arn", "serviceUrl", "status", "tagsAll", "serviceName"} <= schema_of(SERVICE).outputs.keys()
     assert "repoDigest" in schema_of("docker:index/image:Image").outputs
     assert "arn" not in inputs_of(SERVICE)
 

@@ -13,12 +13,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
-from localcloud.provider.context import digest
+from localcloud.provider.build_context import digest
 from localcloud.provider.errors import ProviderError
 from localcloud.provider.operation import Operation
-from localcloud.provider.resource import Resource
+from localcloud.provider.property_values import has_unknown
+from localcloud.provider.resource import Resource, names
 from localcloud.provider.schema import Failure
-from localcloud.provider.wire import has_unknown
 from localcloud.registry import Registry
 
 _POLL = 0.1
@@ -30,11 +30,11 @@ class Image(Resource):
     """`docker:index/image:Image`; the id is the image's name."""
 
     tokens = ("docker:index/image:Image",)
-    supports = frozenset({"build", "buildOnPreview", "imageName", "registry", "skipPush"})
-    replace_on = frozenset({"imageName"})
+    supports = names("build buildOnPreview imageName registry skipPush")
+    replace_on = names("imageName")
     defaults: ClassVar[Mapping[str, Any]] = {"buildOnPreview": False, "skipPush": False}
     # A registry's password is a new one on each run.
-    ignored = frozenset({"registry.username", "registry.password"})
+    ignored = names("registry.username registry.password")
 
     def check(self, op: Operation, inputs: dict[str, Any]) -> list[Failure]:
         """Note the digest of the context among the inputs, so that a changed file is a change."""
@@ -56,7 +56,7 @@ class Image(Resource):
     def create(self, op: Operation) -> None:
         """Build it, and push it unless told not to."""
         self._build_and_push(op)
-        op.made(op.inputs["imageName"])
+        op.created(op.inputs["imageName"])
 
     def read(self, op: Operation) -> dict[str, Any] | None:
         """What is known of it: what is in a registry is not looked at, as in the official plug-in."""

@@ -5,77 +5,65 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from localcloud.provider import shapes, tags
 from localcloud.provider.naming import AutoName
 from localcloud.provider.operation import Operation
-from localcloud.provider.resource import Resource
+from localcloud.provider.resource import Resource, names
+from localcloud.provider.tags import Tagging
 
 
 class Table(Resource):
     """`aws:dynamodb/table:Table`; the id is the name."""
 
     tokens = ("aws:dynamodb/table:Table",)
-    service = "dynamodb"
-    supports = frozenset(
-        {
-            "attributes",
-            "billingMode",
-            "deletionProtectionEnabled",
-            "globalSecondaryIndexes",
-            "hashKey",
-            "localSecondaryIndexes",
-            "name",
-            "pointInTimeRecovery",
-            "rangeKey",
-            "readCapacity",
-            "serverSideEncryption",
-            "streamEnabled",
-            "streamViewType",
-            "tableClass",
-            "ttl",
-            "writeCapacity",
-        }
-    )
-    replace_on = frozenset({"name", "hashKey", "rangeKey", "localSecondaryIndexes"})
+    supports = names("""
+        attributes billingMode deletionProtectionEnabled globalSecondaryIndexes hashKey localSecondaryIndexes name
+        pointInTimeRecovery rangeKey readCapacity serverSideEncryption streamEnabled streamViewType tableClass ttl
+        writeCapacity
+    """)
+    replace_on = names("name hashKey rangeKey localSecondaryIndexes")
     auto_name = AutoName(longest=255)
     defaults: ClassVar[Mapping[str, Any]] = {"billingMode": "PROVISIONED"}
-    unordered = frozenset({"attributes", "globalSecondaryIndexes", "localSecondaryIndexes"})
-    kept = frozenset({"readCapacity", "writeCapacity", "streamViewType"})
-    taggable = True
+    unordered = names("attributes globalSecondaryIndexes localSecondaryIndexes")
+    kept = names("readCapacity writeCapacity streamViewType")
+
+    service = "dynamodb"
+    create_by, read_by, delete_by = "CreateTable", "DescribeTable", "DeleteTable"
+    identity = ("TableName",)
+    member = "Table"
+    renamed: ClassVar[Mapping[str, str]] = {"name": "TableName"}
+    tagging = Tagging(list_by="ListTagsOfResource")
+
+    status_in = "TableStatus"
+    pending, ready = ("CREATING", "UPDATING"), ("ACTIVE",)
+    deleting = ("ACTIVE", "DELETING")
+    title = "DynamoDB Table"
 
     def create(self, op: Operation) -> None:
         """Create it, wait until it is active, then set what can only be set on an active table."""
-        given, client = op.inputs, self.client(op)
-        request: dict[str, Any] = {
-            "TableName": given["name"],
-            "AttributeDefinitions": _attributes(given),
-            "KeySchema": _keys(given),
-            "BillingMode": given["billingMode"],
-            "Tags": tags.as_list(op.all_tags),
-        }
-        if given["billingMode"] == "PROVISIONED":
-            request["ProvisionedThroughput"] = _throughput(given)
-        if given.get("globalSecondaryIndexes"):
-            request["GlobalSecondaryIndexes"] = [_index(item, given) for item in given["globalSecondaryIndexes"]]
-        if given.get("localSecondaryIndexes"):
-            request["LocalSecondaryIndexes"] = [_local_index(item, given) for item in given["localSecondaryIndexes"]]
-        if given.get("streamEnabled"):
-            request["StreamSpecification"] = _stream(given)
-        if given.get("serverSideEncryption"):
-            request["SSESpecification"] = _encryption(given)
-        request |= shapes.request(
-            client, "CreateTable", {k: given[k] for k in ("deletionProtectionEnabled", "tableClass") if k in given}
-        )
-        client.create_table(**request)
-        op.made(given["name"])
-        self._wait(op)
+        super().create(op)
         self._put_ttl(op)
         self._put_recovery(op)
 
-    def read(self, op: Operation) -> dict[str, Any] | None:
-        """The table, its time to live, its recovery setting and its tags."""
-        client = self.client(op)
-        table = client.describe_table(TableName=op.id)["Table"]
+    def request(self, op: Operation, operation: str, properties: Mapping[str, Any]) -> dict[str, Any]:
+        """A new table in DynamoDB's terms."""
+        plain = names("name billingMode deletionProtectionEnabled tableClass tags") & properties.keys()
+        request = super().request(op, operation, {name: properties[name] for name in plain})
+        request |= {"AttributeDefinitions": _attributes(properties), "KeySchema": _keys(properties)}
+        if properties["billingMode"] == "PROVISIONED":
+            request["ProvisionedThroughput"] = _throughput(properties)
+        if indexes := properties.get("globalSecondaryIndexes"):
+            request["GlobalSecondaryIndexes"] = [_index(item, properties) for item in indexes]
+        if indexes := properties.get("localSecondaryIndexes"):
+            request["LocalSecondaryIndexes"] = [_local_index(item, properties) for item in indexes]
+        if properties.get("streamEnabled"):
+            request["StreamSpecification"] = _stream(properties)
+        if properties.get("serverSideEncryption"):
+            request["SSESpecification"] = _encryption(properties)
+        return request
+
+    def properties(self, op: Operation, found: Mapping[str, Any]) -> dict[str, Any]:
+        """The table, its time to live and its recovery setting."""
+        client, table = self.client(op), found
         keys = {key["KeyType"]: key["AttributeName"] for key in table["KeySchema"]}
         ttl = client.describe_time_to_live(TableName=op.id)["TimeToLiveDescription"]
         recovery = client.describe_continuous_backups(TableName=op.id)["ContinuousBackupsDescription"]
@@ -107,12 +95,11 @@ class Table(Resource):
             },
             "serverSideEncryption": _live_encryption(table.get("SSEDescription") or {}),
             "pointInTimeRecovery": {"enabled": point.get("PointInTimeRecoveryStatus") == "ENABLED"},
-            "tagsAll": tags.as_map(client.list_tags_of_resource(ResourceArn=table["TableArn"]).get("Tags")),
         }
 
     def update(self, op: Operation) -> None:
         """Capacity and switches in one call, then indexes one by one, as DynamoDB allows one at a time."""
-        given, client = op.inputs, self.client(op)
+        given = op.inputs
         request: dict[str, Any] = {}
         if op.has_changed("billingMode", "readCapacity", "writeCapacity"):
             request["BillingMode"] = given["billingMode"]
@@ -124,10 +111,9 @@ class Table(Resource):
             request["SSESpecification"] = _encryption(given)
         for name in ("deletionProtectionEnabled", "tableClass"):
             if op.has_changed(name):
-                request |= shapes.request(client, "UpdateTable", {name: given.get(name, False)})
+                request |= super().request(op, "UpdateTable", {name: given.get(name, False)})
         if request:
-            client.update_table(TableName=op.id, **request)
-            self._wait(op)
+            self._update_table(op, request)
         if op.has_changed("globalSecondaryIndexes"):
             self._change_indexes(op)
         if op.has_changed("ttl"):
@@ -135,24 +121,15 @@ class Table(Resource):
         if op.has_changed("pointInTimeRecovery"):
             self._put_recovery(op)
 
-    def delete(self, op: Operation) -> None:
-        """Delete it and wait until it is gone."""
-        self.client(op).delete_table(TableName=op.id)
-        op.wait(
-            lambda: self._status(op),
-            pending=("ACTIVE", "DELETING"),
-            target=(None,),
-            limit=self.limit,
-            what=f"waiting for DynamoDB Table ({op.id}) delete",
-        )
+    def status_of(self, op: Operation, found: Mapping[str, Any]) -> str:
+        """The table's status; UPDATING also while one of its indexes is not active."""
+        indexes = {item.get("IndexStatus", "ACTIVE") for item in found.get("GlobalSecondaryIndexes") or []}
+        status = super().status_of(op, found)
+        return status if status != "ACTIVE" or indexes <= {"ACTIVE"} else "UPDATING"
 
-    def put_tags(self, op: Operation, change: tags.TagChange) -> None:
-        """By the table's ARN."""
-        client = self.client(op)
-        if change.remove:
-            client.untag_resource(ResourceArn=op.outputs["arn"], TagKeys=change.remove)
-        if change.put:
-            client.tag_resource(ResourceArn=op.outputs["arn"], Tags=tags.as_list(change.put))
+    def _update_table(self, op: Operation, request: Mapping[str, Any]) -> None:
+        self.client(op).update_table(TableName=op.id, **request)
+        self.wait(op, "update")
 
     def _change_indexes(self, op: Operation) -> None:
         old = {item["name"]: item for item in op.outputs.get("globalSecondaryIndexes") or []}
@@ -164,10 +141,8 @@ class Table(Resource):
             self._change_index(op, {"Create": _index(new[name], op.inputs)})
 
     def _change_index(self, op: Operation, change: Mapping[str, Any]) -> None:
-        self.client(op).update_table(
-            TableName=op.id, AttributeDefinitions=_attributes(op.inputs), GlobalSecondaryIndexUpdates=[change]
-        )
-        self._wait(op)
+        definitions = _attributes(op.inputs)
+        self._update_table(op, {"AttributeDefinitions": definitions, "GlobalSecondaryIndexUpdates": [change]})
 
     def _put_ttl(self, op: Operation) -> None:
         ttl, old = op.inputs.get("ttl") or {}, op.outputs.get("ttl") or {}
@@ -184,25 +159,6 @@ class Table(Resource):
                 TableName=op.id,
                 PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": bool(recovery.get("enabled"))},
             )
-
-    def _status(self, op: Operation) -> str | None:
-        client = self.client(op)
-        try:
-            table = client.describe_table(TableName=op.id)["Table"]
-        except client.exceptions.ResourceNotFoundException:
-            return None
-        indexes = {item.get("IndexStatus", "ACTIVE") for item in table.get("GlobalSecondaryIndexes") or []}
-        status = str(table["TableStatus"])
-        return status if status != "ACTIVE" or indexes <= {"ACTIVE"} else "UPDATING"
-
-    def _wait(self, op: Operation) -> None:
-        op.wait(
-            lambda: self._status(op),
-            pending=("CREATING", "UPDATING"),
-            target=("ACTIVE",),
-            limit=self.limit,
-            what=f"waiting for DynamoDB Table ({op.id})",
-        )
 
 
 def _attributes(given: Mapping[str, Any]) -> list[dict[str, str]]:
