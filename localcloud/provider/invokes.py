@@ -18,7 +18,7 @@ def invoke(connection: Connection, token: str, arguments: Mapping[str, Any]) -> 
 
 
 def _caller_identity(connection: Connection, _: Mapping[str, Any]) -> dict[str, Any]:
-    found = connection.clients.get("sts").get_caller_identity()
+    found = connection.client("sts").get_caller_identity()
     account = found["Account"]
     return {"accountId": account, "arn": found["Arn"], "userId": found["UserId"], "id": account}
 
@@ -30,14 +30,14 @@ def _region(connection: Connection, arguments: Mapping[str, Any]) -> dict[str, A
 
 
 def _authorization_token(connection: Connection, _: Mapping[str, Any]) -> dict[str, Any]:
-    found = connection.clients.get("ecr").get_authorization_token()["authorizationData"][0]
+    found = connection.client("ecr").get_authorization_token()["authorizationData"][0]
     user, password = base64.b64decode(found["authorizationToken"]).decode().split(":", 1)
     return {**found, "id": "ecr", "userName": user, "password": password}
 
 
 def _images(connection: Connection, arguments: Mapping[str, Any]) -> dict[str, Any]:
     repository = str(arguments["repositoryName"])
-    pages = connection.clients.get("ecr").get_paginator("list_images").paginate(repositoryName=repository)
+    pages = connection.client("ecr").get_paginator("list_images").paginate(repositoryName=repository)
     found = [image for page in pages for image in page["imageIds"]]
     return {
         "id": repository,

@@ -40,7 +40,7 @@ class Operation:
 
     def client(self, service: str) -> Any:
         """The boto3 client, in the resource's own `region` if it has one."""
-        return self.connection.clients.get(service, self.inputs.get("region") or self.outputs.get("region"))
+        return self.connection.client(service, self.inputs.get("region") or self.outputs.get("region"))
 
     @property
     def region(self) -> str:

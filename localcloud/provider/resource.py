@@ -119,8 +119,9 @@ class Resource:
         roots = op.inputs.keys() if self.updates_all else {change.root for change in op.changed}
         wanted = {root: op.inputs.get(root, self.empty.get(root)) for root in roots}
         given = {root: value for root, value in wanted.items() if value is not None}
-        self.call(op, self.update_by, **self.request(op, self.update_by, given) | self.key(op))
-        self.wait(op, "update")
+        if request := self.request(op, self.update_by, given):
+            self.call(op, self.update_by, **request | self.key(op))
+            self.wait(op, "update")
 
     def delete(self, op: Operation) -> None:
         """Delete `op.id` and wait until it is gone. An error that `gone` names is success."""

@@ -166,7 +166,8 @@ def test_maps_become_lists_of_names_and_values_and_documents_become_texts_where_
     alarm = shapes.request(client_of("cloudwatch"), "PutMetricAlarm", {"dimensions": {"service": "one"}})
     assert alarm == {"Dimensions": [{"Name": "service", "Value": "one"}]}
     assert shapes.as_map(alarm["Dimensions"]) == {"service": "one"}
-    iam, document = client_of("iam"), {"Statement": []}
+    iam = client_of("iam")
+    document: dict[str, Any] = {"Statement": []}
     policy = shapes.request(iam, "PutRolePolicy", {"policyDocument": document})
     assert policy == {"PolicyDocument": '{"Statement": []}'}
     assert shapes.response(iam, "GetRolePolicy", {"PolicyDocument": document})["policyDocument"] == '{"Statement": []}'

@@ -27,10 +27,15 @@ class Table(Resource):
     kept = names("readCapacity writeCapacity streamViewType")
 
     service = "dynamodb"
-    create_by, read_by, delete_by = "CreateTable", "DescribeTable", "DeleteTable"
+    create_by, read_by, update_by, delete_by = "CreateTable", "DescribeTable", "UpdateTable", "DeleteTable"
     identity = ("TableName",)
     member = "Table"
     renamed: ClassVar[Mapping[str, str]] = {"name": "TableName"}
+    empty: ClassVar[Mapping[str, Any]] = {
+        "deletionProtectionEnabled": False,
+        "serverSideEncryption": {"enabled": False},
+        "streamEnabled": False,
+    }
     tagging = Tagging(list_by="ListTagsOfResource")
 
     status_in = "TableStatus"
@@ -45,20 +50,24 @@ class Table(Resource):
         self._put_recovery(op)
 
     def request(self, op: Operation, operation: str, properties: Mapping[str, Any]) -> dict[str, Any]:
-        """A new table in DynamoDB's terms."""
-        plain = names("name billingMode deletionProtectionEnabled tableClass tags") & properties.keys()
+        """Settings in DynamoDB's terms; of a new table also its keys and indexes."""
+        given = op.inputs
+        plain = names("name deletionProtectionEnabled tableClass tags") & properties.keys()
         request = super().request(op, operation, {name: properties[name] for name in plain})
-        request |= {"AttributeDefinitions": _attributes(properties), "KeySchema": _keys(properties)}
-        if properties["billingMode"] == "PROVISIONED":
-            request["ProvisionedThroughput"] = _throughput(properties)
-        if indexes := properties.get("globalSecondaryIndexes"):
-            request["GlobalSecondaryIndexes"] = [_index(item, properties) for item in indexes]
-        if indexes := properties.get("localSecondaryIndexes"):
-            request["LocalSecondaryIndexes"] = [_local_index(item, properties) for item in indexes]
-        if properties.get("streamEnabled"):
-            request["StreamSpecification"] = _stream(properties)
-        if properties.get("serverSideEncryption"):
-            request["SSESpecification"] = _encryption(properties)
+        if names("billingMode readCapacity writeCapacity") & properties.keys():
+            request["BillingMode"] = given["billingMode"]
+            if given["billingMode"] == "PROVISIONED":
+                request["ProvisionedThroughput"] = _throughput(given)
+        if names("streamEnabled streamViewType") & properties.keys():
+            request["StreamSpecification"] = _stream(given)
+        if "serverSideEncryption" in properties:
+            request["SSESpecification"] = _encryption(given)
+        if operation == self.create_by:
+            request |= {"AttributeDefinitions": _attributes(given), "KeySchema": _keys(given)}
+            if indexes := given.get("globalSecondaryIndexes"):
+                request["GlobalSecondaryIndexes"] = [_global_index(item, given) for item in indexes]
+            if indexes := given.get("localSecondaryIndexes"):
+                request["LocalSecondaryIndexes"] = [_index({"hashKey": given["hashKey"], **item}) for item in indexes]
         return request
 
     def properties(self, op: Operation, found: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,21 +108,7 @@ class Table(Resource):
 
     def update(self, op: Operation) -> None:
         """Capacity and switches in one call, then indexes one by one, as DynamoDB allows one at a time."""
-        given = op.inputs
-        request: dict[str, Any] = {}
-        if op.has_changed("billingMode", "readCapacity", "writeCapacity"):
-            request["BillingMode"] = given["billingMode"]
-            if given["billingMode"] == "PROVISIONED":
-                request["ProvisionedThroughput"] = _throughput(given)
-        if op.has_changed("streamEnabled", "streamViewType"):
-            request["StreamSpecification"] = _stream(given)
-        if op.has_changed("serverSideEncryption"):
-            request["SSESpecification"] = _encryption(given)
-        for name in ("deletionProtectionEnabled", "tableClass"):
-            if op.has_changed(name):
-                request |= super().request(op, "UpdateTable", {name: given.get(name, False)})
-        if request:
-            self._update_table(op, request)
+        super().update(op)
         if op.has_changed("globalSecondaryIndexes"):
             self._change_indexes(op)
         if op.has_changed("ttl"):
@@ -127,22 +122,19 @@ class Table(Resource):
         status = super().status_of(op, found)
         return status if status != "ACTIVE" or indexes <= {"ACTIVE"} else "UPDATING"
 
-    def _update_table(self, op: Operation, request: Mapping[str, Any]) -> None:
-        self.client(op).update_table(TableName=op.id, **request)
-        self.wait(op, "update")
-
     def _change_indexes(self, op: Operation) -> None:
         old = {item["name"]: item for item in op.outputs.get("globalSecondaryIndexes") or []}
         new = {item["name"]: item for item in op.inputs.get("globalSecondaryIndexes") or []}
-        renewed = {n for n in old.keys() & new.keys() if _index_core(old[n]) != _index_core(new[n])}
-        for name in sorted((old.keys() - new.keys()) | renewed):
-            self._change_index(op, {"Delete": {"IndexName": name}})
-        for name in sorted((new.keys() - old.keys()) | renewed):
-            self._change_index(op, {"Create": _index(new[name], op.inputs)})
-
-    def _change_index(self, op: Operation, change: Mapping[str, Any]) -> None:
-        definitions = _attributes(op.inputs)
-        self._update_table(op, {"AttributeDefinitions": definitions, "GlobalSecondaryIndexUpdates": [change]})
+        renewed = {name for name in old.keys() & new.keys() if _index(old[name]) != _index(new[name])}
+        deletes = [{"Delete": {"IndexName": name}} for name in sorted((old.keys() - new.keys()) | renewed)]
+        creates = [
+            {"Create": _global_index(new[name], op.inputs)} for name in sorted((new.keys() - old.keys()) | renewed)
+        ]
+        for change in deletes + creates:
+            self.client(op).update_table(
+                TableName=op.id, AttributeDefinitions=_attributes(op.inputs), GlobalSecondaryIndexUpdates=[change]
+            )
+            self.wait(op, "update")
 
     def _put_ttl(self, op: Operation) -> None:
         ttl, old = op.inputs.get("ttl") or {}, op.outputs.get("ttl") or {}
@@ -165,45 +157,27 @@ def _attributes(given: Mapping[str, Any]) -> list[dict[str, str]]:
     return [{"AttributeName": item["name"], "AttributeType": item["type"]} for item in given.get("attributes") or []]
 
 
-def _keys(item: Mapping[str, Any], hash_key: str | None = None) -> list[dict[str, str]]:
-    keys = [{"AttributeName": item.get("hashKey") or hash_key or "", "KeyType": "HASH"}]
-    if item.get("rangeKey"):
-        keys.append({"AttributeName": item["rangeKey"], "KeyType": "RANGE"})
-    return keys
+def _keys(item: Mapping[str, Any]) -> list[dict[str, str]]:
+    if item.get("keySchemas"):
+        return [{"AttributeName": key["attributeName"], "KeyType": key["keyType"]} for key in item["keySchemas"]]
+    kinds = {"hashKey": "HASH", "rangeKey": "RANGE"}
+    return [{"AttributeName": item[name], "KeyType": kind} for name, kind in kinds.items() if item.get(name)]
 
 
 def _throughput(item: Mapping[str, Any]) -> dict[str, int]:
     return {"ReadCapacityUnits": item.get("readCapacity") or 1, "WriteCapacityUnits": item.get("writeCapacity") or 1}
 
 
-def _projection(item: Mapping[str, Any]) -> dict[str, Any]:
+def _index(item: Mapping[str, Any]) -> dict[str, Any]:
     projection: dict[str, Any] = {"ProjectionType": item["projectionType"]}
     if item.get("nonKeyAttributes"):
-        projection["NonKeyAttributes"] = item["nonKeyAttributes"]
-    return projection
+        projection["NonKeyAttributes"] = sorted(item["nonKeyAttributes"])
+    return {"IndexName": item["name"], "KeySchema": _keys(item), "Projection": projection}
 
 
-def _index_keys(item: Mapping[str, Any]) -> list[dict[str, str]]:
-    if item.get("keySchemas"):
-        return [{"AttributeName": k["attributeName"], "KeyType": k["keyType"]} for k in item["keySchemas"]]
-    return _keys(item)
-
-
-def _index(item: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
-    index = {"IndexName": item["name"], "KeySchema": _index_keys(item), "Projection": _projection(item)}
-    if table["billingMode"] == "PROVISIONED":
-        index["ProvisionedThroughput"] = _throughput(item)
-    return index
-
-
-def _local_index(item: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
-    keys = _keys(item, hash_key=table["hashKey"])
-    return {"IndexName": item["name"], "KeySchema": keys, "Projection": _projection(item)}
-
-
-def _index_core(item: Mapping[str, Any]) -> tuple[Any, ...]:
-    keys = tuple((key["AttributeName"], key["KeyType"]) for key in _index_keys(item))
-    return keys, item.get("projectionType"), tuple(sorted(item.get("nonKeyAttributes") or ()))
+def _global_index(item: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
+    capacity = {"ProvisionedThroughput": _throughput(item)} if table["billingMode"] == "PROVISIONED" else {}
+    return _index(item) | capacity
 
 
 def _live_index(item: Mapping[str, Any], given: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
