@@ -1,4 +1,4 @@
-"""What changed, property by property, and whether that means another resource.
+"""What changed, property by property, and whether the resource has to be replaced.
 
 The rule: old *outputs* are compared with new inputs, as in the wrapped plug-in, and only properties that the old or the
 new program gives. A consequence to know: an update that failed leaves the wanted values in the outputs, so the next diff
@@ -19,7 +19,7 @@ from localcloud.provider.schema import join
 
 @dataclass(frozen=True)
 class Change:
-    """One property that differs: its path, `add`, `delete` or `update`, and whether it makes a replacement."""
+    """One property that differs: its path, its kind (`add`, `delete` or `update`), and whether it forces a replacement."""
 
     path: str
     kind: str

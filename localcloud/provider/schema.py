@@ -13,6 +13,7 @@ import re
 import threading
 import typing
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
@@ -66,15 +67,14 @@ def schema_of(token: str) -> Schema:
     folder = module.split("/")[0]
     path = f"pulumi_{package}" if folder == "index" else f"pulumi_{package}.{folder}"
     with _IMPORT:
-        try:
-            loaded = importlib.import_module(path)
-        except ModuleNotFoundError:
-            try:
-                # A module cannot be called `lambda` in Python.
-                loaded = importlib.import_module(path + "_")
-            except ModuleNotFoundError as exc:
-                raise LookupError(f"no package {path} for {token}") from exc
-        resource, args = getattr(loaded, name, None), getattr(loaded, f"{name}Args", None)
+        loaded = None
+        # A module cannot be called `lambda` in Python, so it is `lambda_`.
+        for candidate in (path, f"{path}_"):
+            with suppress(ModuleNotFoundError):
+                loaded = loaded or importlib.import_module(candidate)
+    if loaded is None:
+        raise LookupError(f"no package {path} for {token}")
+    resource, args = getattr(loaded, name, None), getattr(loaded, f"{name}Args", None)
     if resource is None or args is None:
         raise LookupError(f"{path} has no resource {name}")
     return Schema(args=args, outputs=dict(resource_types(resource)))

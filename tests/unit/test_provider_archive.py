@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from localcloud.provider.archive import ARCHIVE, ASSET, SIGNATURE, is_packed, zip_bytes
+from localcloud.provider.archive import ARCHIVE, ASSET, is_packed, zip_bytes
 from localcloud.provider.build_context import digest
 from localcloud.provider.errors import ProviderError
+from localcloud.provider.property_values import SIGNATURE
 
 
 def asset(**given: Any) -> dict[str, Any]:

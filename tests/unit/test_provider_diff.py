@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from localcloud.provider.archive import ARCHIVE, SIGNATURE
+from localcloud.provider.archive import ARCHIVE
 from localcloud.provider.diff import Change, changes, project, same, union
-from localcloud.provider.property_values import UNKNOWN
+from localcloud.provider.property_values import SIGNATURE, UNKNOWN
 
 
 def archive(digest: str) -> dict[str, Any]:

@@ -18,6 +18,22 @@ from localcloud.provider.resource import Resource, names
 from localcloud.provider.schema import Failure
 from localcloud.provider.tags import Tagging
 
+_BLOCK_DEFAULTS: Mapping[str, Any] = {
+    "healthCheckConfiguration": {
+        "healthyThreshold": 1,
+        "interval": 5,
+        "path": "/",
+        "protocol": "TCP",
+        "timeout": 2,
+        "unhealthyThreshold": 5,
+    },
+    "instanceConfiguration": {"cpu": "1024", "memory": "2048"},
+    "sourceConfiguration": {
+        "autoDeploymentsEnabled": True,
+        "imageRepository": {"imageConfiguration": {"port": "8080"}},
+    },
+}
+
 
 class Service(Resource):
     """`aws:apprunner/service:Service`; the id is the ARN. Busy services refuse updates and deletes; that error stands."""
@@ -49,27 +65,11 @@ class Service(Resource):
 
     def check(self, op: Operation, inputs: dict[str, Any]) -> list[Failure]:
         """Fill in the defaults of nested blocks, and write sizes as the service answers them."""
-        source = _with_defaults(inputs.get("sourceConfiguration"), {"autoDeploymentsEnabled": True})
-        image = source.get("imageRepository") if isinstance(source, Mapping) else None
-        if isinstance(image, Mapping) and "imageConfiguration" in image:
-            config = _with_defaults(image["imageConfiguration"], {"port": "8080"})
-            source = {**source, "imageRepository": {**image, "imageConfiguration": config}}
-        inputs["sourceConfiguration"] = source
-        if "instanceConfiguration" in inputs:
-            sizes = _with_defaults(inputs["instanceConfiguration"], {"cpu": "1024", "memory": "2048"})
-            inputs["instanceConfiguration"] = _plain_sizes(sizes)
-        if "healthCheckConfiguration" in inputs:
-            inputs["healthCheckConfiguration"] = _with_defaults(
-                inputs["healthCheckConfiguration"],
-                {
-                    "healthyThreshold": 1,
-                    "interval": 5,
-                    "path": "/",
-                    "protocol": "TCP",
-                    "timeout": 2,
-                    "unhealthyThreshold": 5,
-                },
-            )
+        inputs.update(_filled(inputs, _BLOCK_DEFAULTS))
+        sizes = inputs.get("instanceConfiguration")
+        if isinstance(sizes, Mapping):
+            plain = {name: _plain_size(sizes[name]) for name in ("cpu", "memory")}
+            inputs["instanceConfiguration"] = {**sizes, **plain}
         return []
 
     def read(self, op: Operation) -> dict[str, Any] | None:
@@ -111,14 +111,13 @@ class AutoScalingConfigurationVersion(Resource):
     limit = 120
 
 
-def _with_defaults(block: Any, defaults: Mapping[str, Any]) -> Any:
-    return {**defaults, **block} if isinstance(block, Mapping) else block
-
-
-def _plain_sizes(block: Any) -> Any:
-    if not isinstance(block, Mapping):
-        return block
-    return {key: _plain_size(value) if key in ("cpu", "memory") else value for key, value in block.items()}
+def _filled(given: Any, defaults: Mapping[str, Any]) -> Any:
+    """The defaults under what is given, in blocks that are given only."""
+    if not isinstance(given, Mapping):
+        return given
+    blocks = {name for name, default in defaults.items() if isinstance(default, Mapping)}
+    plain = {name: default for name, default in defaults.items() if name not in blocks}
+    return {**plain, **given, **{name: _filled(given[name], defaults[name]) for name in blocks & given.keys()}}
 
 
 def _plain_size(value: Any) -> Any:

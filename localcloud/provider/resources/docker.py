@@ -1,7 +1,8 @@
 """Docker's images: built and pushed by the docker CLI.
 
-Rule: nothing is pretended. Without the CLI or its daemon the operation fails and says so. An image with a name in ECR goes to the
-registry of the caller's own cloud, and only Docker is told where that is: every output says the name that the program gave.
+The rule: nothing is pretended. Without the CLI or its daemon the operation fails and says so. An image with a name in ECR
+is pushed to the registry of the caller's local cloud, under a name that only Docker sees: every output has the name that the
+program gave.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Image(Resource):
     ignored = names("registry.username registry.password")
 
     def check(self, op: Operation, inputs: dict[str, Any]) -> list[Failure]:
-        """Note the digest of the context among the inputs, so that a changed file is a change."""
+        """Add the digest of the context to the inputs, so that a changed file is a change."""
         if inputs["buildOnPreview"] is True:
             return [Failure("buildOnPreview", "building during a preview is not carried out by the stand-in provider")]
         build = inputs.get("build") or {}
@@ -54,12 +55,12 @@ class Image(Resource):
         return []
 
     def create(self, op: Operation) -> None:
-        """Build it, and push it unless told not to."""
+        """Build it, and push it unless the program says not to."""
         self._build_and_push(op)
         op.created(op.inputs["imageName"])
 
     def read(self, op: Operation) -> dict[str, Any] | None:
-        """What is known of it: what is in a registry is not looked at, as in the official plug-in."""
+        """What the program gives and the last push printed; the registry is not asked, as in the official plug-in."""
         name = str(op.inputs.get("imageName") or op.id)
         build = op.inputs.get("build") or {}
         return {
@@ -83,7 +84,7 @@ class Image(Resource):
         name = op.inputs["imageName"]
         self._build(op, name)
         shown = self._push(op, name) if not op.inputs["skipPush"] else self._image_id(op, name)
-        # What `read` answers: only who built it knows.
+        # Read afterwards by `read`, which cannot find it out.
         op.outputs = {**op.outputs, "repoDigest": shown}
 
     def _build(self, op: Operation, name: str) -> None:
@@ -105,7 +106,7 @@ class Image(Resource):
         self._run(op, *arguments, build.get("context", "."), more=more)
 
     def _push(self, op: Operation, name: str) -> str:
-        """Push it; its name by digest, as it was pushed."""
+        """Push it; its name with the digest of what was pushed."""
         with self._name_for_docker(op, name) as known:
             registry = op.inputs.get("registry") or {}
             if registry.get("username"):
@@ -115,11 +116,11 @@ class Image(Resource):
                 said = self._run(op, "push", known)
         found = _PUSHED.search(said)
         if found is None:
-            raise ProviderError(f"docker pushed {name} and did not say its digest: {said.strip()[-2000:]}")
+            raise ProviderError(f"docker pushed {name} and did not print its digest: {said.strip()[-2000:]}")
         return f"{_repository(name)}@{found[1]}"
 
     def _push_logged_in(self, op: Operation, name: str, server: str, registry: Mapping[str, Any]) -> str:
-        # Apart from the person's own logins, and gone afterwards.
+        # A configuration of its own keeps the login out of the person's.
         with tempfile.TemporaryDirectory() as config:
             login = ("--config", config, "login", "--username", registry["username"], "--password-stdin", server)
             self._run(op, *login, text=registry.get("password", ""))
@@ -127,7 +128,7 @@ class Image(Resource):
 
     @contextmanager
     def _name_for_docker(self, op: Operation, name: str) -> Iterator[str]:
-        """The name under which Docker finds the image's registry: for a while another one, if it is the local cloud's."""
+        """The name under which Docker finds the image's registry: a temporary one, if that is the local cloud's."""
         registry = Registry.behind(op.connection.caller.environment.get("AWS_ENDPOINT_URL", ""))
         local = registry.local_name(name) if registry else None
         if local is None:
@@ -137,7 +138,7 @@ class Image(Resource):
         try:
             yield local
         finally:
-            # Also when the operation was cancelled, which would end a command of its own at once.
+            # Not by `_run`, which a cancelled operation would end at once.
             caller = op.connection.caller
             subprocess.run(
                 ["docker", "image", "rm", local], env=dict(caller.environment), capture_output=True, check=False
