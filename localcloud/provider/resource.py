@@ -7,6 +7,7 @@ inputs. For those it is enough to name the operations. A handler holds no state.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from botocore.exceptions import ClientError
@@ -21,6 +22,23 @@ from localcloud.provider.schema import Failure
 def names(text: str) -> frozenset[str]:
     """Property names, written as words."""
     return frozenset(text.split())
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Inputs that AWS changes by operations of their own.
+
+    put_by: the operation that sets them. reset_by: the operation that brings back the default, which needs no value;
+    without it, `put_by` sets the default too. after_create: the create does not take them. renamed, more: AWS's names of
+    them and parameters that belong to `put_by` alone.
+    """
+
+    inputs: tuple[str, ...]
+    put_by: str = ""
+    reset_by: str = ""
+    after_create: bool = False
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    more: Mapping[str, str] = field(default_factory=dict)
 
 
 class Resource:
@@ -43,6 +61,7 @@ class Resource:
     member: where the answers of create and read have the resource; empty when they are the resource.
     renamed: Pulumi's name to AWS's, where more than the case differs.
     empty: what stands for an input without a value: read when AWS gives none, sent when a program takes it out.
+    settings: inputs that are changed by operations of their own, in the order in which they are changed.
     updates_all: an update sends all inputs, because AWS replaces those it does not get.
     tagging: how its tags are changed; None when it takes none.
     gone: AWS's error codes for "not there".
@@ -76,6 +95,7 @@ class Resource:
     member: ClassVar[str] = ""
     renamed: ClassVar[Mapping[str, str]] = {}
     empty: ClassVar[Mapping[str, Any]] = {}
+    settings: ClassVar[tuple[Setting, ...]] = ()
     updates_all: ClassVar[bool] = False
     tagging: ClassVar[tags.Tagging | None] = None
     gone: ClassVar[tuple[str, ...]] = ("ResourceNotFoundException",)
@@ -97,12 +117,15 @@ class Resource:
         return []
 
     def create(self, op: Operation) -> None:
-        """Create it and wait until it is ready. Calls `op.created` with the id as soon as there is one."""
+        """Create it, wait until it is ready, then change settings. Calls `op.created` as soon as there is an id."""
         request = self.request(op, self.create_by, {**op.inputs, "tags": op.all_tags})
         answer = op.retry(lambda: self.call(op, self.create_by, **request), codes=self.role_errors, text=self.role_text)
         known = {**request, **(answer.get(self.member) or answer)}
         op.created(self.separator.join(known[name] for name in self.identity))
         self.wait(op, "create")
+        for setting in self.settings:
+            if setting.after_create and not self._is_default(op, setting):
+                self._put_setting(op, setting)
 
     def read(self, op: Operation) -> dict[str, Any] | None:
         """The live properties of `op.id`, inputs and computed ones; None when it is gone. Tags go under `tagsAll`."""
@@ -116,6 +139,11 @@ class Resource:
 
     def update(self, op: Operation) -> None:
         """Carry out `op.changed`, without the tags, and wait until it is ready again."""
+        for setting in self.settings:
+            if op.has_changed(*setting.inputs):
+                self._put_setting(op, setting)
+        if not self.update_by:
+            return
         roots = op.inputs.keys() if self.updates_all else {change.root for change in op.changed}
         wanted = {root: op.inputs.get(root, self.empty.get(root)) for root in roots}
         given = {root: value for root, value in wanted.items() if value is not None}
@@ -158,7 +186,7 @@ class Resource:
     def properties(self, op: Operation, found: Mapping[str, Any]) -> dict[str, Any]:
         """Pulumi's properties from what AWS says; a type with computed ones adds them here."""
         live = shapes.response(self.client(op), self.read_by, found, self.member, self.renamed)
-        unset = {**self.defaults, **self.empty}
+        unset = self._unset()
         known = schema.schema_of(op.token).outputs.keys() - {"tags", "tagsAll", "region"}
         return {name: unset.get(name) if value is None else value for name, value in live.items() if name in known}
 
@@ -185,6 +213,22 @@ class Resource:
     def call(self, op: Operation, operation: str, **parameters: Any) -> Any:
         """Call an operation of the service by AWS's name of it."""
         return shapes.call(self.client(op), operation, **parameters)
+
+    def _unset(self) -> dict[str, Any]:
+        """The values of inputs that a program does not give."""
+        return {**self.defaults, **self.empty}
+
+    def _is_default(self, op: Operation, setting: Setting) -> bool:
+        return all(op.inputs.get(name) in (self._unset().get(name), None, "") for name in setting.inputs)
+
+    def _put_setting(self, op: Operation, setting: Setting) -> None:
+        if setting.reset_by and self._is_default(op, setting):
+            self.call(op, setting.reset_by, **self.key(op))
+        elif setting.put_by:
+            given = {name: op.inputs.get(name, self._unset().get(name)) for name in setting.inputs}
+            renamed = {**self.renamed, **setting.renamed}
+            request = shapes.request(self.client(op), setting.put_by, given, renamed)
+            self.call(op, setting.put_by, **request | self.key(op), **setting.more)
 
     def wait(self, op: Operation, doing: str) -> None:
         """Wait until the resource is ready, if its type takes time for that."""

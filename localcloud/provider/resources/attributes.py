@@ -27,7 +27,7 @@ class ResourceWithAttributes(Resource):
 
     def properties(self, op: Operation, found: Mapping[str, Any]) -> dict[str, Any]:
         """The attributes in the types of Pulumi's schema."""
-        unset = {**self.defaults, **self.empty}
+        unset = self._unset()
         named = {name: found.get(aws, unset.get(name)) for name, aws in {**self.attributes, **self.computed}.items()}
         return schema.outputs(op.token, {name: value for name, value in named.items() if value is not None})
 

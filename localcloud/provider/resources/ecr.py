@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from localcloud.provider.naming import AutoName
 from localcloud.provider.operation import Operation
-from localcloud.provider.resource import ListedResource, Resource, names
+from localcloud.provider.resource import ListedResource, Resource, Setting, names
 from localcloud.provider.tags import Tagging
 
 
@@ -30,6 +30,11 @@ class Repository(ListedResource):
         "name": "repositoryName",
         "repositoryUrl": "repositoryUri",
     }
+    empty: ClassVar[Mapping[str, Any]] = {"imageScanningConfiguration": {"scanOnPush": False}}
+    settings = (
+        Setting(("imageTagMutability",), "PutImageTagMutability"),
+        Setting(("imageScanningConfiguration",), "PutImageScanningConfiguration"),
+    )
     tagging = Tagging()
     gone = ("RepositoryNotFoundException",)
 
@@ -47,15 +52,6 @@ class Repository(ListedResource):
         """With the one encryption as a list."""
         encryption = {"encryptionConfigurations": [found["encryptionConfiguration"]]}
         return super().properties(op, found) | encryption
-
-    def update(self, op: Operation) -> None:
-        """Each setting by its own call."""
-        given, client = op.inputs, self.client(op)
-        if op.has_changed("imageTagMutability"):
-            client.put_image_tag_mutability(repositoryName=op.id, imageTagMutability=given["imageTagMutability"])
-        if op.has_changed("imageScanningConfiguration"):
-            scanning = given.get("imageScanningConfiguration") or {"scanOnPush": False}
-            client.put_image_scanning_configuration(repositoryName=op.id, imageScanningConfiguration=scanning)
 
     def delete(self, op: Operation) -> None:
         """Delete it, with its images when the program says so."""

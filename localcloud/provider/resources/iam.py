@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from localcloud.provider.naming import AutoName
 from localcloud.provider.operation import Operation
-from localcloud.provider.resource import Resource, names
+from localcloud.provider.resource import Resource, Setting, names
 from localcloud.provider.tags import Tagging
 
 _GONE = ("NoSuchEntity", "NoSuchEntityException")
@@ -38,6 +38,11 @@ class Role(Resource):
         "uniqueId": "RoleId",
     }
     empty: ClassVar[Mapping[str, Any]] = {"description": ""}
+    settings = (
+        Setting(("assumeRolePolicy",), "UpdateAssumeRolePolicy", renamed={"assumeRolePolicy": "PolicyDocument"}),
+        Setting(("description", "maxSessionDuration"), "UpdateRole"),
+        Setting(("permissionsBoundary",), "PutRolePermissionsBoundary", "DeleteRolePermissionsBoundary"),
+    )
     tagging = Tagging(by="name", put_by="TagRole", remove_by="UntagRole", list_by="ListRoleTags")
     gone = _GONE
 
@@ -64,20 +69,7 @@ class Role(Resource):
 
     def update(self, op: Operation) -> None:
         """Each part by its own call, as IAM has them."""
-        given, client = op.inputs, self.client(op)
-        if op.has_changed("assumeRolePolicy"):
-            client.update_assume_role_policy(RoleName=op.id, PolicyDocument=_text(given["assumeRolePolicy"]))
-        if op.has_changed("description", "maxSessionDuration"):
-            client.update_role(
-                RoleName=op.id,
-                Description=given.get("description", ""),
-                MaxSessionDuration=given["maxSessionDuration"],
-            )
-        if op.has_changed("permissionsBoundary"):
-            if given.get("permissionsBoundary"):
-                client.put_role_permissions_boundary(RoleName=op.id, PermissionsBoundary=given["permissionsBoundary"])
-            else:
-                client.delete_role_permissions_boundary(RoleName=op.id)
+        super().update(op)
         if op.has_changed("inlinePolicies", "managedPolicyArns"):
             self._put_policies(op)
 

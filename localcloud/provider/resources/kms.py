@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from localcloud.provider.naming import AutoName
 from localcloud.provider.operation import Operation
-from localcloud.provider.resource import ListedResource, Resource, names
+from localcloud.provider.resource import ListedResource, Resource, Setting, names
 from localcloud.provider.tags import Tagging
 
 
@@ -33,19 +33,19 @@ class Key(Resource):
     member = "KeyMetadata"
     renamed: ClassVar[Mapping[str, str]] = {"customerMasterKeySpec": "KeySpec", "isEnabled": "Enabled"}
     empty: ClassVar[Mapping[str, Any]] = {"description": "", "multiRegion": False}
+    settings = (
+        # A key has to be on for the other changes.
+        Setting(("isEnabled",), reset_by="EnableKey"),
+        Setting(("description",), "UpdateKeyDescription"),
+        Setting(("policy",), "PutKeyPolicy", more={"PolicyName": "default"}),
+        Setting(("enableKeyRotation",), "EnableKeyRotation", "DisableKeyRotation", after_create=True),
+        Setting(("isEnabled",), "DisableKey", "EnableKey", after_create=True),
+    )
     tagging = Tagging(by="keyId", list_by="ListResourceTags")
     gone = ("NotFoundException",)
 
     status_in = "KeyState"
     deleted = ("PendingDeletion", "PendingReplicaDeletion")
-
-    def create(self, op: Operation) -> None:
-        """The key, then its rotation and whether it is on."""
-        super().create(op)
-        if op.inputs["enableKeyRotation"]:
-            self._put_rotation(op)
-        if not op.inputs["isEnabled"]:
-            self.client(op).disable_key(KeyId=op.id)
 
     def properties(self, op: Operation, found: Mapping[str, Any]) -> dict[str, Any]:
         """With its rotation and its policy, which have questions of their own."""
@@ -55,28 +55,10 @@ class Key(Resource):
             "policy": client.get_key_policy(KeyId=op.id, PolicyName="default")["Policy"],
         }
 
-    def update(self, op: Operation) -> None:
-        """Each setting by its own call; a key has to be on for the others."""
-        given, client = op.inputs, self.client(op)
-        if op.has_changed("isEnabled") and given["isEnabled"]:
-            client.enable_key(KeyId=op.id)
-        if op.has_changed("description"):
-            client.update_key_description(KeyId=op.id, Description=given.get("description", ""))
-        if op.has_changed("policy"):
-            client.put_key_policy(KeyId=op.id, PolicyName="default", Policy=given["policy"])
-        if op.has_changed("enableKeyRotation"):
-            self._put_rotation(op)
-        if op.has_changed("isEnabled") and not given["isEnabled"]:
-            client.disable_key(KeyId=op.id)
-
     def delete(self, op: Operation) -> None:
         """Keys cannot be deleted at once, only scheduled to be."""
         days = op.outputs.get("deletionWindowInDays") or 30
         self.client(op).schedule_key_deletion(KeyId=op.id, PendingWindowInDays=days)
-
-    def _put_rotation(self, op: Operation) -> None:
-        on = op.inputs["enableKeyRotation"]
-        self.call(op, "EnableKeyRotation" if on else "DisableKeyRotation", **self.key(op))
 
 
 class Alias(ListedResource):

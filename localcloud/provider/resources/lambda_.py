@@ -10,7 +10,7 @@ from localcloud.provider import archive
 from localcloud.provider.errors import ProviderError
 from localcloud.provider.naming import AutoName
 from localcloud.provider.operation import Operation
-from localcloud.provider.resource import Resource, names
+from localcloud.provider.resource import Resource, Setting, names
 from localcloud.provider.schema import Failure
 from localcloud.provider.tags import Tagging
 
@@ -53,6 +53,14 @@ class Function(Resource):
         "sourceCodeSize": "CodeSize",
     }
     empty: ClassVar[Mapping[str, Any]] = {"description": "", "environment": {"variables": {}}, "layers": []}
+    settings = (
+        Setting(
+            ("reservedConcurrentExecutions",),
+            "PutFunctionConcurrency",
+            "DeleteFunctionConcurrency",
+            after_create=True,
+        ),
+    )
     tagging = Tagging()
     role_errors = ("InvalidParameterValueException", "AccessDeniedException")
     role_text = "cannot be assumed by Lambda"
@@ -72,12 +80,6 @@ class Function(Resource):
         if not inputs.get("code") and not inputs.get("s3Bucket"):
             failures.append(Failure("code", "one of code, imageUri or s3Bucket must be given"))
         return failures
-
-    def create(self, op: Operation) -> None:
-        """Create it, then limit how often it runs at once."""
-        super().create(op)
-        if op.inputs["reservedConcurrentExecutions"] >= 0:
-            self._put_concurrency(op)
 
     def request(self, op: Operation, operation: str, properties: Mapping[str, Any]) -> dict[str, Any]:
         """With the code of a new function in a block of its own, as bytes if it is an archive."""
@@ -119,8 +121,7 @@ class Function(Resource):
             self._update_by(op, "UpdateFunctionConfiguration", {**self.empty, **configuration})
         if op.has_changed(*_CODE):
             self._update_by(op, "UpdateFunctionCode", op.inputs)
-        if op.has_changed("reservedConcurrentExecutions"):
-            self._put_concurrency(op)
+        super().update(op)
 
     def delete(self, op: Operation) -> None:
         """Delete it, unless the program keeps it."""
@@ -130,13 +131,6 @@ class Function(Resource):
     def _update_by(self, op: Operation, operation: str, given: Mapping[str, Any]) -> None:
         self.call(op, operation, **self.request(op, operation, given) | self.key(op))
         self.wait(op, "update")
-
-    def _put_concurrency(self, op: Operation) -> None:
-        wanted, client = op.inputs["reservedConcurrentExecutions"], self.client(op)
-        if wanted < 0:
-            client.delete_function_concurrency(FunctionName=op.id)
-        else:
-            client.put_function_concurrency(FunctionName=op.id, ReservedConcurrentExecutions=wanted)
 
 
 class Permission(Resource):
