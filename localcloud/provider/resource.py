@@ -28,12 +28,12 @@ def names(text: str) -> frozenset[str]:
 class Setting:
     """Inputs that AWS changes by operations of their own.
 
-    put_by: the operation that sets them. reset_by: the operation that brings back the default, which needs no value;
-    without it, `put_by` sets the default too. after_create: the create does not take them. renamed, more: AWS's names of
-    them and parameters that belong to `put_by` alone.
+    inputs: their names, as words. put_by: the operation that sets them. reset_by: the operation that brings back the
+    default, which needs no value; without it, `put_by` sets the default too. after_create: the create does not take
+    them. renamed, more: AWS's names of them and parameters that belong to `put_by` alone.
     """
 
-    inputs: tuple[str, ...]
+    inputs: str
     put_by: str = ""
     reset_by: str = ""
     after_create: bool = False
@@ -140,7 +140,7 @@ class Resource:
     def update(self, op: Operation) -> None:
         """Carry out `op.changed`, without the tags, and wait until it is ready again."""
         for setting in self.settings:
-            if op.has_changed(*setting.inputs):
+            if op.has_changed(*setting.inputs.split()):
                 self._put_setting(op, setting)
         if not self.update_by:
             return
@@ -219,13 +219,13 @@ class Resource:
         return {**self.defaults, **self.empty}
 
     def _is_default(self, op: Operation, setting: Setting) -> bool:
-        return all(op.inputs.get(name) in (self._unset().get(name), None, "") for name in setting.inputs)
+        return all(op.inputs.get(name) in (self._unset().get(name), None, "") for name in setting.inputs.split())
 
     def _put_setting(self, op: Operation, setting: Setting) -> None:
         if setting.reset_by and self._is_default(op, setting):
             self.call(op, setting.reset_by, **self.key(op))
         elif setting.put_by:
-            given = {name: op.inputs.get(name, self._unset().get(name)) for name in setting.inputs}
+            given = {name: op.inputs.get(name, self._unset().get(name)) for name in setting.inputs.split()}
             renamed = {**self.renamed, **setting.renamed}
             request = shapes.request(self.client(op), setting.put_by, given, renamed)
             self.call(op, setting.put_by, **request | self.key(op), **setting.more)

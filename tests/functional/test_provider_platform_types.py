@@ -64,6 +64,7 @@ def everything(folder: Path, later: bool) -> None:
         name="every-role",
         assume_role_policy=trust("lambda.amazonaws.com"),
         description="later" if later else "first",
+        permissions_boundary=None if later else "arn:aws:iam::aws:policy/PowerUserAccess",
         tags=tags,
         opts=options,
     )
@@ -87,6 +88,7 @@ def everything(folder: Path, later: bool) -> None:
         handler="app.handler",
         timeout=20 if later else 10,
         memory_size=256,
+        reserved_concurrent_executions=2 if later else -1,
         environment={"variables": {"GREETING": "bye" if later else "hi"}},
         code=pulumi.AssetArchive(
             {
@@ -115,6 +117,7 @@ def everything(folder: Path, later: bool) -> None:
         name="every-api",
         protocol_type="HTTP",
         description="later" if later else "first",
+        cors_configuration=None if later else {"allow_origins": ["https://page.example"]},
         tags=tags,
         opts=options,
     )
@@ -219,7 +222,12 @@ def everything(folder: Path, later: bool) -> None:
         "dashboard", dashboard_name="every-dashboard", dashboard_body=page("later" if later else "first"), opts=options
     )
     key = aws.kms.Key(
-        "key", description="later" if later else "first", deletion_window_in_days=7, tags=tags, opts=options
+        "key",
+        description="later" if later else "first",
+        deletion_window_in_days=7,
+        enable_key_rotation=later,
+        tags=tags,
+        opts=options,
     )
     aws.kms.Alias("alias", name="alias/every-alias", target_key_id=key.key_id, opts=options)
 

@@ -89,21 +89,20 @@ class Image(Resource):
 
     def _build(self, op: Operation, name: str) -> None:
         build = op.inputs.get("build") or {}
-        arguments = ["build", "--tag", name]
-        for option in ("platform", "target", "network"):
-            if build.get(option):
-                arguments += [f"--{option}", str(build[option]).lower() if option == "platform" else build[option]]
-        if build.get("dockerfile"):
-            arguments += ["--file", build["dockerfile"]]
-        for key, value in (build.get("args") or {}).items():
-            arguments += ["--build-arg", f"{key}={value}"]
-        for host in build.get("addHosts") or []:
-            arguments += ["--add-host", host]
-        for image in (build.get("cacheFrom") or {}).get("images") or []:
-            arguments += ["--cache-from", image]
+        platform = str(build.get("platform") or "").lower()
+        options = [
+            ("--platform", platform),
+            ("--target", build.get("target")),
+            ("--network", build.get("network")),
+            ("--file", build.get("dockerfile")),
+            *(("--build-arg", f"{key}={value}") for key, value in (build.get("args") or {}).items()),
+            *(("--add-host", host) for host in build.get("addHosts") or []),
+            *(("--cache-from", image) for image in (build.get("cacheFrom") or {}).get("images") or []),
+        ]
+        arguments = [text for option, value in options if value for text in (option, value)]
         builder = _BUILDERS.get(build.get("builderVersion", ""))
         more = {"DOCKER_BUILDKIT": builder} if builder else {}
-        self._run(op, *arguments, build.get("context", "."), more=more)
+        self._run(op, "build", "--tag", name, *arguments, build.get("context", "."), more=more)
 
     def _push(self, op: Operation, name: str) -> str:
         """Push it; its name with the digest of what was pushed."""
@@ -111,12 +110,12 @@ class Image(Resource):
             registry = op.inputs.get("registry") or {}
             if registry.get("username"):
                 server = _server(known) if known != name else registry.get("server") or _server(name)
-                said = self._push_logged_in(op, known, server, registry)
+                printed = self._push_logged_in(op, known, server, registry)
             else:
-                said = self._run(op, "push", known)
-        found = _PUSHED.search(said)
+                printed = self._run(op, "push", known)
+        found = _PUSHED.search(printed)
         if found is None:
-            raise ProviderError(f"docker pushed {name} and did not print its digest: {said.strip()[-2000:]}")
+            raise ProviderError(f"docker pushed {name} and did not print its digest: {printed.strip()[-2000:]}")
         return f"{_repository(name)}@{found[1]}"
 
     def _push_logged_in(self, op: Operation, name: str, server: str, registry: Mapping[str, Any]) -> str:
@@ -149,6 +148,7 @@ class Image(Resource):
 
     def _run(self, op: Operation, *arguments: str, text: str = "", more: Mapping[str, str] | None = None) -> str:
         caller = op.connection.caller
+        # In files, because what a child of the CLI keeps open would make a pipe endless.
         with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as entered:
             entered.write(text)
             entered.seek(0)
@@ -171,10 +171,10 @@ class Image(Resource):
                     process.terminate()
                     process.wait()
             output.seek(0)
-            said = output.read()
+            printed = output.read()
         if process.returncode:
-            raise ProviderError(f"docker {_verb(arguments)} failed: {said.strip()[-2000:]}")
-        return said
+            raise ProviderError(f"docker {_verb(arguments)} failed: {printed.strip()[-2000:]}")
+        return printed
 
 
 def _verb(arguments: tuple[str, ...]) -> str:

@@ -32,8 +32,8 @@ class Repository(ListedResource):
     }
     empty: ClassVar[Mapping[str, Any]] = {"imageScanningConfiguration": {"scanOnPush": False}}
     settings = (
-        Setting(("imageTagMutability",), "PutImageTagMutability"),
-        Setting(("imageScanningConfiguration",), "PutImageScanningConfiguration"),
+        Setting("imageTagMutability", "PutImageTagMutability"),
+        Setting("imageScanningConfiguration", "PutImageScanningConfiguration"),
     )
     tagging = Tagging()
     gone = ("RepositoryNotFoundException",)

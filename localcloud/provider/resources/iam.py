@@ -39,9 +39,9 @@ class Role(Resource):
     }
     empty: ClassVar[Mapping[str, Any]] = {"description": ""}
     settings = (
-        Setting(("assumeRolePolicy",), "UpdateAssumeRolePolicy", renamed={"assumeRolePolicy": "PolicyDocument"}),
-        Setting(("description", "maxSessionDuration"), "UpdateRole"),
-        Setting(("permissionsBoundary",), "PutRolePermissionsBoundary", "DeleteRolePermissionsBoundary"),
+        Setting("assumeRolePolicy", "UpdateAssumeRolePolicy", renamed={"assumeRolePolicy": "PolicyDocument"}),
+        Setting("description maxSessionDuration", "UpdateRole"),
+        Setting("permissionsBoundary", "PutRolePermissionsBoundary", "DeleteRolePermissionsBoundary"),
     )
     tagging = Tagging(by="name", put_by="TagRole", remove_by="UntagRole", list_by="ListRoleTags")
     gone = _GONE

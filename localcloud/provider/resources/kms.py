@@ -35,11 +35,11 @@ class Key(Resource):
     empty: ClassVar[Mapping[str, Any]] = {"description": "", "multiRegion": False}
     settings = (
         # A key has to be on for the other changes.
-        Setting(("isEnabled",), reset_by="EnableKey"),
-        Setting(("description",), "UpdateKeyDescription"),
-        Setting(("policy",), "PutKeyPolicy", more={"PolicyName": "default"}),
-        Setting(("enableKeyRotation",), "EnableKeyRotation", "DisableKeyRotation", after_create=True),
-        Setting(("isEnabled",), "DisableKey", "EnableKey", after_create=True),
+        Setting("isEnabled", reset_by="EnableKey"),
+        Setting("description", "UpdateKeyDescription"),
+        Setting("policy", "PutKeyPolicy", more={"PolicyName": "default"}),
+        Setting("enableKeyRotation", "EnableKeyRotation", "DisableKeyRotation", after_create=True),
+        Setting("isEnabled", "DisableKey", "EnableKey", after_create=True),
     )
     tagging = Tagging(by="keyId", list_by="ListResourceTags")
     gone = ("NotFoundException",)

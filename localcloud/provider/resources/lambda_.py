@@ -55,10 +55,7 @@ class Function(Resource):
     empty: ClassVar[Mapping[str, Any]] = {"description": "", "environment": {"variables": {}}, "layers": []}
     settings = (
         Setting(
-            ("reservedConcurrentExecutions",),
-            "PutFunctionConcurrency",
-            "DeleteFunctionConcurrency",
-            after_create=True,
+            "reservedConcurrentExecutions", "PutFunctionConcurrency", "DeleteFunctionConcurrency", after_create=True
         ),
     )
     tagging = Tagging()

@@ -27,8 +27,8 @@ class LogGroup(ListedResource):
     member = "logGroups"
     renamed: ClassVar[Mapping[str, str]] = {"name": "logGroupName"}
     settings = (
-        Setting(("retentionInDays",), "PutRetentionPolicy", "DeleteRetentionPolicy", after_create=True),
-        Setting(("kmsKeyId",), "AssociateKmsKey", "DisassociateKmsKey"),
+        Setting("retentionInDays", "PutRetentionPolicy", "DeleteRetentionPolicy", after_create=True),
+        Setting("kmsKeyId", "AssociateKmsKey", "DisassociateKmsKey"),
     )
     tagging = Tagging()
 
