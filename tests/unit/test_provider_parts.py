@@ -1,4 +1,4 @@
-"""The small pure parts: tags, names, the wire, shapes, waits, access."""
+"""Small parts: tags, names, property values, shapes, waits, access."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def client_of(service: str) -> Any:
 # -- Tags --------------------------------------------------------------------------------------------------------------
 
 
-def test_a_resources_own_tags_lie_over_the_defaults() -> None:
+def test_a_resources_own_tags_win_over_default_tags() -> None:
     assert tags.merged({"a": "1", "b": "1"}, {"b": "2"}) == {"a": "1", "b": "2"}
     assert tags.merged({"a": "1"}, None) == {"a": "1"}
     assert tags.merged({"a": "1"}, UNKNOWN) is UNKNOWN
@@ -50,13 +50,13 @@ def test_a_resources_own_tags_lie_over_the_defaults() -> None:
     }
 
 
-def test_a_tag_change_puts_what_differs_and_removes_what_is_too_much() -> None:
+def test_a_tag_change_sets_tags_that_differ_and_removes_tags_that_are_not_wanted() -> None:
     change = tags.change({"same": "1", "old": "1", "new": "1"}, {"same": "1", "new": "2", "added": "1"})
     assert change == tags.TagChange(put={"new": "2", "added": "1"}, remove=["old"])
     assert not tags.change({"a": "1"}, {"a": "1"})
 
 
-def test_untouched_default_tags_are_not_the_resources_own() -> None:
+def test_unchanged_default_tags_are_not_the_resources_own() -> None:
     live = {"team": "a", "kept": "b", "foreign": "c", "changed": "x"}
     assert tags.own_of(live, {"team": "a", "kept": "b", "changed": "y"}, {"kept": "b"}) == {
         "kept": "b",
@@ -94,7 +94,7 @@ def test_tags_are_read_and_changed_in_the_form_of_the_service_and_without_those_
 # -- Names -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_name_is_the_same_for_the_same_seed_and_another_for_another() -> None:
+def test_the_seed_decides_the_name() -> None:
     one, again, other = (name_for(AutoName(), "table", seed) for seed in (b"1", b"1", b"2"))
     assert one == again != other
     assert one.startswith("table-")
@@ -107,10 +107,10 @@ def test_a_name_keeps_the_services_limits() -> None:
     assert name_for(AutoName(lower=True, prefix="alias/"), "MyKey", b"1").startswith("alias/mykey-")
 
 
-# -- The wire ----------------------------------------------------------------------------------------------------------
+# -- Property values ---------------------------------------------------------------------------------------------------
 
 
-def test_values_come_back_as_they_went() -> None:
+def test_decoding_gives_back_what_was_encoded() -> None:
     properties = {"text": "a", "whole": 3, "part": 1.5, "flag": True, "list": [1, {"x": UNKNOWN}], "nested": {"a": {}}}
     back = decode(encode(properties))
     assert back == properties
@@ -118,11 +118,11 @@ def test_values_come_back_as_they_went() -> None:
     assert has_unknown(back)
 
 
-def test_an_unknown_value_is_pulumis_own() -> None:
+def test_pulumis_mark_of_an_unknown_value_is_decoded() -> None:
     assert decode(encode({"a": rpc.UNKNOWN}))["a"] is UNKNOWN
 
 
-def test_nulls_are_absent_and_secrets_bare() -> None:
+def test_nulls_are_left_out_and_secrets_are_unwrapped() -> None:
     secret = {rpc._special_sig_key: rpc._special_secret_sig, "value": "s3cret"}
     output = {rpc._special_sig_key: rpc._special_output_value_sig, "secret": False}
     assert decode(encode({"a": secret, "b": output})) == {"a": "s3cret", "b": UNKNOWN}
@@ -180,7 +180,7 @@ def wait(op: Operation, statuses: list[str | None], limit: float = 60) -> None:
     op.wait(lambda: statuses.pop(0), pending=("BUSY",), target=("DONE", None), limit=limit, what="waiting")
 
 
-def test_a_wait_ends_with_the_wanted_status_or_with_what_stands_in_its_way() -> None:
+def test_a_wait_ends_with_the_wanted_status_or_with_an_error() -> None:
     wait(operation(), ["BUSY", "DONE"])
     wait(operation(), [None])
     with pytest.raises(UnexpectedState, match="waiting: unexpected state 'BROKEN', wanted target 'DONE'"):
@@ -189,7 +189,7 @@ def test_a_wait_ends_with_the_wanted_status_or_with_what_stands_in_its_way() -> 
         wait(operation(timeout=0.01), ["BUSY"] * 9, limit=9999)
 
 
-def test_a_wait_ends_when_the_engine_cancels_or_has_gone_away() -> None:
+def test_a_wait_ends_when_the_engine_cancels_or_disconnects() -> None:
     cancelled = operation()
     threading.Timer(0.05, cancelled.connection.cancelled.set).start()
     with pytest.raises(Cancelled):
@@ -210,7 +210,7 @@ def test_explicit_configuration_wins_over_the_callers_environment() -> None:
     assert (access.endpoint("sqs"), access.endpoint("s3")) == ("http://b", "http://a")
 
 
-def test_a_services_own_variable_is_found_by_aws_name_of_the_service() -> None:
+def test_the_endpoint_variable_of_a_service_has_the_services_aws_name() -> None:
     variables = {"AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": "http://logs", "AWS_ENDPOINT_URL_APPRUNNER": "http://runner"}
     access = access_of(ENVIRONMENT | variables, {})
     assert (access.endpoint("logs"), access.endpoint("apprunner")) == ("http://logs", "http://runner")
@@ -220,6 +220,6 @@ def test_a_services_own_variable_is_found_by_aws_name_of_the_service() -> None:
 
 
 @pytest.mark.parametrize("missing", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"])
-def test_without_keys_or_region_nothing_starts(missing: str) -> None:
+def test_missing_keys_or_a_missing_region_are_an_error(missing: str) -> None:
     with pytest.raises(ProviderError):
         access_of({name: value for name, value in ENVIRONMENT.items() if name != missing}, {})
