@@ -1,11 +1,11 @@
 """A loopback port that is kept for a service while nothing of it runs.
 
 Rule: a port that was given to one service is never given to another one of the same emulator, so that a service that
-is made again under the same name has another URL.
+is created again under the same name has another URL.
 
 On Linux the port is held by a socket that is bound but does not listen: both sides set SO_REUSEADDR, as servers do,
 so the service can bind and listen beside it, while the kernel gives the port to no other program's outgoing
-connection. Elsewhere nothing holds it.
+connection. On other systems nothing holds it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class HeldPort:
 
 
 class Ports:
-    """Hands out ports, each once."""
+    """Hands out ports, each once; safe to use from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

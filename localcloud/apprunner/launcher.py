@@ -1,6 +1,6 @@
-"""The port to what a service runs as: a process, or a container.
+"""The port to how a service runs: as a process or as a container.
 
-Rule: whatever was started listens at the port it was given, on loopback, and writes what it says to the log it was given.
+Rule: a started program listens at the port it was given, on loopback, and its output is in the log it was given.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from localcloud.apprunner.runtime import Deployment
 
 
 class Running(Protocol):
-    """Something that was started for a service."""
+    """A program that was started for a service."""
 
     ended: threading.Event
 
@@ -31,14 +31,14 @@ class Running(Protocol):
 
 
 Start = Callable[[], Running]
-"""Starts it; to be called on a thread that lives as long as what it starts may.
+"""Starts the program. To be called on a thread that lives at least as long as the program may.
 
-OSError and ValueError: it could not be started.
+Raises OSError or ValueError when it cannot be started.
 """
 
 
 class Launcher(Protocol):
-    """Knows images. Safe to use from any thread."""
+    """Finds what runs for an image. Safe to use from any thread."""
 
     def prepare(self, deployment: Deployment, port: int, log: Path) -> Start:
-        """Do all that takes time and return what starts it. Raises DeploymentFailed, also for an image that is not known."""
+        """Do all that takes time and return what starts the program. Raises DeploymentFailed, also for an unknown image."""

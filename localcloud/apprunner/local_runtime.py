@@ -1,14 +1,14 @@
 """The runtime that runs services on this machine, each at a loopback port of its own.
 
 Rules:
-- A service keeps its port from `reserve` to `release`. A new deployment ends what ran and starts the new one
+- A service keeps its port from `reserve` to `release`. A new deployment ends the old program and starts the new one
   on the same port, so for that moment nothing answers, where App Runner would switch over without a gap.
 - Secrets are references into other services, which this runtime does not read: they are left out, and the log says so.
-- A start command of the caller's is not run: on a laptop it would be any command of anybody who can send a request.
+- A caller's start command is not run: on a laptop that would be any command of anybody who can send a request.
 - Health checks use the configured protocol, path, timeout and healthy threshold. They follow each other quickly
   instead of at the configured interval, and a service has `start_timeout` seconds instead of the unhealthy threshold,
   because a laptop is slower to start twenty at once and its user is less patient.
-- A healthy service is not watched on; one that dies later is collected and seen in `instances`, not started again.
+- A healthy service is not watched any more; one that dies later is reaped and seen in `instances`, not started again.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _REMOVED = "the service has been removed"
 
 
 @dataclass
-class _Place:
-    """Where a service runs. `lock` is held for a whole deployment; `closed` ends one that is under way."""
+class _Slot:
+    """What a service runs in. `lock` is held for a whole deployment; `closed` ends one that is in progress."""
 
     port: HeldPort
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -41,7 +41,7 @@ class _Place:
 
 
 class LocalRuntime:
-    """Runs services as `launcher` knows how. Logs go below `folder`, named like App Runner's log groups, and stay there."""
+    """Runs services with `launcher`. Logs are below `folder`, named like App Runner's log groups, and stay there."""
 
     def __init__(self, launcher: Launcher, folder: Path, *, start_timeout: float, stop_timeout: float) -> None:
         self._launcher = launcher
@@ -50,53 +50,53 @@ class LocalRuntime:
         self._stop_timeout = stop_timeout
         self._ports = Ports()
         self._lock = threading.Lock()
-        self._places: dict[str, _Place] = {}
-        # One thread that stays: the kernel ends a child with the thread that started it.
+        self._slots: dict[str, _Slot] = {}
+        # One thread that lives as long as this: the kernel ends a child with the thread that started it.
         self._starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="starter")
 
     def reserve(self, service_id: str) -> str:
         """Give a service its port; returns its URL."""
-        place = _Place(self._ports.hold())
+        slot = _Slot(self._ports.hold())
         with self._lock:
-            self._places[service_id] = place
-        return f"http://{HOST}:{place.port.number}"
+            self._slots[service_id] = slot
+        return f"http://{HOST}:{slot.port.number}"
 
     def deploy(self, deployment: Deployment) -> None:
         """Run this in place of what runs. Raises DeploymentFailed."""
-        place = self._find(deployment.service_id)
-        if place is None:
+        slot = self._find(deployment.service_id)
+        if slot is None:
             raise DeploymentFailed(_REMOVED)
         if deployment.start_command:
             raise DeploymentFailed("this runtime does not run a StartCommand")
-        with place.lock:
-            if place.closed.is_set():
+        with slot.lock:
+            if slot.closed.is_set():
                 raise DeploymentFailed(_REMOVED)
-            self._replace(place, deployment)
+            self._replace(slot, deployment)
 
     def stop(self, service_id: str) -> None:
         """End what runs; the port stays."""
-        place = self._find(service_id)
-        if place:
-            with place.lock:
-                self._end(place)
+        slot = self._find(service_id)
+        if slot:
+            with slot.lock:
+                self._end(slot)
 
     def release(self, service_id: str) -> None:
         """End what runs and give the port back."""
         with self._lock:
-            place = self._places.pop(service_id, None)
-        if place:
-            place.closed.set()
-            # Before the lock: a deployment that waits for an answer gives up once nobody is there to give one.
-            self._end(place)
-            with place.lock:
-                self._end(place)
-            place.port.release()
+            slot = self._slots.pop(service_id, None)
+        if slot:
+            slot.closed.set()
+            # Before the lock: a deployment that waits for a health check gives up once the program has ended.
+            self._end(slot)
+            with slot.lock:
+                self._end(slot)
+            slot.port.release()
 
     def instances(self) -> Sequence[Instance]:
         """What runs or ran last."""
         with self._lock:
-            places = list(self._places.items())
-        found = [(service_id, place.running, place.log) for service_id, place in places]
+            slots = list(self._slots.items())
+        found = [(service_id, slot.running, slot.log) for service_id, slot in slots]
         return [
             Instance(service_id, running.pid, running.status is None, log)
             for service_id, running, log in found
@@ -104,48 +104,48 @@ class LocalRuntime:
         ]
 
     def close(self) -> None:
-        """Release everything; all of it ends at the same time."""
+        """Release everything, all at the same time."""
         with self._lock:
-            open_places = list(self._places)
-        with ThreadPoolExecutor(max_workers=max(1, len(open_places))) as pool:
-            list(pool.map(self.release, open_places))
+            open_slots = list(self._slots)
+        with ThreadPoolExecutor(max_workers=max(1, len(open_slots))) as pool:
+            list(pool.map(self.release, open_slots))
         self._starter.shutdown()
 
-    def _find(self, service_id: str) -> _Place | None:
+    def _find(self, service_id: str) -> _Slot | None:
         with self._lock:
-            return self._places.get(service_id)
+            return self._slots.get(service_id)
 
-    def _replace(self, place: _Place, deployment: Deployment) -> None:
+    def _replace(self, slot: _Slot, deployment: Deployment) -> None:
         log = self._log_file(deployment)
-        start = self._launcher.prepare(deployment, place.port.number, log)
-        self._end(place)
-        place.log = log
+        start = self._launcher.prepare(deployment, slot.port.number, log)
+        self._end(slot)
+        slot.log = log
         try:
-            place.running = running = self._starter.submit(start).result()
+            slot.running = running = self._starter.submit(start).result()
         except (OSError, ValueError, RuntimeError) as error:
-            # A folder that is not there; a variable with a NUL in it; a runtime that is closing.
+            # A missing folder; a variable with a NUL in it; a runtime that is closing.
             raise DeploymentFailed(f"the process could not be started: {error}") from error
         try:
-            self._wait_healthy(running, deployment, place)
+            self._wait_healthy(running, deployment, slot)
         except DeploymentFailed as error:
-            self._end(place)
+            self._end(slot)
             raise DeploymentFailed(f"{error}; see {log}") from error
 
-    def _wait_healthy(self, running: Running, deployment: Deployment, place: _Place) -> None:
+    def _wait_healthy(self, running: Running, deployment: Deployment, slot: _Slot) -> None:
         deadline = time.monotonic() + self._start_timeout
         healthy = 0
         while healthy < deployment.health.healthy_threshold:
             if running.ended.wait(_PROBE_SECONDS):
                 raise DeploymentFailed(f"the process ended with status {running.status} before it was healthy")
-            if place.closed.is_set():
+            if slot.closed.is_set():
                 raise DeploymentFailed(_REMOVED)
             if time.monotonic() > deadline:
                 raise DeploymentFailed(f"the health check did not succeed within {self._start_timeout:g} s")
-            healthy = healthy + 1 if is_healthy(HOST, place.port.number, deployment.health) else 0
+            healthy = healthy + 1 if is_healthy(HOST, slot.port.number, deployment.health) else 0
 
-    def _end(self, place: _Place) -> None:
-        if place.running:
-            place.running.stop(self._stop_timeout)
+    def _end(self, slot: _Slot) -> None:
+        if slot.running:
+            slot.running.stop(self._stop_timeout)
 
     def _log_file(self, deployment: Deployment) -> Path:
         log = self._folder / "aws" / "apprunner" / deployment.name / deployment.service_id / "application.log"

@@ -1,4 +1,4 @@
-"""The port to whatever really runs the services.
+"""The port to what really runs the services.
 
 Rules: a service's address is reserved once and stays until it is released, through pauses and updates; `deploy`
 returns only when the service is healthy; at any time at most one instance of a service runs.
@@ -18,7 +18,7 @@ class DeploymentFailed(Exception):
 
 @dataclass(frozen=True)
 class HealthCheck:
-    """When a service counts as healthy: so many checks in a row. `timeout` in seconds; a path only for HTTP."""
+    """A service is healthy after so many successful checks in a row. `timeout` in seconds; a path only for HTTP."""
 
     path: str | None = None
     timeout: float = 2.0
@@ -27,7 +27,7 @@ class HealthCheck:
 
 @dataclass(frozen=True)
 class Deployment:
-    """What to run for a service. Names of secrets are told so that a runtime can say that it leaves them out."""
+    """What to run for a service. Names of secrets are given so that a runtime can log that it leaves them out."""
 
     service_id: str
     name: str
@@ -61,9 +61,7 @@ class Runtime(Protocol):
         """End what runs for the service; the address stays reserved."""
 
     def release(self, service_id: str) -> None:
-        """End what runs, also in the middle of a deployment, and give the address back. Nothing happens for an
-        unknown service.
-        """
+        """End what runs, also in the middle of a deployment, and give the address back. An unknown service is no error."""
 
     def instances(self) -> Sequence[Instance]:
         """What runs or ran last for each service that has an address."""

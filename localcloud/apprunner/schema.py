@@ -1,13 +1,13 @@
 """Requests checked and answers written by botocore's service models: the names, patterns, enums, lengths and ranges
-AWS publishes.
+that AWS publishes. (botocore's own validator is a client's: it knows no patterns and enums, and other messages.)
 
-Rules, as AWS holds them:
+Rules, as AWS has them:
 - A member that the model does not know is ignored; null is the same as absent.
-- A value of another type cannot be read at all: SerializationException.
-- Everything else that breaks a constraint is collected and refused in one message of AWS's form, by the service's own
-  "invalid" error.
+- A value of another type is a SerializationException.
+- All other broken constraints are collected and refused in one message of AWS's form, by the service's own "invalid"
+  error.
 - The value of a member that the model marks as sensitive never appears in a message.
-- Answers follow the output shape; a key that it does not have is a mistake of the emulator and raises.
+- Answers follow the output shape; a key that it does not have is a mistake of the emulator and raises KeyError.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ import psutil
 import pytest
 import urllib3
 
-from localcloud.apprunner.admin import AppRunnerAdmin, DoorRefused
+from localcloud.apprunner.admin import AppRunnerAdmin, ControlApiError
 from localcloud.apprunner.server import RunningEmulator
 from localcloud.apprunner.settings import DEFAULT_IMAGES
 from tests.functional.apprunner_fixtures import (  # noqa: F401
@@ -173,12 +173,12 @@ def test_the_call_log_tells_who_called_what_with_which_end(lab: Lab) -> None:
     ]
 
 
-def test_the_door_refuses_what_it_does_not_know_and_strangers(lab: Lab) -> None:
-    door = f"{lab.emulator.url}/_emulator"
+def test_the_control_api_refuses_unknown_input_and_browsers(lab: Lab) -> None:
+    control_api = f"{lab.emulator.url}/_emulator"
 
     def ask(method: str, path: str, body: object, **headers: str) -> int:
         sent = {"Content-Type": "application/json"} | {name.replace("_", "-"): text for name, text in headers.items()}
-        return urllib3.request(method, door + path, body=json.dumps(body), headers=sent).status
+        return urllib3.request(method, control_api + path, body=json.dumps(body), headers=sent).status
 
     assert ask("PUT", "/settings", {"quotas": 1}) == 400
     assert ask("PUT", "/settings", {"quota": -1}) == 400
@@ -186,7 +186,7 @@ def test_the_door_refuses_what_it_does_not_know_and_strangers(lab: Lab) -> None:
     assert ask("POST", "/clock/advance", {"seconds": -1}) == 400
     assert ask("POST", "/reset", {}, Content_Type="text/plain") == 403
     assert ask("GET", "/settings", {}, Host="evil.example") == 403
-    with pytest.raises(DoorRefused), AppRunnerAdmin(f"{lab.emulator.url}/elsewhere") as admin:
+    with pytest.raises(ControlApiError), AppRunnerAdmin(f"{lab.emulator.url}/elsewhere") as admin:
         admin.behaviour()
 
 

@@ -128,7 +128,7 @@ def test_a_body_that_was_changed_after_signing_is_refused(cloud: RunningCloud) -
 
 def test_an_operation_that_was_changed_after_signing_is_refused(cloud: RunningCloud) -> None:
     request = signed(cloud, cloud.identity("operator"))
-    request.headers.replace_header("X-Amz-Target", "AppRunner.ListAutoScalingConfigurations")
+    request.headers.replace_header("X-Amz-Target", "AppRunner.DescribeService")
     assert sent(request) == (400, "InvalidSignatureException")
 
 

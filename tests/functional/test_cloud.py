@@ -282,7 +282,7 @@ def test_the_supervisor_ends_when_a_part_dies_and_says_which(
     supervisor: tuple[subprocess.Popen[str], RunningCloud],
 ) -> None:
     process, cloud = supervisor
-    part = next(each for each in marked(cloud.mark) if each.cmdline()[-1].endswith("iam_door.py"))
+    part = next(each for each in marked(cloud.mark) if each.cmdline()[-1].endswith("iam_endpoint.py"))
     part.kill()
     assert process.wait(timeout=60) == 1
     assert nothing_left(cloud)
