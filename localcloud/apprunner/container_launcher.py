@@ -18,9 +18,9 @@ from functools import partial
 from pathlib import Path
 
 from localcloud.apprunner.child import Child
+from localcloud.apprunner.deployment import Deployment, DeploymentFailed
 from localcloud.apprunner.held_port import HOST
 from localcloud.apprunner.launcher import Launcher, Start
-from localcloud.apprunner.runtime import Deployment, DeploymentFailed
 from localcloud.docker_cli import LABEL, DockerFailed, docker, no_docker
 from localcloud.processes import MARK
 from localcloud.registry import Registry

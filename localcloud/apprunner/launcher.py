@@ -5,32 +5,14 @@ Rule: a started program listens at the port it was given, on loopback, and its o
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from localcloud.apprunner.runtime import Deployment
+from localcloud.apprunner.child import Child
+from localcloud.apprunner.deployment import Deployment
 
-
-class Running(Protocol):
-    """A program that was started for a service."""
-
-    ended: threading.Event
-
-    @property
-    def pid(self) -> int:
-        """The process that can be watched for it."""
-
-    @property
-    def status(self) -> int | None:
-        """None while it runs; then its exit status, negative for a signal."""
-
-    def stop(self, grace: float) -> None:
-        """End it: SIGTERM, after `grace` seconds SIGKILL. Returns when nothing of it is left. Can be called again."""
-
-
-Start = Callable[[], Running]
+Start = Callable[[], Child]
 """Starts the program. To be called on a thread that lives at least as long as the program may.
 
 Raises OSError or ValueError when it cannot be started.

@@ -67,7 +67,7 @@ class Caller:
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation on a service; times in seconds since the epoch. Only the control API shows `reason`."""
+    """One operation on a service; times in seconds since the epoch. Only the control API shows `reason`, that of a failure."""
 
     id: str
     type: OperationType

@@ -9,7 +9,7 @@ import contextlib
 import http.client
 import socket
 
-from localcloud.apprunner.runtime import HealthCheck
+from localcloud.apprunner.deployment import HealthCheck
 
 
 def is_healthy(host: str, port: int, check: HealthCheck) -> bool:

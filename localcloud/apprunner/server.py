@@ -19,8 +19,8 @@ from localcloud.apprunner.container_launcher import ContainerLauncher
 from localcloud.apprunner.control_api import control_api
 from localcloud.apprunner.iam import AllowAll, Iam, MinistackIam
 from localcloud.apprunner.launcher import Launcher
-from localcloud.apprunner.local_runtime import LocalRuntime
 from localcloud.apprunner.process_launcher import ProcessLauncher
+from localcloud.apprunner.runtime import Runtime
 from localcloud.apprunner.settings import EmulatorSettings
 from localcloud.apprunner.wire import Wire
 from localcloud.registry import Registry
@@ -47,7 +47,7 @@ class RunningEmulator:
 def serve(settings: EmulatorSettings) -> Iterator[RunningEmulator]:
     """Run an emulator until the block is left. OSError when the port is taken."""
     settings.folder.mkdir(parents=True, exist_ok=True)
-    runtime = LocalRuntime(
+    runtime = Runtime(
         _launcher(settings), settings.folder, start_timeout=settings.start_timeout, stop_timeout=settings.stop_timeout
     )
     cloud = Cloud(runtime, settings.behaviour)

@@ -7,22 +7,11 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from localcloud.apprunner.model import OperationStatus, OperationType, ServiceStatus
+from localcloud.apprunner.model import Operation, ServiceStatus
 
 
 class _View(BaseModel):
     model_config = ConfigDict(frozen=True, from_attributes=True)
-
-
-class OperationView(_View):
-    """An operation, with the reason of its failure."""
-
-    id: str
-    type: OperationType
-    status: OperationStatus
-    started_at: float
-    ended_at: float | None
-    reason: str | None
 
 
 class ServiceView(_View):
@@ -35,7 +24,7 @@ class ServiceView(_View):
     url: str
     status: ServiceStatus
     tags: dict[str, str]
-    operations: list[OperationView]
+    operations: list[Operation]
     pid: int | None = Field(default=None, description="The live process's id, None when none runs")
     log: str | None = Field(default=None, description="The file with the output of its newest process")
 

@@ -13,9 +13,10 @@ import threading
 
 from localcloud.apprunner import configuration, lifecycle
 from localcloud.apprunner.clock import EmulatorClock
+from localcloud.apprunner.deployment import Deployment, DeploymentFailed, HealthCheck
 from localcloud.apprunner.lifecycle import Outcome
 from localcloud.apprunner.model import Configuration, OperationType, Service, ServiceStatus
-from localcloud.apprunner.runtime import Deployment, DeploymentFailed, HealthCheck, Runtime
+from localcloud.apprunner.runtime import Runtime
 from localcloud.apprunner.settings import FaultKind
 from localcloud.apprunner.store import Store
 
