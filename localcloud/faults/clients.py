@@ -1,6 +1,6 @@
-"""The process that calls: found once for a connection, when a fault asks for it.
+"""The calling process, found once for a connection.
 
-Rule: looking is slow (it reads every process's open files), so nothing looks unless a fault needs to know.
+Rule: the search is slow (it reads every process's open files), so it happens only when a fault needs the process.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Client:
 
     @cached_property
     def pid(self) -> int | None:
-        """Its process, None when it has gone or cannot be seen."""
+        """Its process, None when it has ended or cannot be seen."""
         try:
             return caller_at(self._peer, self._server).pid
         except ProviderError:
@@ -30,7 +30,7 @@ class Client:
 
 
 def command_line(pid: int | None) -> str:
-    """What the process was started as; empty when there is none any more."""
+    """The process's command line; empty when it has ended."""
     try:
         return " ".join(psutil.Process(pid).cmdline()) if pid else ""
     except psutil.Error:
