@@ -1,4 +1,4 @@
-"""Set-up: what it decides, what it leaves behind, and what it says when it can't go on.
+"""Set-up: what it decides, what it leaves behind, and what it says when it fails.
 
 Nothing is installed here: the machines, Pythons and CLIs are small scripts, run for real.
 """
@@ -20,11 +20,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tools.commands import CommandFailed, ToolFailure, tail
 from tools.setup import pulumi_cli, venv
-from tools.setup.failures import SetupFailure, advice_for, require_space, tail
 from tools.setup.layout import Layout, cache_folder, pulumi_version, venv_key
 from tools.setup.locking import only_one
-from tools.setup.steps import CommandFailed, Workplace
+from tools.setup.steps import Workplace, advice_for, require_space
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 LIMIT_SECONDS = 30
@@ -83,7 +83,7 @@ def test_the_cli_s_version_is_the_pinned_sdk_s() -> None:
 
 
 def test_requirements_without_pulumi_are_refused() -> None:
-    with pytest.raises(SetupFailure, match="pins no pulumi"):
+    with pytest.raises(ToolFailure, match="pins no pulumi"):
         pulumi_version("pulumi-aws==7.51.1")
 
 
@@ -133,7 +133,7 @@ def test_without_any_cli_none_is_found(layout: Layout, machine: dict[str, str]) 
     assert pulumi_cli.found(layout, machine) is None
 
 
-def test_our_own_link_is_not_taken_for_the_machine_s_cli(layout: Layout, machine: dict[str, str]) -> None:
+def test_a_link_made_by_set_up_is_not_taken_for_the_machine_s_cli(layout: Layout, machine: dict[str, str]) -> None:
     """Neither this environment's nor an older one's that the checkout's link still points at."""
     older = replace(layout, venv_key="older")
     for environment in (layout, older):
@@ -153,7 +153,7 @@ def make_cli(layout: Layout, machine: Mapping[str, str]) -> Path:
 
 
 def test_without_installer_and_go_it_says_what_to_do(layout: Layout, machine: dict[str, str]) -> None:
-    with pytest.raises(SetupFailure, match=r"3\.250\.0 is missing") as failure:
+    with pytest.raises(ToolFailure, match=r"3\.250\.0 is missing") as failure:
         make_cli(layout, machine)
     assert "install Go" in failure.value.advice
 
@@ -178,7 +178,7 @@ def test_a_cli_that_says_another_version_does_not_get_into_the_cache(layout: Lay
     machine = {**machine, "PATH": f"{machine['PATH']}:/usr/bin:/bin"}
     tools = {**machine, "PATH": machine["PATH"].split(":")[0]}
     go_that_builds(tools, 'mkdir -p "${2%/*}" && printf "#!/bin/sh\\necho v9.9.9\\n" > "$2" && chmod +x "$2"')
-    with pytest.raises(SetupFailure, match=r"says it is 9\.9\.9"):
+    with pytest.raises(ToolFailure, match=r"says it is 9\.9\.9"):
         make_cli(layout, machine)
     assert not layout.pulumi_home.exists()
 
@@ -194,7 +194,7 @@ def test_a_cli_that_says_another_version_does_not_get_into_the_cache(layout: Lay
 )
 def test_a_failed_build_says_what_to_do(layout: Layout, machine: dict[str, str], said: str, advised: str) -> None:
     go_that_builds(machine, f"echo '{said}'; exit 1")
-    with pytest.raises(SetupFailure, match="could not build") as failure:
+    with pytest.raises(ToolFailure, match="could not build") as failure:
         make_cli(layout, machine)
     assert re.search(advised, failure.value.advice)
     assert failure.value.output == said
@@ -202,7 +202,7 @@ def test_a_failed_build_says_what_to_do(layout: Layout, machine: dict[str, str],
 
 def test_a_go_too_old_for_modules_like_ours_is_refused(layout: Layout, machine: dict[str, str]) -> None:
     go_that_builds(machine, "exit 1", version="go1.19.8")
-    with pytest.raises(SetupFailure, match="too old"):
+    with pytest.raises(ToolFailure, match="too old"):
         make_cli(layout, machine)
 
 
@@ -229,7 +229,7 @@ def test_a_failed_installation_leaves_no_environment_and_says_what_to_do(
     layout.requirements.parent.mkdir()
     layout.requirements.write_text("nothing-of-this-name==1 --hash=sha256:00\n")
     environ = {**machine, "PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull}
-    with only_one(layout.lock) as lock, pytest.raises(SetupFailure, match="pip could not install") as failure:
+    with only_one(layout.lock) as lock, pytest.raises(ToolFailure, match="pip could not install") as failure:
         venv.make(layout, Workplace(environ, layout.scratch, lock))
     assert "lacks a pinned version" in failure.value.advice
     assert not layout.venv.exists()
@@ -245,7 +245,7 @@ def test_the_link_follows_the_environment(layout: Layout) -> None:
 
 def test_a_folder_of_the_user_s_is_not_replaced_by_the_link(layout: Layout) -> None:
     layout.link.mkdir()
-    with pytest.raises(SetupFailure, match="folder of yours"):
+    with pytest.raises(ToolFailure, match="folder of yours"):
         venv.link(layout)
 
 
@@ -310,7 +310,7 @@ def test_a_second_set_up_waits_until_the_first_has_ended(layout: Layout, tmp_pat
 
 
 def test_a_signal_leaves_no_process_and_nothing_half_made(tmp_path: Path) -> None:
-    """Stopped in the middle of an installation: the index is a door that lets pip in and never answers."""
+    """Stopped in the middle of an installation: the index accepts pip's connection and never answers."""
     for name in ("tools", "requirements"):
         shutil.copytree(CHECKOUT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     with socket.create_server(("127.0.0.1", 0)) as index:
@@ -392,7 +392,7 @@ def test_a_full_disk_has_its_advice_whatever_the_command() -> None:
 
 
 def test_too_little_space_is_said_before_anything_is_made(tmp_path: Path) -> None:
-    with pytest.raises(SetupFailure, match=r"The thing needs \d+ MB"):
+    with pytest.raises(ToolFailure, match=r"The thing needs \d+ MB"):
         require_space(tmp_path, 10**12, "The thing")
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tools.commands import ToolFailure
 from tools.images.base import kept, pack, setting
-from tools.images.steps import ImageFailure
 
 
 def test_the_same_program_gives_the_same_archive_whenever_it_is_packed(tmp_path: Path) -> None:
@@ -22,7 +22,7 @@ def test_the_same_program_gives_the_same_archive_whenever_it_is_packed(tmp_path:
 
 def test_a_cli_that_cannot_run_as_lambdas_user_is_refused(tmp_path: Path) -> None:
     (tmp_path / "pulumi").write_bytes(b"build\tCGO_ENABLED=1\n")
-    with pytest.raises(ImageFailure, match=r"was built with cgo.* Remove it and run make setup"):
+    with pytest.raises(ToolFailure, match=r"was built with cgo.* Remove it and run make setup"):
         pack(tmp_path / "pulumi", tmp_path / "pulumi.tar.gz")
     # As its publisher builds it.
     (tmp_path / "pulumi").write_bytes(b"build\t-tags=osusergo\nbuild\tCGO_ENABLED=1\n")

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tools.commands import ToolFailure
 from tools.images import fetch
 from tools.images.pins import PINS, fill
-from tools.images.steps import ImageFailure
 
 REQUIREMENTS = Path(__file__).resolve().parents[3] / "requirements" / "lambda.txt"
 
@@ -105,7 +105,7 @@ def test_only_an_empty_sum_is_filled_from_the_publishers_file(tmp_path: Path) ->
 def test_a_publisher_without_the_sum_changes_nothing(tmp_path: Path, sums: str) -> None:
     file = tmp_path / "pins.toml"
     file.write_text(PIN)
-    with pytest.raises(ImageFailure, match="has no SHA-256 for other-v2"):
+    with pytest.raises(ToolFailure, match="has no SHA-256 for other-v2"):
         fill(file, print, lambda _: sums)
     assert file.read_text() == PIN
 
@@ -113,5 +113,5 @@ def test_a_publisher_without_the_sum_changes_nothing(tmp_path: Path, sums: str) 
 def test_a_sum_is_read_over_tls_only(tmp_path: Path) -> None:
     file = tmp_path / "pins.toml"
     file.write_text(PIN.replace("https://example.org/{version}-sums", "http://127.0.0.1/{version}-sums"))
-    with pytest.raises(ImageFailure, match="is not a https:// URL"):
+    with pytest.raises(ToolFailure, match="is not a https:// URL"):
         fill(file, print)
