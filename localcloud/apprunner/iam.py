@@ -1,7 +1,7 @@
 """Whether the signer of a request has the permissions that it needs: IAM's answer.
 
 Rule: nothing is decided here. ministack, which has the users, roles and keys, checks the signature and evaluates the policies
-(localcloud/iam_endpoint.py). An emulator that runs by itself knows no identities and allows everything.
+(localcloud/iam_endpoint.py). An emulator that runs by itself has no IAM and allows everything.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import base64
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Protocol
 
 import urllib3
 
@@ -31,21 +30,7 @@ class SignedRequest:
     body: bytes
 
 
-class Iam(Protocol):
-    """The port to IAM."""
-
-    def require(self, request: SignedRequest, permissions: Sequence[Permission]) -> None:
-        """Return if the signature is right and all permissions are given. Raises ApiError with AWS's code and message."""
-
-
-class AllowAll:
-    """No IAM: every caller may do everything."""
-
-    def require(self, request: SignedRequest, permissions: Sequence[Permission]) -> None:
-        """Allow it."""
-
-
-class MinistackIam:
+class Iam:
     """ministack's identities and policies, asked through the IAM endpoint at `url`."""
 
     def __init__(self, url: str) -> None:
@@ -53,7 +38,10 @@ class MinistackIam:
         self._http = urllib3.PoolManager(maxsize=_CONNECTIONS, block=True, timeout=_TIMEOUT)
 
     def require(self, request: SignedRequest, permissions: Sequence[Permission]) -> None:
-        """Ask for every single request: a changed policy holds from the next call on."""
+        """Return if the signature is right and all permissions are given. Raises ApiError with AWS's code and message.
+
+        Asked anew for every request: a changed policy holds from the next call on.
+        """
         question = {
             "method": request.method,
             "path": request.path,

@@ -17,7 +17,7 @@ from localcloud.apprunner.admin import AppRunnerAdmin
 from localcloud.apprunner.cloud import Cloud
 from localcloud.apprunner.container_launcher import ContainerLauncher
 from localcloud.apprunner.control_api import control_api
-from localcloud.apprunner.iam import AllowAll, Iam, MinistackIam
+from localcloud.apprunner.iam import Iam
 from localcloud.apprunner.launcher import Launcher
 from localcloud.apprunner.process_launcher import ProcessLauncher
 from localcloud.apprunner.runtime import Runtime
@@ -51,7 +51,7 @@ def serve(settings: EmulatorSettings) -> Iterator[RunningEmulator]:
         _launcher(settings), settings.folder, start_timeout=settings.start_timeout, stop_timeout=settings.stop_timeout
     )
     cloud = Cloud(runtime, settings.behaviour)
-    iam = MinistackIam(settings.iam_url) if settings.iam_url else AllowAll()
+    iam = Iam(settings.iam_url) if settings.iam_url else None
     try:
         server = _Server(_application(cloud, settings.account, iam), settings.port)
         try:
@@ -67,7 +67,7 @@ def _launcher(settings: EmulatorSettings) -> Launcher:
     return ContainerLauncher(Registry(settings.registry), processes) if settings.registry else processes
 
 
-def _application(cloud: Cloud, account: str, iam: Iam) -> Flask:
+def _application(cloud: Cloud, account: str, iam: Iam | None) -> Flask:
     app = Flask("localcloud.apprunner")
     app.config["MAX_CONTENT_LENGTH"] = _LARGEST_BODY
     app.register_blueprint(Wire(cloud, account, iam).blueprint())

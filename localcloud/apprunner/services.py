@@ -39,7 +39,7 @@ def create_service(cloud: Cloud, caller: Caller, request: Block) -> Block:
     service_id = uuid.uuid4().hex
     now = cloud.clock.now()
     service = Service(
-        number=cloud.store.next_number(),
+        number=next(cloud.store.numbers),
         name=name,
         id=service_id,
         arn=f"arn:aws:apprunner:{caller.region}:{caller.account}:service/{name}/{service_id}",

@@ -5,6 +5,7 @@ Rule: code that reads a service in order to change it holds `lock` from the read
 
 from __future__ import annotations
 
+import itertools
 import threading
 
 from localcloud.apprunner.errors import NotFound
@@ -17,13 +18,8 @@ class Store:
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self._services: dict[str, Service] = {}
-        self._last_number = 0
-
-    def next_number(self) -> int:
-        """A number greater than any before it, also across a reset."""
-        with self.lock:
-            self._last_number += 1
-            return self._last_number
+        self.numbers = itertools.count(1)
+        """Numbers for new services; they go on after a reset."""
 
     def put(self, service: Service) -> None:
         """Write a service, new or changed."""

@@ -4,5 +4,5 @@ Rule: it changes nothing until a fault is armed, and nothing behind it knows of 
 client sends; the meaning of their content is for the code that arms the faults.
 
 A request passes `calls` (its service, operation and target) → `faults` (what happens to it, and when) → `proxy` (which
-forwards it, or not). `clients` finds the calling process, for faults that need it.
+forwards it, or not).
 """

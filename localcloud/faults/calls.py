@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from email.message import Message
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import psutil
+
 _SCOPE = re.compile(r"Credential=[^/,\s]+/\d{8}/[a-z0-9-]+/(?P<service>[a-z0-9-]+)/aws4_request")
 _INVOKE = re.compile(r"/2015-03-31/functions/(?P<function>[^/]+)/invocations")
 _READS = re.compile(r"(BatchGet|Decrypt|Describe|Encrypt|GenerateDataKey|Get|Head|List|Query|Scan)")
@@ -37,6 +39,14 @@ class Call:
     def mentions(self, text: str) -> bool:
         """Whether its target or its body contains this text."""
         return text in self.target or text.encode() in self.body
+
+
+def command_line(pid: int | None) -> str:
+    """The process's command line; empty when it has ended."""
+    try:
+        return " ".join(psutil.Process(pid).cmdline()) if pid else ""
+    except psutil.Error:
+        return ""
 
 
 def read_call(method: str, path: str, headers: Message, body: bytes, client: Callable[[], int | None]) -> Call:

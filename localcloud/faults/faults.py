@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
-from localcloud.faults.calls import Call
-from localcloud.faults.clients import command_line
+from localcloud.faults.calls import Call, command_line
 
 
 class Moment(StrEnum):

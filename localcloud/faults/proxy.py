@@ -17,14 +17,16 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from email.message import Message
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 from xml.sax.saxutils import escape
 
 from localcloud.faults.calls import Call, read_call
-from localcloud.faults.clients import Client
 from localcloud.faults.faults import Armed, Fault, Faults, Moment, Refusal
+from localcloud.provider.caller import caller_at
+from localcloud.provider.errors import ProviderError
 from localcloud.settings import HOST
 
 _REMEMBERED = 100_000
@@ -114,15 +116,19 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     wbufsize = -1
 
-    def setup(self) -> None:
-        super().setup()
+    @cached_property
+    def _client_pid(self) -> int | None:
+        """The calling process, None when it has ended or cannot be seen. Slow: it reads every process's open files."""
         host, port = self.client_address
-        self._client = Client(host, port, self.server.server_address[1])
+        try:
+            return caller_at(f"ipv4:{host}:{port}", self.server.server_address[1]).pid
+        except ProviderError:
+            return None
 
     def do_any(self) -> None:
         """Pass the call on, unless a fault happens to it."""
         body = self._body()
-        call = read_call(self.command, self.path, self.headers, body, lambda: self._client.pid)
+        call = read_call(self.command, self.path, self.headers, body, lambda: self._client_pid)
         proxy = self.server.proxy
         armed = proxy.faults.take(call)
         outcome = armed.happens_at(Moment.BEFORE, call) if armed else None
