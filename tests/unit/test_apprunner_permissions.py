@@ -48,7 +48,7 @@ def a_service(status: ServiceStatus, tags: dict[str, str]) -> Service:
     )
 
 
-def test_a_list_is_of_everything() -> None:
+def test_a_list_needs_permission_on_everything() -> None:
     assert required("AppRunner.ListServices") == [Permission("apprunner:ListServices", "*")]
 
 

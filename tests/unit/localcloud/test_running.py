@@ -28,7 +28,7 @@ def cloud(tmp_path: Path) -> RunningCloud:
     )
 
 
-def test_the_environment_leads_every_client_to_the_cloud(cloud: RunningCloud) -> None:
+def test_the_environment_directs_every_client_to_the_cloud(cloud: RunningCloud) -> None:
     environment = cloud.environment(cloud.identity("alice"))
     assert environment["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4566"
     assert (
@@ -41,7 +41,7 @@ def test_the_environment_leads_every_client_to_the_cloud(cloud: RunningCloud) ->
     assert environment["PATH"].startswith(str(cloud.pulumi_bin))
 
 
-def test_the_environment_keeps_the_hosts_that_already_go_past_a_proxy(
+def test_the_environment_keeps_the_hosts_that_already_bypass_a_proxy(
     cloud: RunningCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("no_proxy", "intranet")
@@ -49,12 +49,12 @@ def test_the_environment_keeps_the_hosts_that_already_go_past_a_proxy(
     assert environment["no_proxy"] == environment["NO_PROXY"] == "intranet,127.0.0.1,localhost"
 
 
-def test_an_unknown_identity_is_named_with_those_there_are(cloud: RunningCloud) -> None:
+def test_an_unknown_identity_is_refused_with_a_list_of_the_known_ones(cloud: RunningCloud) -> None:
     with pytest.raises(KeyError, match="no identity 'carol'; there are alice"):
         cloud.identity("carol")
 
 
-def test_what_was_written_is_what_is_read(cloud: RunningCloud) -> None:
+def test_a_written_cloud_is_read_back_unchanged(cloud: RunningCloud) -> None:
     cloud.write()
     assert running.read(cloud.folder) == cloud
 

@@ -1,4 +1,4 @@
-"""What the images are built from holds what belongs to it, and the same each time."""
+"""The bases of the images: their content, the same for each build."""
 
 from __future__ import annotations
 
@@ -51,5 +51,5 @@ def test_nothing_that_names_the_machine_or_the_archive_stays_in_the_base(name: s
         (":env:.index-url='https://example.org/simple?a=b'", ("index-url", "https://example.org/simple?a=b")),
     ],
 )
-def test_pips_settings_are_read_as_pip_says_them(line: str, found: tuple[str, str]) -> None:
+def test_pips_settings_are_read_as_pip_lists_them(line: str, found: tuple[str, str]) -> None:
     assert setting(line) == found
