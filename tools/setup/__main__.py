@@ -50,32 +50,24 @@ def main() -> int:
 def prepare(layout: Layout) -> None:
     """Find or make the environment and the CLI, and link them into the checkout. Raises `ToolFailure`, `OSError`."""
     layout.cache.mkdir(parents=True, exist_ok=True)
-    if not _is_ready(layout):
-        with only_one(layout.lock) as lock:
-            _make_missing(layout, lock)
-    venv.link(layout)
-    say(f"ready: .venv → {layout.venv}, pulumi → {layout.pulumi_link.readlink()}")
-
-
-def _is_ready(layout: Layout) -> bool:
-    if not venv.is_whole(layout):
-        return False
-    command = pulumi_cli.found(layout, os.environ)
+    command = pulumi_cli.found(layout, os.environ) if venv.is_whole(layout) else None
     if command is None:
-        return False
+        with only_one(layout.lock) as lock:
+            command = _make_missing(layout, lock)
     venv.replace_link(layout.pulumi_link, command)
-    return True
+    venv.link(layout)
+    say(f"ready: .venv → {layout.venv}, pulumi → {command}")
 
 
-def _make_missing(layout: Layout, lock: int) -> None:
+def _make_missing(layout: Layout, lock: int) -> Path:
+    """Make what is missing; the CLI's path."""
     shutil.rmtree(layout.scratch, ignore_errors=True)
     layout.scratch.mkdir()
     try:
         workplace = Workplace(os.environ, layout.scratch, lock)
         if not venv.is_whole(layout):
             venv.make(layout, workplace)
-        command = pulumi_cli.found(layout, os.environ) or pulumi_cli.make(layout, workplace)
-        venv.replace_link(layout.pulumi_link, command)
+        return pulumi_cli.found(layout, os.environ) or pulumi_cli.make(layout, workplace)
     finally:
         shutil.rmtree(layout.scratch, ignore_errors=True)
 
