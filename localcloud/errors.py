@@ -1,4 +1,4 @@
-"""What can go wrong with the local cloud's processes, in words for the person who started it.
+"""The errors of the local cloud's processes, for the person who started it.
 
     CloudError
     ├── PortTaken     a fixed port belongs to another program

@@ -1,24 +1,27 @@
 """Starting ministack, which stands in for all of AWS but App Runner.
 
 Rule: it gets a short environment that is listed here in full, because the functions it runs inherit all of it: a
-variable that leaks in from the person's shell would hide a setting that the platform forgot to give its functions.
+variable that leaks in from the user's shell would hide a setting that the platform forgot to give its functions.
 """
 
 from __future__ import annotations
 
-import http.client
 import os
 import sys
 from pathlib import Path
 
+from localcloud.apprunner.deployment import HealthCheck
 from localcloud.processes import MARK
 from localcloud.settings import HOST, REGION, CloudSettings, Ports
 
-# With a door more, and by its path: this folder must not get onto ministack's search path, where its own name is a module's.
+# With an IAM endpoint, and by its path: this folder must not get onto ministack's search path, where its own name is a module's.
 COMMAND = (sys.executable, "-P", str(Path(__file__).with_name("iam_endpoint.py")))
 
-IAM_DOOR = "/_localcloud/iam"
-"""Where it answers whether a signer may do something: `localcloud/iam_endpoint.py`."""
+IAM_ENDPOINT = "/_localcloud/iam"
+"""The path at which it answers whether a signer has a permission: `localcloud/iam_endpoint.py`."""
+
+READY = HealthCheck("/_ministack/ready", timeout=5)
+"""How to see that it answers."""
 
 
 def search_path(settings: CloudSettings) -> str:
@@ -28,7 +31,7 @@ def search_path(settings: CloudSettings) -> str:
 
 
 def base_environment(settings: CloudSettings, folder: Path, mark: str) -> dict[str, str]:
-    """What every process of the cloud gets; its home and temporary folder go when the cloud goes."""
+    """The environment of every process of the cloud; its home and temporary folder are removed with the cloud."""
     return {
         "PATH": search_path(settings),
         "HOME": str(folder / "home"),
@@ -53,15 +56,3 @@ def environment(settings: CloudSettings, ports: Ports, folder: Path, mark: str) 
         "LAMBDA_ACCOUNT_CONCURRENCY": str(settings.function_concurrency),
         "LOG_LEVEL": settings.log_level,
     }
-
-
-def is_ready(port: int) -> bool:
-    """Whether ministack answers."""
-    connection = http.client.HTTPConnection(HOST, port, timeout=5)
-    try:
-        connection.request("GET", "/_ministack/ready")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()

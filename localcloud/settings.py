@@ -1,7 +1,4 @@
-"""What can be chosen about a local cloud before it starts, and the few constants that all its parts share.
-
-Rule: settings are values. Nothing here starts, opens or reads anything until it is called.
-"""
+"""The settings of a local cloud, and the few constants that all its parts share."""
 
 from __future__ import annotations
 
@@ -9,6 +6,7 @@ import os
 import random
 import shutil
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,7 +25,7 @@ _FREE_PORTS = range(20000, 32000)
 
 @dataclass(frozen=True)
 class Ports:
-    """Where the three parts listen on loopback."""
+    """The ports of the three parts, on loopback."""
 
     ministack: int
     apprunner: int
@@ -40,7 +38,7 @@ class Ports:
 
     @classmethod
     def free(cls) -> Ports:
-        """Three ports that nobody listens on now."""
+        """Three ports that are free now."""
         found: list[int] = []
         for port in random.sample(_FREE_PORTS, k=300):
             if port_is_free(port):
@@ -83,8 +81,8 @@ def port_is_free(port: int) -> bool:
     return True
 
 
-def find_pulumi_bin(environ: os._Environ[str] | dict[str, str]) -> Path | None:
-    """The folder of the Pulumi CLI: where PATH has it, else where set-up keeps it, else None."""
+def find_pulumi_bin(environ: Mapping[str, str]) -> Path | None:
+    """The folder of the Pulumi CLI: on the PATH, else in set-up's cache, else None."""
     on_path = shutil.which("pulumi", path=environ.get("PATH", ""))
     if on_path:
         return Path(on_path).parent

@@ -1,4 +1,4 @@
-"""The local cloud's processes: they start, answer, keep people apart, and leave nothing behind, however they end."""
+"""The local cloud's processes: they start, answer, enforce permissions, and leave nothing behind, however they end."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def test_a_function_runs_with_its_role_and_the_listed_environment_only(
     }  # fmt: skip
     assert answer["AWS_ENDPOINT_URL_APPRUNNER"] == cloud.apprunner_url
     assert answer["AWS_REGION"] == "us-west-2"
-    # Session credentials of the function's role, nobody's long-lived key.
+    # Session credentials of the function's role, not a long-lived key.
     assert answer["AWS_ACCESS_KEY_ID"].startswith("ASIA")
     for name in ("HOME", "TMPDIR", "LAMBDA_TASK_ROOT"):
         assert Path(answer[name]).is_relative_to(cloud.folder)
@@ -218,7 +218,7 @@ def test_an_exception_in_the_block_stops_it_too() -> None:
     assert nothing_left(cloud)
 
 
-def test_a_taken_port_is_one_clear_sentence() -> None:
+def test_a_taken_port_is_reported_by_number() -> None:
     free = Ports.free()
     with socket.create_server(("127.0.0.1", free.apprunner)), pytest.raises(PortTaken) as taken:
         LocalCloud(CloudSettings(ports=free)).start()
@@ -278,11 +278,11 @@ def test_killing_the_supervisor_leaves_no_process_and_no_folder(
     assert eventually(lambda: nothing_left(cloud))
 
 
-def test_the_supervisor_ends_when_a_part_dies_and_says_which(
+def test_the_supervisor_ends_when_a_part_dies(
     supervisor: tuple[subprocess.Popen[str], RunningCloud],
 ) -> None:
     process, cloud = supervisor
-    part = next(each for each in marked(cloud.mark) if each.cmdline()[-1].endswith("iam_door.py"))
+    part = next(each for each in marked(cloud.mark) if each.cmdline()[-1].endswith("iam_endpoint.py"))
     part.kill()
     assert process.wait(timeout=60) == 1
     assert nothing_left(cloud)

@@ -267,15 +267,12 @@ def test_a_custom_timeout_ends_the_wait_and_keeps_the_service_in_the_state(
     wait_idle(apprunner_admin, "slow-service")
 
 
-def test_a_scaling_configuration_is_created_kept_and_replaced(workspace: Workspace) -> None:
-    def program(size: int) -> None:
-        scaling = aws.apprunner.AutoScalingConfigurationVersion(
-            "scaling", auto_scaling_configuration_name="small", max_size=size, opts=provider()
-        )
-        pulumi.export("revision", scaling.auto_scaling_configuration_revision)
-
-    assert workspace.up("scaling", lambda: program(2)).outputs["revision"].value == 1
-    assert changes(workspace.up("scaling", lambda: program(2))) == {}
-    second = workspace.up("scaling", lambda: program(3))
-    assert second.outputs["revision"].value == 2
+def test_a_renamed_service_is_replaced_and_its_outputs_follow(workspace: Workspace, apprunner: Any) -> None:
+    first = workspace.up("renamed", lambda: service_program("first-service"))
+    assert changes(workspace.up("renamed", lambda: service_program("first-service"))) == {}
+    second = workspace.up("renamed", lambda: service_program("second-service"))
     assert changes(second) == {"replace": 1}
+    old, new = (each.outputs["arn"].value for each in (first, second))
+    assert apprunner.describe_service(ServiceArn=old)["Service"]["Status"] == "DELETED"
+    assert apprunner.describe_service(ServiceArn=new)["Service"]["Status"] == "RUNNING"
+    assert second.outputs["app_runner_service_url"].value != first.outputs["app_runner_service_url"].value

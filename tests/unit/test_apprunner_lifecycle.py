@@ -7,12 +7,12 @@ import pytest
 from localcloud.apprunner import configuration
 from localcloud.apprunner.errors import InvalidState
 from localcloud.apprunner.lifecycle import RULES, Outcome, begin, begin_create, in_progress, roll_back, settle
-from localcloud.apprunner.model import OperationStatus, OperationType, Service, ServiceStatus
+from localcloud.apprunner.model import Configuration, OperationStatus, OperationType, Service, ServiceStatus
 
 
-def wanted(tag: str) -> configuration.Configuration:
+def wanted(tag: str) -> Configuration:
     image = {"ImageIdentifier": f"public.ecr.aws/a/b:{tag}", "ImageRepositoryType": "ECR_PUBLIC"}
-    return configuration.create({"SourceConfiguration": {"ImageRepository": image}}, "scaling")
+    return configuration.create({"SourceConfiguration": {"ImageRepository": image}})
 
 
 OLD, NEW = wanted("old"), wanted("new")
@@ -35,7 +35,7 @@ def new_service() -> Service:
 
 
 def service_in(status: ServiceStatus) -> Service:
-    """A service that came to this state by what really leads there."""
+    """A service that reached this state by the operations that really lead there."""
     created = settle(new_service(), Outcome.DONE, 110.0)
     match status:
         case ServiceStatus.OPERATION_IN_PROGRESS:
@@ -52,7 +52,7 @@ def service_in(status: ServiceStatus) -> Service:
 
 
 @pytest.mark.parametrize("status", list(ServiceStatus))
-def test_every_state_can_be_come_to(status: ServiceStatus) -> None:
+def test_every_state_can_be_reached(status: ServiceStatus) -> None:
     assert service_in(status).status is status
 
 
@@ -73,7 +73,7 @@ def test_an_operation_begins_in_the_states_of_its_rule_and_in_no_other(
             begin(service, kind, "next", 200.0)
 
 
-def test_nothing_is_allowed_on_what_is_busy_or_deleted() -> None:
+def test_no_operation_is_allowed_on_a_busy_or_deleted_service() -> None:
     for rule in RULES.values():
         assert not {ServiceStatus.OPERATION_IN_PROGRESS, ServiceStatus.DELETED} & rule.allowed
 
@@ -107,7 +107,7 @@ def test_a_failed_update_is_running_with_the_old_configuration(outcome: Outcome,
     assert (settled.operations[-1].status, settled.operations[-1].reason) == (status, "why")
 
 
-def test_an_update_of_what_never_ran_has_nothing_to_roll_back_to() -> None:
+def test_an_update_of_a_service_that_never_ran_has_nothing_to_roll_back_to() -> None:
     failed = service_in(ServiceStatus.CREATE_FAILED)
     begun = begin(failed, OperationType.UPDATE_SERVICE, "update", 200.0, NEW)
     settled = settle(begun, Outcome.FAILED, 210.0)

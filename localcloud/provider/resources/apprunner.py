@@ -88,29 +88,6 @@ class Service(Resource):
         return super().properties(op, found) | scaling
 
 
-class AutoScalingConfigurationVersion(Resource):
-    """`aws:apprunner/autoScalingConfigurationVersion:AutoScalingConfigurationVersion`; the id is the ARN."""
-
-    tokens = ("aws:apprunner/autoScalingConfigurationVersion:AutoScalingConfigurationVersion",)
-    supports = names("autoScalingConfigurationName maxConcurrency maxSize minSize")
-    replace_on = supports
-    defaults: ClassVar[Mapping[str, Any]] = {"maxConcurrency": 100, "maxSize": 25, "minSize": 1}
-
-    service = "apprunner"
-    create_by, read_by = "CreateAutoScalingConfiguration", "DescribeAutoScalingConfiguration"
-    delete_by = "DeleteAutoScalingConfiguration"
-    identity = ("AutoScalingConfigurationArn",)
-    member = "AutoScalingConfiguration"
-    renamed: ClassVar[Mapping[str, str]] = {"arn": "AutoScalingConfigurationArn"}
-    tagging = Tagging()
-
-    # The service's model says ACTIVE, the service itself "active".
-    pending, ready = ("INACTIVE", "inactive"), ("ACTIVE", "active")
-    deleting, deleted = ready, pending
-    title = "App Runner AutoScaling Configuration Version"
-    limit = 120
-
-
 def _filled(given: Any, defaults: Mapping[str, Any]) -> Any:
     """The defaults under what is given, in blocks that are given only."""
     if not isinstance(given, Mapping):
