@@ -54,11 +54,6 @@ class RunningCloud:
         """App Runner, and the tagging API for its services."""
         return f"http://{HOST}:{self.ports.apprunner}"
 
-    @property
-    def provider_port(self) -> int:
-        """The stand-in Pulumi provider (gRPC)."""
-        return self.ports.provider
-
     @cached_property
     def apprunner_admin(self) -> AppRunnerAdmin:
         """The emulator's control API: delays, faults, quota, clock, and what really runs."""
@@ -87,7 +82,7 @@ class RunningCloud:
             "AWS_SECRET_ACCESS_KEY": identity.secret_key,
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
-            "PULUMI_DEBUG_PROVIDERS": f"aws:{self.provider_port},docker:{self.provider_port}",
+            "PULUMI_DEBUG_PROVIDERS": f"aws:{self.ports.provider},docker:{self.ports.provider}",
             "PULUMI_CONFIG_PASSPHRASE": "local",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "PULUMI_SKIP_UPDATE_CHECK": "true",

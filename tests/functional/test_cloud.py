@@ -26,7 +26,7 @@ from localcloud.cloud import LocalCloud
 from localcloud.errors import FolderInUse, NotReady, PortTaken
 from localcloud.processes import MARK, marked
 from localcloud.running import RunningCloud
-from localcloud.settings import ROOT, CloudSettings, Ports
+from localcloud.settings import ROOT, Ports
 
 FUNCTION = """
 import os, subprocess, sys, time
@@ -112,7 +112,7 @@ def test_every_endpoint_answers(cloud: RunningCloud, operator_session: boto3.Ses
     assert operator_session.client("sts").get_caller_identity()["Arn"] == cloud.identity("operator").user_arn
     assert operator_session.client("apprunner").list_services()["ServiceSummaryList"] == []
     assert operator_session.client("resourcegroupstaggingapi").get_resources()["ResourceTagMappingList"] == []
-    with socket.create_connection(("127.0.0.1", cloud.provider_port), timeout=5):
+    with socket.create_connection(("127.0.0.1", cloud.ports.provider), timeout=5):
         pass
 
 
@@ -221,7 +221,7 @@ def test_an_exception_in_the_block_stops_it_too() -> None:
 def test_a_taken_port_is_reported_by_number() -> None:
     free = Ports.free()
     with socket.create_server(("127.0.0.1", free.apprunner)), pytest.raises(PortTaken) as taken:
-        LocalCloud(CloudSettings(ports=free)).start()
+        LocalCloud(ports=free).start()
     assert f"Port {free.apprunner} on 127.0.0.1 is taken" in str(taken.value)
     assert "FIBFACTORY_PORT=" in str(taken.value)
 
@@ -229,7 +229,7 @@ def test_a_taken_port_is_reported_by_number() -> None:
 def test_a_part_that_cannot_start_is_named_with_its_log_and_nothing_stays(tmp_path: Path) -> None:
     folder = tmp_path / "cloud"
     with pytest.raises(NotReady, match="The App Runner emulator ended with code") as failed:
-        LocalCloud(CloudSettings(folder=folder, images=tmp_path / "missing.toml")).start()
+        LocalCloud(folder=folder, images=tmp_path / "missing.toml").start()
     assert "missing.toml" in str(failed.value)
     assert not folder.exists()
 
@@ -237,7 +237,7 @@ def test_a_part_that_cannot_start_is_named_with_its_log_and_nothing_stays(tmp_pa
 def test_a_folder_with_other_things_in_it_is_refused_and_kept(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("mine")
     with pytest.raises(FolderInUse, match="is not empty"):
-        LocalCloud(CloudSettings(folder=tmp_path)).start()
+        LocalCloud(folder=tmp_path).start()
     assert (tmp_path / "letter.txt").read_text() == "mine"
 
 
