@@ -10,16 +10,14 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
 import psutil
 import pytest
-from botocore.exceptions import ClientError
 
 from localcloud import cloud_handle
 from localcloud.cloud import LocalCloud
@@ -27,6 +25,7 @@ from localcloud.errors import FolderInUse, NotReady, PortTaken
 from localcloud.processes import MARK, marked
 from localcloud.running import RunningCloud
 from localcloud.settings import ROOT, Ports
+from tests.functional.apprunner_fixtures import eventually, refused
 
 FUNCTION = """
 import os, subprocess, sys, time
@@ -40,16 +39,6 @@ def handler(event, context):
     print("said on stderr", file=sys.stderr)
     return dict(os.environ)
 """
-
-
-def eventually(true: Callable[[], bool], seconds: float = 30.0) -> bool:
-    """Whether it comes true before the deadline."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def make_function(session: boto3.Session, name: str) -> Any:
@@ -101,13 +90,6 @@ def nothing_left(cloud: RunningCloud) -> bool:
     return not marked(cloud.mark) and not cloud.folder.exists()
 
 
-def denied(call: Callable[[], object]) -> str:
-    """The error code with which AWS refuses the call."""
-    with pytest.raises(ClientError) as refused:
-        call()
-    return str(refused.value.response["Error"]["Code"])
-
-
 def test_every_endpoint_answers(cloud: RunningCloud, operator_session: boto3.Session) -> None:
     assert operator_session.client("sts").get_caller_identity()["Arn"] == cloud.identity("operator").user_arn
     assert operator_session.client("apprunner").list_services()["ServiceSummaryList"] == []
@@ -131,7 +113,7 @@ def test_nothing_listens_beyond_loopback(cloud: RunningCloud) -> None:
 @pytest.mark.parametrize("name", ["alice", "bob", "nobody"])
 def test_only_the_operator_may_use_aws(cloud: RunningCloud, operator_session: boto3.Session, name: str) -> None:
     assert "TableNames" in operator_session.client("dynamodb").list_tables()
-    assert denied(cloud.session(name).client("dynamodb").list_tables) == "AccessDeniedException"
+    assert refused(cloud.session(name).client("dynamodb").list_tables)[0] == "AccessDeniedException"
 
 
 def test_a_wrong_secret_is_refused(cloud: RunningCloud) -> None:
@@ -143,7 +125,7 @@ def test_a_wrong_secret_is_refused(cloud: RunningCloud) -> None:
         aws_secret_access_key="wrong",
     )
     # DynamoDB's own name for SignatureDoesNotMatch is InvalidSignatureException.
-    assert denied(stranger.list_tables) in {"SignatureDoesNotMatch", "InvalidSignatureException"}
+    assert refused(stranger.list_tables)[0] in {"SignatureDoesNotMatch", "InvalidSignatureException"}
 
 
 def test_the_files_with_keys_are_private(cloud: RunningCloud) -> None:
