@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import boto3
 import click
@@ -25,52 +25,54 @@ from bootstrap.commands import teardown
 from bootstrap.commands import upgrade as upgrading
 from bootstrap.commands.context import Context
 from bootstrap.errors import BootstrapError, Interrupted, SettingsError, explained
-from bootstrap.settings import load, read_file
+from bootstrap.settings import Settings, load, read_file
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_PLATFORM = click.option("--platform", help="The platform's id.  [default: fibfactory]")
-_REGION = click.option("--region", help="Its region.  [default: AWS_REGION, or your AWS profile's]")
+_SETTINGS = {
+    "--platform": "platform",
+    "--region": "region",
+    "--code": "code",
+    "--image-uri": "image_uri",
+    "--prefix": "prefix",
+    "--operator": "operators",
+    "--image-registry": "image_registries",
+    "--default-ttl": "default_ttl",
+    "--max-lifetime": "max_lifetime",
+    "--nightly-schedule": "nightly_schedule",
+    "--light-schedule": "light_schedule",
+}
+"""The settings that have an option. Options for lists have the singular as their name and can be repeated."""
+
+
+def _option(option: str) -> Callable[[F], F]:
+    setting = _SETTINGS[option]
+    field = Settings.model_fields[setting]
+    default = "AWS_REGION, or your AWS profile's" if setting == "region" else field.default
+    repeated = not option.endswith(setting.replace("_", "-"))
+    return click.option(
+        option,
+        setting,
+        multiple=repeated,
+        type=click.Choice(get_args(field.annotation)) if get_origin(field.annotation) is Literal else str,
+        help=f"{field.description}{'  Can be repeated.' * repeated}" + (f"  [default: {default}]" if default else ""),
+    )
+
+
+_PLATFORM, _REGION = _option("--platform"), _option("--region")
 _YES = click.option("--yes", is_flag=True, help="Do everything without questions.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the outputs as JSON.")
-_SETTINGS = (
-    _PLATFORM,
-    _REGION,
-    click.option(
-        "--code", type=click.Choice(["image", "archive"]), help="What the functions run from.  [default: image]"
-    ),
-    click.option("--image-uri", help="The orchestrator's image in ECR.  [default: one is built and pushed]"),
-    click.option("--prefix", help="What the environments' names begin with.  [default: fib-app]"),
-    click.option(
-        "--operator",
-        "operators",
-        multiple=True,
-        metavar="IDENTITY",
-        help="A role, user or GitHub repository that may change all environments; can be repeated.",
-    ),
-    click.option(
-        "--image-registry",
-        "image_registries",
-        multiple=True,
-        metavar="PREFIX",
-        help="What environments' images must begin with; can be repeated.  [default: this account's registry]",
-    ),
-    click.option("--default-ttl", help="How long an environment lives if its request does not say.  [default: 12h]"),
-    click.option("--max-lifetime", help="How long an environment may live at most.  [default: 7d]"),
-    click.option("--nightly-schedule", help="When the deep sweep runs.  [default: cron(0 3 * * ? *), UTC]"),
-    click.option("--light-schedule", help="When the light sweep runs.  [default: rate(5 minutes)]"),
-    click.option(
-        "--settings",
-        "file",
-        type=click.Path(path_type=Path),
-        help="A TOML file with these and further settings (docs/aws.md); options take precedence.",
-    ),
+_FILE = click.option(
+    "--settings",
+    "file",
+    type=click.Path(path_type=Path),
+    help="A TOML file with these and further settings (docs/aws.md); options take precedence.",
 )
 
 
 def _settings(command: F) -> F:
     """Adds the options for settings, in their order above."""
-    for option in reversed(_SETTINGS):
+    for option in (_FILE, *map(_option, reversed(_SETTINGS))):
         command = option(command)
     return command
 

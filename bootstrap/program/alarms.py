@@ -21,6 +21,27 @@ from bootstrap.settings import Settings
 NAMESPACE = "fibfactory"
 _HOUR, _DAY, _WEEK = 3600, 86400, 7 * 86400
 
+# What the alarms mean, for whoever gets one.
+_DEAD_LETTERS = (
+    "An event did not reach the worker. Read it in this alarm's queue, remove the cause, delete it: sweeps send again what was "
+    "not done."
+)
+_NO_LIGHT_SWEEP = (
+    "No light sweep ended: nothing expires and nothing is retried. Look at the schedule and the worker's log."
+)
+_NO_DEEP_SWEEP = "No deep sweep ended: orphans are not found. Look at the schedule and the worker's log."
+_SWEEP_INCOMPLETE = "A sweep failed, ran out of time or stopped at its cap. Its report says why: GET /sweeps/{id}."
+_SWEEP_FAILURES = "A sweep could not do some of its steps. Its report names them: GET /sweeps/{id}."
+_ENVIRONMENTS_FAILED = (
+    "Several environments failed within a quarter of an hour: the cause is probably the platform's, not their owners'. "
+    "GET /environments?status=failed says why."
+)
+_BACKLOG = "Sweeps leave work to the next one again and again: more is due than they get done."
+_OVERDUE = "Something has been due for long and does not get done. The last light sweep's report names it."
+_WORKER_ERRORS = "The worker fails. Its log has the reason."
+_THROTTLED = "Lambda has no room: raise the account's concurrency, or this function's reserved one."
+_ANSWERS_5XX = "Callers get errors that they did not cause. The API function's log has the reason."
+
 
 @dataclass(frozen=True)
 class Alarm:
@@ -89,99 +110,25 @@ def declared(settings: Settings, names: Names, apis: Mapping[str, pulumi.Input[s
     """The alarms by their names without the platform's."""
     light, deep = interval(settings.light_schedule, _DAY), interval(settings.nightly_schedule, _WEEK)
     # CloudWatch looks back one day at most, seven where a period is an hour or longer.
-    in_a_row = min(3, _DAY // light)
-    found = {
-        "dead-letters": Alarm(
-            "ApproximateNumberOfMessagesVisible",
-            "Maximum",
-            1,
-            300,
-            f"An event did not reach the worker. Read it in the queue {names.dead_letters}, remove the cause, "
-            "delete it: sweeps send again what was not done.",
-            of=("AWS/SQS", "QueueName", names.dead_letters),
-        ),
+    in_a_row, nights = min(3, _DAY // light), 3 if deep < _DAY else min(7, deep // _DAY + 1)
+    letters = ("AWS/SQS", "QueueName", names.dead_letters)
+    api, worker = (("AWS/Lambda", "FunctionName", function) for function in (names.api_function, names.worker_function))
+    return {
+        "dead-letters": Alarm("ApproximateNumberOfMessagesVisible", "Maximum", 1, 300, _DEAD_LETTERS, of=letters),
         "no-light-sweep": Alarm(
-            "light_sweeps",
-            "Sum",
-            1,
-            light,
-            "No light sweep ended: nothing expires and nothing is retried. Look at the schedule and the worker's log.",
-            times=in_a_row,
-            below=True,
-            silence_alarms=True,
+            "light_sweeps", "Sum", 1, light, _NO_LIGHT_SWEEP, in_a_row, below=True, silence_alarms=True
         ),
-        "no-deep-sweep": Alarm(
-            "deep_sweeps",
-            "Sum",
-            1,
-            min(deep, _DAY),
-            "No deep sweep ended: orphans are not found. Look at the schedule and the worker's log.",
-            times=3 if deep < _DAY else min(7, deep // _DAY + 1),
-            below=True,
-        ),
-        "sweep-incomplete": Alarm(
-            "sweep_incomplete",
-            "Sum",
-            1,
-            _HOUR,
-            "A sweep failed, ran out of time or stopped at its cap. Its report says why: GET /sweeps/{id}.",
-        ),
-        "sweep-failures": Alarm(
-            "sweep_failures",
-            "Sum",
-            1,
-            _HOUR,
-            "A sweep could not do some of its steps. Its report names them: GET /sweeps/{id}.",
-        ),
-        "environments-failed": Alarm(
-            "environment_failed",
-            "Sum",
-            3,
-            900,
-            "Several environments failed within a quarter of an hour: the cause is probably the platform's, not their "
-            "owners'. GET /environments?status=failed says why.",
-        ),
-        "backlog": Alarm(
-            "sweep_backlog",
-            "Maximum",
-            1,
-            light,
-            "Sweeps leave work to the next one again and again: more is due than they get done.",
-            times=in_a_row,
-        ),
-        "overdue": Alarm(
-            "oldest_overdue_seconds",
-            "Maximum",
-            max(_HOUR, 3 * light),
-            light,
-            "Something has been due for long and does not get done. The last light sweep's report names it.",
-            times=min(2, in_a_row),
-        ),
-        "worker-errors": Alarm(
-            "Errors",
-            "Sum",
-            3,
-            900,
-            "The worker fails. Its log has the reason.",
-            of=("AWS/Lambda", "FunctionName", names.worker_function),
-        ),
+        "no-deep-sweep": Alarm("deep_sweeps", "Sum", 1, min(deep, _DAY), _NO_DEEP_SWEEP, nights, below=True),
+        "sweep-incomplete": Alarm("sweep_incomplete", "Sum", 1, _HOUR, _SWEEP_INCOMPLETE),
+        "sweep-failures": Alarm("sweep_failures", "Sum", 1, _HOUR, _SWEEP_FAILURES),
+        "environments-failed": Alarm("environment_failed", "Sum", 3, 900, _ENVIRONMENTS_FAILED),
+        "backlog": Alarm("sweep_backlog", "Maximum", 1, light, _BACKLOG, in_a_row),
+        "overdue": Alarm("oldest_overdue_seconds", "Maximum", max(_HOUR, 3 * light), light, _OVERDUE, min(2, in_a_row)),
+        "worker-errors": Alarm("Errors", "Sum", 3, 900, _WORKER_ERRORS, of=worker),
+        "api-throttled": Alarm("Throttles", "Sum", 10, 300, _THROTTLED, of=api),
+        "worker-throttled": Alarm("Throttles", "Sum", 10, 300, _THROTTLED, of=worker),
+        **{
+            f"{kind}-api-5xx": Alarm("5xx", "Sum", 5, 300, _ANSWERS_5XX, of=("AWS/ApiGateway", "ApiId", api_id))
+            for kind, api_id in apis.items()
+        },
     }
-    for kind, function in (("api", names.api_function), ("worker", names.worker_function)):
-        found[f"{kind}-throttled"] = Alarm(
-            "Throttles",
-            "Sum",
-            10,
-            300,
-            "Lambda has no room: raise the account's concurrency, or this function's reserved one.",
-            of=("AWS/Lambda", "FunctionName", function),
-        )
-    for kind, api in apis.items():
-        found[f"{kind}-api-5xx"] = Alarm(
-            "5xx",
-            "Sum",
-            5,
-            300,
-            "Callers get errors that they did not cause. The API function's log has the reason.",
-            of=("AWS/ApiGateway", "ApiId", api),
-        )
-    return found
