@@ -1,5 +1,4 @@
 """AWS on one machine, for laptops and tests.
 
-Rule: whatever stands in for AWS lives in this package and nowhere else, and nothing of the product imports it or
-knows that it exists.
+Rule: everything that stands in for AWS is in this package, and the product neither imports it nor knows of it.
 """

@@ -1,6 +1,6 @@
-"""`python -m localcloud run|stop`: a local cloud in the foreground, and the end of one that runs elsewhere.
+"""`python -m localcloud run|stop`: run a local cloud in the foreground, or stop one by its folder.
 
-Rule: `run` and its folder live and die together, so `stop` needs nothing but the folder.
+Rule: a cloud's folder exists exactly as long as its `run`, so `stop` needs nothing but the folder.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import click
 from localcloud import cloud_handle, running
 from localcloud.cloud import LocalCloud
 from localcloud.errors import CloudError
-from localcloud.settings import CloudSettings, Ports
+from localcloud.settings import Ports
 
 _CHECK_SECONDS = 0.5
 
@@ -25,7 +25,7 @@ _folder = click.option(
     "--folder",
     required=True,
     type=click.Path(file_okay=False, path_type=Path),
-    help="The cloud's own folder; it goes when the cloud stops.",
+    help="The cloud's own folder; it is removed when the cloud stops.",
 )
 
 
@@ -47,8 +47,8 @@ def run(folder: Path, base_port: int | None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     try:
-        cloud_handle.forget_dead(folder)
-        local_cloud = LocalCloud(CloudSettings(folder=folder, ports=Ports.from_base(base_port) if base_port else None))
+        cloud_handle.remove_dead(folder)
+        local_cloud = LocalCloud(folder=folder, ports=Ports.from_base(base_port) if base_port else None)
         with local_cloud as cloud:
             click.echo(
                 json.dumps(
@@ -68,7 +68,7 @@ def run(folder: Path, base_port: int | None) -> None:
 @main.command()
 @_folder
 def stop(folder: Path) -> None:
-    """Stop the local cloud that was given this folder; says so when none runs."""
+    """Stop the local cloud with this folder; says so when none runs."""
     try:
         cloud = cloud_handle.find(folder)
         if cloud is None:

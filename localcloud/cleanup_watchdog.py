@@ -1,11 +1,10 @@
-"""The process that outlives a local cloud's owner for as long as it takes to clean up: `python -m localcloud.cleanup_watchdog`.
+"""The process that cleans up after a local cloud, however that ends: `python -m localcloud.cleanup_watchdog`.
 
-It reads its standard input, a pipe whose other end only the owner holds. When that end closes, because the owner let
-go of it or because the owner is gone (also by SIGKILL, also out of memory), it ends every process with the
-cloud's mark, removes its containers, and removes its folder.
+It reads its standard input, a pipe whose other end only the cloud's supervisor holds. When that end closes, because
+the supervisor closed it or has ended (also by SIGKILL, also out of memory), it ends every process with the cloud's
+mark, removes its containers, and removes its folder.
 
-Rule: this is the only code that removes a cloud's folder, so the path taken after a crash is the path taken every
-time.
+Rule: this is the only code that removes a cloud's folder, so a crash and an orderly stop take the same path.
 """
 
 from __future__ import annotations
@@ -29,13 +28,13 @@ _GRACE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
-class Guardian:
-    """The owner's side: the running guardian."""
+class CleanupWatchdog:
+    """The supervisor's side: the running watchdog."""
 
     process: subprocess.Popen[bytes]
 
     @classmethod
-    def start(cls, mark: str, folder: Path, ports: Ports) -> Guardian:
+    def start(cls, mark: str, folder: Path, ports: Ports) -> CleanupWatchdog:
         """Start watching. To be called before anything else of the cloud is started."""
         arguments = ["--mark", mark, "--folder", str(folder), "--registry", Registry.of(ports).address]
         process = subprocess.Popen(
@@ -47,7 +46,7 @@ class Guardian:
         return cls(process)
 
     def clean_up(self) -> None:
-        """Let go, and return once no process and no folder of the cloud is left."""
+        """Have it clean up, and return once no process and no folder of the cloud is left."""
         if self.process.stdin and not self.process.stdin.closed:
             self.process.stdin.close()
         self.process.wait()
@@ -58,18 +57,18 @@ class Guardian:
 @click.option("--folder", required=True, type=click.Path(path_type=Path), help="The cloud's folder.")
 @click.option("--registry", required=True, help="The address of the cloud's registry of images.")
 def main(mark: str, folder: Path, registry: str) -> None:
-    """Wait for the owner to let go, then leave nothing of its cloud."""
-    # A closed terminal or a shutdown that signals everybody must not end the one who cleans up.
+    """Wait until the supervisor has ended, then leave nothing of its cloud."""
+    # A closed terminal or a shutdown, which signal every process, must not end this one before it has cleaned up.
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
     sys.stdin.buffer.read()
     end_marked(mark, _GRACE_SECONDS)
-    docker_cli.forget(mark, Registry(registry))
+    docker_cli.remove_all_of(mark, Registry(registry))
     remove(folder)
 
 
 def remove(folder: Path, seconds: float = 10.0) -> None:
-    """Remove the folder; a file that is being written while it goes makes another round."""
+    """Remove the folder; try again while files are still being written to it, for at most so many seconds."""
     deadline = time.monotonic() + seconds
     while folder.exists() and time.monotonic() < deadline:
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,42 +1,56 @@
 """Starts ministack, the App Runner emulator and the stand-in Pulumi provider, and leaves nothing behind.
 
-    with LocalCloud(CloudSettings()) as cloud:
+    with LocalCloud() as cloud:
         cloud.session("operator").client("dynamodb").list_tables()
 
-Rule: whichever way the block is left (its end, an exception, Ctrl-C, SIGKILL of the whole process), no process and no
-folder of the cloud stays. The guardian sees to the last of these.
+Rule: however the block is left (its end, an exception, Ctrl-C, SIGKILL of the whole process), no process and no folder
+of the cloud stays. The cleanup watchdog takes care of the last case.
 """
 
 from __future__ import annotations
 
 import os
-import socket
 import sys
 import tempfile
 import time
 import uuid
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
 import psutil
 
 from localcloud import identities, ministack
-from localcloud.cleanup_watchdog import Guardian
+from localcloud.apprunner.deployment import HealthCheck
+from localcloud.apprunner.probe import is_healthy
+from localcloud.apprunner.settings import DEFAULT_IMAGES
+from localcloud.cleanup_watchdog import CleanupWatchdog
 from localcloud.errors import CloudError, FolderInUse
 from localcloud.processes import Part, end, start
 from localcloud.registry import Registry
 from localcloud.running import RunningCloud
-from localcloud.settings import HOST, ROOT, CloudSettings, Ports
+from localcloud.settings import HOST, ROOT, Ports, find_pulumi_bin
 from localcloud.token_issuer import IssuerServer
+
+_START_SECONDS = 60.0
+_STOP_SECONDS = 5.0
+_LISTENS = HealthCheck(timeout=5)
 
 
 class LocalCloud:
-    """Owns the processes of one local cloud. `start` and `stop`, or `with`."""
+    """Supervises the processes of one local cloud. `start` and `stop`, or `with`.
 
-    def __init__(self, settings: CloudSettings | None = None) -> None:
-        self._settings = settings or CloudSettings()
+    Without ports it takes free ones; without a folder it makes a temporary one. `images`: see `localcloud.apprunner.images`.
+    """
+
+    def __init__(
+        self, *, ports: Ports | None = None, folder: Path | None = None, images: Path = DEFAULT_IMAGES
+    ) -> None:
+        self._ports = ports
+        self._folder = folder
+        self._images = images
         self._parts: list[Part] = []
-        self._guardian: Guardian | None = None
+        self._watchdog: CleanupWatchdog | None = None
         self._issuer: IssuerServer | None = None
 
     def __enter__(self) -> RunningCloud:
@@ -48,16 +62,13 @@ class LocalCloud:
         self.stop()
 
     def start(self) -> RunningCloud:
-        """Start everything and return once all of it answers.
-
-        PortTaken, FolderInUse or NotReady say what was in the way.
-        """
-        ports = self._settings.ports or Ports.free()
+        """Start everything and return once all of it answers. Raises PortTaken, FolderInUse or NotReady."""
+        ports = self._ports or Ports.free()
         ports.refuse_taken()
-        folder = _make_folder(self._settings.folder)
+        folder = _make_folder(self._folder)
         mark = uuid.uuid4().hex
         try:
-            self._guardian = Guardian.start(mark, folder, ports)
+            self._watchdog = CleanupWatchdog.start(mark, folder, ports)
             self._start_parts(ports, folder, mark)
             self._issuer = IssuerServer()
             # Built while the parts start: loading botocore's model of IAM takes about as long as they do.
@@ -68,9 +79,9 @@ class LocalCloud:
                 ports=ports,
                 identities=identities.make_identities(iam),
                 mark=mark,
-                owner_pid=os.getpid(),
-                owner_started=psutil.Process().create_time(),
-                pulumi_bin=self._settings.pulumi_bin,
+                supervisor_pid=os.getpid(),
+                supervisor_started=psutil.Process().create_time(),
+                pulumi_bin=find_pulumi_bin(os.environ),
                 tokens=self._issuer.issuer,
             )
             cloud.write()
@@ -90,7 +101,7 @@ class LocalCloud:
         """End all processes, in the reverse order of their start, and remove the folder. Can be called again."""
         try:
             # Together, not one after the other: a part that waits for another's answer would use up its whole grace.
-            end([process for part in reversed(self._parts) for process in _tree(part)], self._settings.stop_seconds)
+            end([process for part in reversed(self._parts) for process in part.tree()], _STOP_SECONDS)
             for part in self._parts:
                 part.process.wait()
             self._parts = []
@@ -98,46 +109,37 @@ class LocalCloud:
                 self._issuer.stop()
                 self._issuer = None
         finally:
-            if self._guardian:
-                self._guardian.clean_up()
-                self._guardian = None
+            if self._watchdog:
+                self._watchdog.clean_up()
+                self._watchdog = None
 
     def _start_parts(self, ports: Ports, folder: Path, mark: str) -> None:
-        base = ministack.base_environment(self._settings, folder, mark) | {"PYTHONUNBUFFERED": "1"}
-        docker = {name: value for name, value in os.environ.items() if name.startswith("DOCKER_")}
-        emulator = [sys.executable, "-m", "localcloud.apprunner", "--port", str(ports.apprunner)]
-        emulator += ["--images", str(self._settings.images), "--folder", str(folder / "apprunner")]
-        emulator += ["--iam", f"http://{HOST}:{ports.ministack}{ministack.IAM_DOOR}"]
-        emulator += ["--registry", Registry.of(ports).address]
-        provider = [
-            sys.executable,
-            "-m",
-            "localcloud.provider",
-            "--port",
-            str(ports.provider),
-            "--folder",
-            str(folder / "provider"),
-        ]
-        commands = [
-            ("The App Runner emulator", "apprunner", emulator, base | docker, ROOT),
-            ("The stand-in Pulumi provider", "provider", provider, base | docker, ROOT),
-            (
-                "ministack",
-                "ministack",
-                list(ministack.COMMAND),
-                ministack.environment(self._settings, ports, folder, mark),
-                folder,
-            ),
-        ]
-        for name, short, command, environment, cwd in commands:
-            self._parts.append(start(name, command, environment=environment, log=folder / f"{short}.log", cwd=cwd))
+        base = ministack.base_environment(folder, mark) | {"PYTHONUNBUFFERED": "1"}
+        base |= {name: value for name, value in os.environ.items() if name.startswith("DOCKER_")}
+        emulator = {
+            "--port": ports.apprunner,
+            "--images": self._images,
+            "--folder": folder / "apprunner",
+            "--iam": f"http://{HOST}:{ports.ministack}{ministack.IAM_ENDPOINT}",
+            "--registry": Registry.of(ports).address,
+        }
+        provider = {"--port": ports.provider, "--folder": folder / "provider"}
+        for name, module, options in (
+            ("The App Runner emulator", "apprunner", emulator),
+            ("The stand-in Pulumi provider", "provider", provider),
+        ):
+            command = [sys.executable, "-m", f"localcloud.{module}"]
+            command += [str(word) for option in options.items() for word in option]
+            self._parts.append(start(name, command, environment=base, log=folder / f"{module}.log", cwd=ROOT))
+        environment = ministack.environment(ports, folder, mark)
+        log = folder / "ministack.log"
+        self._parts.append(start("ministack", ministack.COMMAND, environment=environment, log=log, cwd=folder))
 
     def _wait(self, ports: Ports) -> None:
-        deadline = time.monotonic() + self._settings.start_seconds
-        emulator, provider, stack = self._parts
-        emulator.wait_until(lambda: _accepts(ports.apprunner), ports.apprunner, deadline)
-        provider.wait_until(lambda: _accepts(ports.provider), ports.provider, deadline)
-        stack.wait_until(lambda: ministack.is_ready(ports.ministack), ports.ministack, deadline)
+        deadline = time.monotonic() + _START_SECONDS
+        checks = ((ports.apprunner, _LISTENS), (ports.provider, _LISTENS), (ports.ministack, ministack.READY))
+        for part, (port, check) in zip(self._parts, checks, strict=True):
+            part.wait_until(partial(is_healthy, HOST, port, check), port, deadline)
 
 
 def _make_folder(wanted: Path | None) -> Path:
@@ -153,17 +155,3 @@ def _make_folder(wanted: Path | None) -> Path:
     for inner in ("home", "tmp", "apprunner", "provider"):
         (folder / inner).mkdir()
     return folder
-
-
-def _accepts(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.settimeout(5)
-        return probe.connect_ex((HOST, port)) == 0
-
-
-def _tree(part: Part) -> list[psutil.Process]:
-    try:
-        root = psutil.Process(part.process.pid)
-        return [root, *root.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []

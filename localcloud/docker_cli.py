@@ -1,6 +1,6 @@
-"""The docker command, for those in the cloud that run containers and those that remove them.
+"""The docker command, to run a cloud's containers and to remove them.
 
-Rule: each container of a cloud carries the cloud's mark as a label, so that whoever cleans up after a crash finds it.
+Rule: each container of a cloud carries the cloud's mark as a label, so that the clean-up after a crash finds it.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ _ANSWER_SECONDS = 10.0
 
 
 class DockerFailed(Exception):
-    """The command failed; the message is the last line that it said."""
+    """The command failed; the message is the last line of its output."""
 
 
 def docker(*arguments: str, seconds: float = _SECONDS) -> str:
-    """What the command prints. Raises DockerFailed, also when there is no such command, or it does not end in time."""
+    """The command's output. Raises DockerFailed, also when there is no such command, or it does not end in time."""
     try:
         done = subprocess.run(
             ["docker", *arguments],
@@ -47,10 +47,10 @@ def no_docker() -> str | None:
     return None
 
 
-def forget(mark: str, registry: Registry) -> None:
+def remove_all_of(mark: str, registry: Registry) -> None:
     """Remove what a cloud left in Docker: its containers, and what was pulled from its registry.
 
-    A machine without Docker has nothing of the kind. What cannot be removed is left: there is nobody to tell.
+    Without Docker there is nothing to remove. What cannot be removed stays: the watchdog has nowhere to report it.
     """
     try:
         marked = ("--filter", f"label={LABEL}={mark}")

@@ -1,4 +1,4 @@
-"""ministack, with one door more: may the signer of this request do that? It is asked by what stands in for AWS beside ministack.
+"""ministack with one endpoint more: may the signer of this request do that? The App Runner emulator asks it.
 
 Rules: identities, the check of signatures and the evaluation of policies are ministack's own (version 1.5.33), so that a role is
 the same everywhere in the local cloud; only policy variables, which it lacks, are filled in here. Run by its path, not as a
@@ -27,8 +27,8 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 Refusal = dict[str, Any]
 
 
-def with_door(inner: Application) -> Application:
-    """The same application, which also answers questions at PATH: a refusal, or null."""
+def with_iam_endpoint(inner: Application) -> Application:
+    """The same ASGI application, which also answers questions at PATH: a refusal, or null."""
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] != PATH:
@@ -46,7 +46,7 @@ def refusal(question: Mapping[str, Any]) -> Refusal | None:
     """Why the request is refused (code, message, HTTP status), None if it is not.
 
     A question is a request as it arrived (`method`, `path`, `headers` as pairs, `body` in base64) and `checks`: each an action,
-    the ARN of a resource and the condition keys that say more. The first check that fails counts.
+    the ARN of a resource and the condition keys that the request brings. The first check that fails counts.
     """
     headers = {name.lower(): value for name, value in question["headers"]}
     key = router.extract_access_key_id(headers, {})
@@ -75,7 +75,7 @@ def _denied(principal: Any, check: Mapping[str, Any]) -> Refusal | None:
         action=check["action"],
         resource_arn=check["resource"],
         region=responses.get_region(),
-        # Said to be missing where it is: the evaluator's own default is an empty list of keys.
+        # None where it is missing: the evaluator's own default is an empty list of keys.
         service_context={"aws:tagkeys": None, **context},
         principal_keys=principal.keys,
     )
@@ -100,22 +100,15 @@ def _filled_in(policies: Iterable[Iterable[Any]], values: Mapping[str, Any]) -> 
             return [fill(each) for each in text]
         return {name: fill(each) for name, each in text.items()} if isinstance(text, dict) else text
 
+    fields = ("resources", "not_resources", "conditions")
     return [
-        [
-            dataclasses.replace(
-                each,
-                resources=fill(each.resources),
-                not_resources=fill(each.not_resources),
-                conditions=fill(each.conditions),
-            )
-            for each in statements
-        ]
+        [dataclasses.replace(each, **{name: fill(getattr(each, name)) for name in fields}) for each in statements]
         for statements in policies
     ]
 
 
 def _not_authenticated(failure: Any, headers: Mapping[str, str]) -> Refusal:
-    """In the words of a service with AWS's JSON protocol, which ministack knows for its own ones."""
+    """The refusal in AWS's JSON protocol, as ministack words it for its own services."""
     status, _, body = iam_actions.access_denied_response(
         "apprunner", "", "", "", error_code=failure.code, message=failure.message, headers=dict(headers)
     )
@@ -124,14 +117,14 @@ def _not_authenticated(failure: Any, headers: Mapping[str, str]) -> Refusal:
 
 
 async def _read(receive: Receive) -> bytes:
-    parts = []
+    body = b""
     while True:
         message = await receive()
-        parts.append(message.get("body", b""))
+        body += message.get("body", b"")
         if not message.get("more_body"):
-            return b"".join(parts)
+            return body
 
 
 if __name__ == "__main__":
-    ministack.app = with_door(ministack.app)
+    ministack.app = with_iam_endpoint(ministack.app)
     ministack.main()

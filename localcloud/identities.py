@@ -1,7 +1,7 @@
-"""The people of the local cloud: IAM users with access keys and real, enforced policies.
+"""The identities of the local cloud: IAM users with access keys and real, enforced policies.
 
-Rule: nobody but this module signs with ministack's root keys, and only to make these users. Tests, demo and platform
-sign as one of them.
+Rule: only this module signs with ministack's root keys, and only to make these users. Tests, demo and platform sign as
+one of them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from botocore.config import Config
 
 from localcloud.settings import REGION
 
-# Whoever signs with these is the account's root to ministack; they unlock nothing else.
+# ministack takes the signer with these keys for the account's root; they are good for nothing else.
 _ROOT_KEY = "test"
 
 _ADMINISTRATOR = {"Effect": "Allow", "Action": "*", "Resource": "*"}
@@ -42,7 +42,7 @@ class Identity:
 
 
 def root_client(endpoint_url: str) -> Any:
-    """An IAM client for the account's root, untouched by whatever AWS settings the person has."""
+    """An IAM client for the account's root, independent of the user's own AWS settings."""
     # Without a variable's name in the environment: AWS_PROFILE would win over a profile that is set to None.
     botocore_session = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
     for name in ("config_file", "credentials_file"):

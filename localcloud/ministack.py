@@ -1,36 +1,39 @@
 """Starting ministack, which stands in for all of AWS but App Runner.
 
 Rule: it gets a short environment that is listed here in full, because the functions it runs inherit all of it: a
-variable that leaks in from the person's shell would hide a setting that the platform forgot to give its functions.
+variable that leaks in from the user's shell would hide a setting that the platform forgot to give its functions.
 """
 
 from __future__ import annotations
 
-import http.client
 import os
 import sys
 from pathlib import Path
 
+from localcloud.apprunner.deployment import HealthCheck
 from localcloud.processes import MARK
-from localcloud.settings import HOST, REGION, CloudSettings, Ports
+from localcloud.settings import HOST, REGION, Ports, find_pulumi_bin
 
-# With a door more, and by its path: this folder must not get onto ministack's search path, where its own name is a module's.
+# With an IAM endpoint, and by its path: this folder must not get onto ministack's search path, where its own name is a module's.
 COMMAND = (sys.executable, "-P", str(Path(__file__).with_name("iam_endpoint.py")))
 
-IAM_DOOR = "/_localcloud/iam"
-"""Where it answers whether a signer may do something: `localcloud/iam_endpoint.py`."""
+IAM_ENDPOINT = "/_localcloud/iam"
+"""The path at which it answers whether a signer has a permission: `localcloud/iam_endpoint.py`."""
+
+READY = HealthCheck("/_ministack/ready", timeout=5)
+"""How to see that it answers."""
 
 
-def search_path(settings: CloudSettings) -> str:
+def search_path() -> str:
     """PATH for the cloud's processes: the Pulumi CLI, the virtual environment, the system."""
-    folders = [settings.pulumi_bin, Path(sys.executable).parent]
+    folders = [find_pulumi_bin(os.environ), Path(sys.executable).parent]
     return os.pathsep.join([str(folder) for folder in folders if folder] + ["/usr/local/bin", "/usr/bin", "/bin"])
 
 
-def base_environment(settings: CloudSettings, folder: Path, mark: str) -> dict[str, str]:
-    """What every process of the cloud gets; its home and temporary folder go when the cloud goes."""
+def base_environment(folder: Path, mark: str) -> dict[str, str]:
+    """The environment of every process of the cloud; its home and temporary folder are removed with the cloud."""
     return {
-        "PATH": search_path(settings),
+        "PATH": search_path(),
         "HOME": str(folder / "home"),
         "TMPDIR": str(folder / "tmp"),
         "LANG": "C.UTF-8",
@@ -38,9 +41,9 @@ def base_environment(settings: CloudSettings, folder: Path, mark: str) -> dict[s
     }
 
 
-def environment(settings: CloudSettings, ports: Ports, folder: Path, mark: str) -> dict[str, str]:
+def environment(ports: Ports, folder: Path, mark: str) -> dict[str, str]:
     """ministack's whole environment. The names of its own settings are read from its source, version 1.5.33."""
-    return base_environment(settings, folder, mark) | {
+    return base_environment(folder, mark) | {
         "AWS_ENDPOINT_URL_APPRUNNER": f"http://{HOST}:{ports.apprunner}",
         "AWS_ENDPOINT_URL_RESOURCE_GROUPS_TAGGING_API": f"http://{HOST}:{ports.apprunner}",
         "PULUMI_DEBUG_PROVIDERS": f"aws:{ports.provider},docker:{ports.provider}",
@@ -50,18 +53,7 @@ def environment(settings: CloudSettings, ports: Ports, folder: Path, mark: str) 
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "MINISTACK_REGION": REGION,
-        "LAMBDA_ACCOUNT_CONCURRENCY": str(settings.function_concurrency),
-        "LOG_LEVEL": settings.log_level,
+        # Invocations at once, all functions together. ministack's own limit follows the machine's memory and may be 16.
+        "LAMBDA_ACCOUNT_CONCURRENCY": "200",
+        "LOG_LEVEL": "INFO",
     }
-
-
-def is_ready(port: int) -> bool:
-    """Whether ministack answers."""
-    connection = http.client.HTTPConnection(HOST, port, timeout=5)
-    try:
-        connection.request("GET", "/_ministack/ready")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()

@@ -1,8 +1,8 @@
 """Starting, watching and ending the local cloud's processes.
 
-Rule: whatever a cloud starts carries the cloud's mark in its environment, and so does all that those start in turn.
-Ending a cloud means ending everything with that mark and everything below it, also what a killed parent has left
-behind. Only the environment's owner may look for the mark: nothing reads it to behave differently.
+Rule: every process that a cloud starts carries the cloud's mark in its environment, and so do its children. Ending a
+cloud means ending everything with that mark and all descendants, also those that a killed parent has left behind.
+Only this clean-up looks for the mark: nothing reads it to behave differently.
 """
 
 from __future__ import annotations
@@ -49,6 +49,14 @@ class Part:
                 raise NotReady(f"{self.name} did not become ready in time. {self._what_to_do()}")
             time.sleep(_POLL_SECONDS)
 
+    def tree(self) -> list[psutil.Process]:
+        """The part's process and all its descendants."""
+        try:
+            root = psutil.Process(self.process.pid)
+            return [root, *root.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
     def _listens(self, port: int) -> bool:
         try:
             connections = psutil.Process(self.process.pid).net_connections(kind="tcp")
@@ -57,11 +65,11 @@ class Part:
         return any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in connections)
 
     def _what_to_do(self) -> str:
-        return f"Mend what the end of its log says, then start again:\n{self.tail() or '(the log is empty)'}"
+        return f"Fix what the end of its log says, then start again:\n{self.tail() or '(the log is empty)'}"
 
 
 def start(name: str, command: Sequence[str], *, environment: Mapping[str, str], log: Path, cwd: Path) -> Part:
-    """Start one part in a session of its own, so that a Ctrl-C at the terminal reaches only the one who started it."""
+    """Start one part in a session of its own, so that a Ctrl-C at the terminal reaches only the supervisor."""
     with log.open("ab") as out:
         process = subprocess.Popen(
             command,
@@ -76,7 +84,7 @@ def start(name: str, command: Sequence[str], *, environment: Mapping[str, str], 
 
 
 def marked(mark: str) -> list[psutil.Process]:
-    """All live processes with this mark in their environment, and all below them; never the one who asks."""
+    """All live processes with this mark in their environment, and their descendants; never the calling process."""
     found: dict[int, psutil.Process] = {}
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
@@ -84,7 +92,7 @@ def marked(mark: str) -> list[psutil.Process]:
                 for each in (process, *process.children(recursive=True)):
                     found[each.pid] = each
     found.pop(os.getpid(), None)
-    return [process for process in found.values() if not is_gone(process)]
+    return [process for process in found.values() if not has_ended(process)]
 
 
 def end(processes: Iterable[psutil.Process], grace_seconds: float) -> None:
@@ -93,11 +101,11 @@ def end(processes: Iterable[psutil.Process], grace_seconds: float) -> None:
     for process in asked:
         with contextlib.suppress(psutil.Error):
             process.terminate()
-    _wait_gone(asked, grace_seconds)
+    _wait_ended(asked, grace_seconds)
     for process in asked:
         with contextlib.suppress(psutil.Error):
             process.kill()
-    _wait_gone(asked, grace_seconds)
+    _wait_ended(asked, grace_seconds)
 
 
 def end_marked(mark: str, grace_seconds: float) -> None:
@@ -109,8 +117,8 @@ def end_marked(mark: str, grace_seconds: float) -> None:
         end(left, grace_seconds)
 
 
-def is_gone(process: psutil.Process) -> bool:
-    """Whether the process has ended; one that only waits to be collected by its parent has."""
+def has_ended(process: psutil.Process) -> bool:
+    """Whether the process has ended; a zombie has."""
     try:
         return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -124,8 +132,8 @@ def tail(log: Path, lines: int = _TAIL_LINES) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
 
 
-def _wait_gone(processes: Iterable[psutil.Process], seconds: float) -> None:
+def _wait_ended(processes: Iterable[psutil.Process], seconds: float) -> None:
     deadline = time.monotonic() + seconds
     for process in processes:
-        while not is_gone(process) and time.monotonic() < deadline:
+        while not has_ended(process) and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)

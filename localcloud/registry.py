@@ -1,17 +1,18 @@
 """The cloud's registry of images: what a name in ECR means to Docker on this machine.
 
-ministack serves the registry's protocol itself, on its own port and from the repositories that its ECR API shows. So an
-image that was pushed, by whatever means, has its digest, its tags and its repository's rules there at once. Docker would
-look for `ACCOUNT.dkr.ecr.REGION.amazonaws.com` on the internet; here the same repository is at `127.0.0.1:PORT`, without
-TLS, which Docker takes from loopback.
+ministack serves the registry's protocol itself, on its own port and from the repositories that its ECR API shows. So a
+pushed image has its digest, its tags and its repository's rules there at once. Docker would look for
+`ACCOUNT.dkr.ecr.REGION.amazonaws.com` on the internet; here the same repository is at `127.0.0.1:PORT`, without TLS,
+which Docker accepts on loopback.
 
-Rule: AWS's names are used everywhere; only who calls Docker asks here what they mean to it.
+Rule: AWS's names are used everywhere; only code that calls Docker translates them here.
 """
 
 from __future__ import annotations
 
 import http.client
 import re
+from contextlib import closing
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -21,7 +22,7 @@ _NAME = re.compile(
     r"(?P<host>[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?)/"
     r"(?P<repository>[a-z0-9][a-z0-9._/-]*)(?::(?P<tag>[\w.-]+))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
-# Else the registry would answer for a list of platforms or in an older form.
+# Without it the registry would answer for a list of platforms or in an older form.
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 _SECONDS = 10.0
 
@@ -39,7 +40,7 @@ class Registry:
 
     @classmethod
     def behind(cls, endpoint_url: str) -> Registry | None:
-        """The registry of the cloud that AWS's endpoint URL leads to; None if that is not on loopback."""
+        """The registry of the cloud at this AWS endpoint URL; None if that is not on loopback."""
         url = urlsplit(endpoint_url)
         return cls(url.netloc) if url.scheme == "http" and url.hostname == HOST else None
 
@@ -54,18 +55,15 @@ class Registry:
         if named is None:
             return None
         digest = self._digest(named["host"], named["repository"], named["digest"] or named["tag"] or "latest")
-        # What was only told to ECR, by its PutImage, has a tag there and no layers.
+        # An image that only ECR's PutImage knows has a tag there and no layers.
         if digest is None or self._digest(named["host"], named["repository"], digest) is None:
             return None
         return f"{self.address}/{named['repository']}@{digest}"
 
     def _digest(self, host: str, repository: str, reference: str) -> str | None:
-        connection = http.client.HTTPConnection(self.address, timeout=_SECONDS)
-        try:
-            # By the host's name the registry tells accounts and regions apart.
-            headers = {"Host": host, "Accept": _MANIFEST}
+        # The registry tells accounts and regions apart by the host's name.
+        headers = {"Host": host, "Accept": _MANIFEST}
+        with closing(http.client.HTTPConnection(self.address, timeout=_SECONDS)) as connection:
             connection.request("HEAD", f"/v2/{repository}/manifests/{reference}", headers=headers)
             answer = connection.getresponse()
             return answer.headers["Docker-Content-Digest"] if answer.status == http.client.OK else None
-        finally:
-            connection.close()

@@ -1,7 +1,6 @@
 """A running local cloud as its clients see it: addresses, identities, the environment that leads to it.
 
-Rule: a value without processes. The one who started the cloud and one who only read its `cloud.json` hold the same
-thing.
+A value without processes: the process that started the cloud and one that only read its `cloud.json` have the same.
 """
 
 from __future__ import annotations
@@ -27,20 +26,20 @@ FILE = "cloud.json"
 
 @dataclass(frozen=True)
 class RunningCloud:
-    """Where a local cloud is and who may use it.
+    """The addresses of a local cloud and its identities.
 
-    `owner_pid` and `owner_started` (seconds since the epoch) name its supervisor.
+    `supervisor_pid` and `supervisor_started` (seconds since the epoch) identify the process that supervises it.
     """
 
     folder: Path
     ports: Ports
     identities: tuple[Identity, ...]
     mark: str
-    owner_pid: int
-    owner_started: float
+    supervisor_pid: int
+    supervisor_started: float
     pulumi_bin: Path | None
     tokens: TokenIssuer
-    """Makes the tokens of GitHub's workflows."""
+    """Makes tokens as GitHub gives them to workflows."""
 
     region = REGION
     account = ACCOUNT
@@ -55,14 +54,9 @@ class RunningCloud:
         """App Runner, and the tagging API for its services."""
         return f"http://{HOST}:{self.ports.apprunner}"
 
-    @property
-    def provider_port(self) -> int:
-        """The stand-in Pulumi provider (gRPC)."""
-        return self.ports.provider
-
     @cached_property
     def apprunner_admin(self) -> AppRunnerAdmin:
-        """The emulator's own door: delays, faults, quota, clock, and what really runs."""
+        """The emulator's control API: delays, faults, quota, clock, and what really runs."""
         return AppRunnerAdmin(self.apprunner_url)
 
     def identity(self, name: str) -> Identity:
@@ -88,13 +82,13 @@ class RunningCloud:
             "AWS_SECRET_ACCESS_KEY": identity.secret_key,
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
-            "PULUMI_DEBUG_PROVIDERS": f"aws:{self.provider_port},docker:{self.provider_port}",
+            "PULUMI_DEBUG_PROVIDERS": f"aws:{self.ports.provider},docker:{self.ports.provider}",
             "PULUMI_CONFIG_PASSPHRASE": "local",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DIY_BACKEND_NO_LEGACY_WARNING": "1",
             "PATH": os.pathsep.join([*self.path_folders(), os.environ.get("PATH", os.defpath)]),
-        } | _past_proxies()
+        } | _no_proxies()
 
     def path_folders(self) -> list[str]:
         """The folders that a client's PATH begins with: the Pulumi CLI's, the virtual environment's."""
@@ -112,17 +106,17 @@ class RunningCloud:
         return boto3.Session(botocore_session=botocore_session)
 
     def marked_environment(self) -> dict[str, str]:
-        """What to add to the environment of a process that has to end, at the latest, when the cloud does."""
+        """To be added to the environment of a process that has to end with the cloud at the latest."""
         return {MARK: self.mark}
 
     def write(self) -> None:
-        """Write `cloud.json` and the profiles of `session`, for their owner only, each complete or not there."""
-        _write_private(
+        """Write `cloud.json` and the profiles of `session`, readable by this user only, each complete or not there."""
+        write_private(
             self.folder / "aws" / "config",
             "\n".join(self._profile(each) for each in self.identities) + self._services(),
         )
-        _write_private(self.folder / "aws" / "credentials", "\n".join(_credentials(each) for each in self.identities))
-        _write_private(self.folder / FILE, _JSON.dump_json(self, indent=2).decode() + "\n")
+        write_private(self.folder / "aws" / "credentials", "\n".join(_credentials(each) for each in self.identities))
+        write_private(self.folder / FILE, _JSON.dump_json(self, indent=2).decode() + "\n")
 
     def _profile(self, identity: Identity) -> str:
         return f"[profile {identity.name}]\nregion = {REGION}\nendpoint_url = {self.endpoint_url}\nservices = local\n"
@@ -146,11 +140,8 @@ def read(folder: Path) -> RunningCloud:
     return _JSON.validate_json((folder / FILE).read_bytes())
 
 
-def _past_proxies() -> dict[str, str]:
-    """Python's HTTP clients send even loopback to a proxy unless told not to.
-
-    Two spellings, as different clients read different ones.
-    """
+def _no_proxies() -> dict[str, str]:
+    """Without these, Python's HTTP clients send even loopback to a proxy. Different clients read different spellings."""
     hosts = ",".join(filter(None, [os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), HOST, "localhost"]))
     return {"NO_PROXY": hosts, "no_proxy": hosts}
 
@@ -161,7 +152,8 @@ def _credentials(identity: Identity) -> str:
     )
 
 
-def _write_private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only this user can read; it is replaced as a whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".new")
     unfinished.touch(mode=0o600)

@@ -1,15 +1,12 @@
-"""What can be chosen about a local cloud before it starts, and the few constants that all its parts share.
-
-Rule: settings are values. Nothing here starts, opens or reads anything until it is called.
-"""
+"""The ports of a local cloud, the Pulumi CLI that it uses, and the constants that all its parts share."""
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import socket
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from localcloud.errors import CloudError, PortTaken
@@ -27,7 +24,7 @@ _FREE_PORTS = range(20000, 32000)
 
 @dataclass(frozen=True)
 class Ports:
-    """Where the three parts listen on loopback."""
+    """The ports of the three parts, on loopback."""
 
     ministack: int
     apprunner: int
@@ -40,7 +37,7 @@ class Ports:
 
     @classmethod
     def free(cls) -> Ports:
-        """Three ports that nobody listens on now."""
+        """Three ports that are free now."""
         found: list[int] = []
         for port in random.sample(_FREE_PORTS, k=300):
             if port_is_free(port):
@@ -56,21 +53,6 @@ class Ports:
                 raise PortTaken(port)
 
 
-@dataclass(frozen=True)
-class CloudSettings:
-    """One local cloud. Without ports it takes free ones; without a folder it makes a temporary one."""
-
-    ports: Ports | None = None
-    folder: Path | None = None
-    images: Path = ROOT / "localcloud" / "images.toml"
-    start_seconds: float = 60.0
-    stop_seconds: float = 5.0
-    function_concurrency: int = 200
-    """Invocations at once, all functions together. ministack's own limit follows the machine's memory and may be 16."""
-    log_level: str = "INFO"
-    pulumi_bin: Path | None = field(default_factory=lambda: find_pulumi_bin(os.environ))
-
-
 def port_is_free(port: int) -> bool:
     """Whether a server could listen on this loopback port now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
@@ -83,8 +65,8 @@ def port_is_free(port: int) -> bool:
     return True
 
 
-def find_pulumi_bin(environ: os._Environ[str] | dict[str, str]) -> Path | None:
-    """The folder of the Pulumi CLI: where PATH has it, else where set-up keeps it, else None."""
+def find_pulumi_bin(environ: Mapping[str, str]) -> Path | None:
+    """The folder of the Pulumi CLI: on the PATH, else in set-up's cache, else None."""
     on_path = shutil.which("pulumi", path=environ.get("PATH", ""))
     if on_path:
         return Path(on_path).parent

@@ -1,7 +1,4 @@
-"""`make down`: ends what `make up` left running and removes `.local/`.
-
-Rule: it succeeds whenever nothing is left afterwards, also when there was nothing before.
-"""
+"""`make down`: stops the cloud of `make up` and removes `.local/`. It also succeeds when no cloud is running."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""`.local/`: what `make up` leaves for `make down` and for the person's shell.
+"""`.local/`: what `make up` leaves for `make down` and for the user's shell.
 
-Rule: everything in it is private to its owner and can be removed at any time; the truth about a running cloud is in
+Rule: everything in it is readable by this user only and can be removed at any time; the state of a running cloud is in
 the cloud's own folder.
 """
 
@@ -14,9 +14,10 @@ from pathlib import Path
 
 import click
 
+from localcloud.running import write_private
 from localcloud.settings import ROOT
 
-# Set in a person's shell, these would be used beside ours and break the signature or the look-up of a profile.
+# Set in a user's shell, these would be used beside the cloud's and break the signature or the look-up of a profile.
 _IN_THE_WAY = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN")
 
 
@@ -33,25 +34,21 @@ class LocalState:
 
     @property
     def log(self) -> Path:
-        """What the cloud's supervisor printed."""
+        """The output of the cloud's supervisor."""
         return self.folder / "cloud.log"
 
     @property
     def env(self) -> Path:
-        """The lines that a shell sources."""
+        """The file for a shell to source."""
         return self.folder / "env"
 
     def write_env(self, environment: Mapping[str, str], path_folders: list[str]) -> None:
-        """Write the file to source, readable by its owner only; replaced as a whole."""
-        unfinished = self.env.with_suffix(".new")
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as out:
-            out.write(as_shell(environment, path_folders))
-        unfinished.replace(self.env)
+        """Write the file to source, readable by this user only; replaced as a whole."""
+        write_private(self.env, as_shell(environment, path_folders))
 
 
 def state_option(command: Callable[..., None]) -> Callable[..., None]:
-    """The option that tells `up` and `down` of another folder than the checkout's; it gives them a LocalState."""
+    """The option `--folder` of `up` and `down`, which gives them a LocalState."""
     return click.option(
         "--folder",
         "state",
@@ -59,7 +56,7 @@ def state_option(command: Callable[..., None]) -> Callable[..., None]:
         type=lambda folder: LocalState(Path(folder).resolve()),
         default=LocalState.folder,
         show_default=True,
-        help="Where the state is.",
+        help="The folder of the state.",
     )(command)
 
 

@@ -1,10 +1,10 @@
-"""A platform on a local cloud: what `make up`, the demo and the end-to-end tests have in common.
+"""A platform on a local cloud, for `make up`, the demo and the end-to-end tests.
 
-    with running_platform(CloudSettings(), print) as platform:
+    with running_platform() as platform:
         platform.outputs["api_url"], platform.environment_for("alice")
 
-Rule: the platform is deployed by `python -m bootstrap`, run as its operator runs it on AWS, so that what works here
-is the operator's own path.
+Rule: `python -m bootstrap` deploys the platform, run as an operator runs it on AWS, so that this tests the operator's
+own path.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from localcloud.cloud import CloudSettings, LocalCloud
+from localcloud.cloud import LocalCloud
 from localcloud.running import RunningCloud
 from localcloud.settings import ROOT
 from localcloud.token_issuer import AUDIENCE
@@ -36,16 +36,16 @@ WORKFLOWS: tuple[dict[str, str | list[str]], ...] = (
         "job_workflow_refs": ["acme/infra/.github/workflows/deploy.yml@refs/heads/main"],
     },
 )
-"""Of GitHub's workflows, as `localcloud.token_issuer` makes them up, those that are let in."""
+"""The rules for GitHub's workflows, as `localcloud.token_issuer` makes their tokens, that may call the platform."""
 
-# A person's own settings for the real AWS or Pulumi Cloud must not reach a program that deploys to the local one.
+# The user's own settings for the real AWS or Pulumi Cloud must not reach a program that deploys to the local one.
 _FOREIGN_PREFIXES = ("AWS_", "PULUMI_", "FIBFACTORY_")
 _REMEMBERED_LINES = 40
 _DEPLOY_SECONDS = 300.0
 
 
 class DeployFailed(Exception):
-    """`python -m bootstrap` failed; `output` is the end of what it said, which all went to `progress` before."""
+    """`python -m bootstrap` failed; `output` is the end of its output, which was all given to `progress` before."""
 
     def __init__(self, code: int, output: str) -> None:
         how = f"ended with code {code}" if code > 0 else f"was killed, at the latest after {_DEPLOY_SECONDS:.0f} s"
@@ -62,14 +62,11 @@ class Platform:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the operator's programs need to reach it: the cloud's variables, the APIs' URLs, the state's backend."""
+        """The variables by which the operator's programs reach it: the cloud's, the APIs' URLs, the state's backend."""
         return self.environment_for("operator")
 
     def environment_for(self, name: str) -> dict[str, str]:
-        """The same for any of the cloud's identities.
-
-        Only what is to be set: see `clean_environment` for what is not.
-        """
+        """The same for any of the cloud's identities. To be added to a `clean_environment`."""
         return self.cloud.environment(self.cloud.identity(name)) | {
             "FIBFACTORY_API_URL": self.outputs["api_url"],
             "FIBFACTORY_GITHUB_API_URL": self.outputs["github_api_url"],
@@ -78,10 +75,7 @@ class Platform:
 
     @contextmanager
     def configured(self, function: str, variables: Mapping[str, str], seconds: int | None = None) -> Iterator[None]:
-        """Give a function (`api_function`, `worker_function`) another limit and more variables for a while.
-
-        As its operator could.
-        """
+        """Give a function (`api_function`, `worker_function`) another limit and more variables for the block."""
         client = self.cloud.session("operator").client("lambda")
         name = self.outputs[function]
         before = client.get_function_configuration(FunctionName=name)
@@ -100,7 +94,7 @@ class Platform:
             configure(before["Timeout"], own)
 
     def bring_forward(self, schedule: str) -> None:
-        """Let a schedule's event happen now (within Scheduler's next ten seconds): a copy of it that runs once and goes."""
+        """Have a schedule's event happen within Scheduler's next ten seconds, by a copy that runs once and deletes itself."""
         scheduler = self.cloud.session("operator").client("scheduler")
         found = scheduler.get_schedule(Name=schedule)
         scheduler.create_schedule(
@@ -113,13 +107,10 @@ class Platform:
 
 
 @contextmanager
-def running_platform(settings: CloudSettings | None = None, progress: Progress = print) -> Iterator[Platform]:
-    """Start a local cloud, deploy the platform on it, and leave nothing of either.
-
-    CloudError and DeployFailed say what went wrong.
-    """
+def running_platform(progress: Progress = print) -> Iterator[Platform]:
+    """Start a local cloud, deploy the platform on it, and leave nothing of either. Raises CloudError, DeployFailed."""
     progress("Starting the local cloud")
-    with LocalCloud(settings) as cloud:
+    with LocalCloud() as cloud:
         yield deploy(cloud, progress)
 
 
@@ -130,14 +121,14 @@ def deploy(cloud: RunningCloud, progress: Progress) -> Platform:
     """
     operator = cloud.identity("operator")
     environment = clean_environment(os.environ) | cloud.environment(operator) | cloud.marked_environment()
-    # The Automation API never deletes its work folders and the CLI logs every run: both go when the cloud goes.
+    # The Automation API never deletes its work folders and the CLI logs every run: both are removed with the cloud's folder.
     environment |= {"PULUMI_HOME": str(cloud.folder / "home" / "pulumi"), "TMPDIR": str(cloud.folder / "tmp")}
     arguments = ["--platform", NAME, "--code", "archive", "--operator", operator.user_arn, "--yes", "--json"]
     # The account's own registry, as by default, and the public images that the demo and the tests run.
     own = f"{cloud.account}.dkr.ecr.{cloud.region}.amazonaws.com/"
     arguments += ["--image-registry", own, "--image-registry", "public.ecr.aws/fibfactory/"]
     arguments += ["--settings", str(_settings_file(cloud))]
-    said: deque[str] = deque(maxlen=_REMEMBERED_LINES)
+    last_lines: deque[str] = deque(maxlen=_REMEMBERED_LINES)
     with subprocess.Popen(
         [sys.executable, "-m", "bootstrap", "deploy", *arguments],
         cwd=ROOT,
@@ -148,26 +139,25 @@ def deploy(cloud: RunningCloud, progress: Progress) -> Platform:
         text=True,
     ) as process:
         assert process.stdout is not None and process.stderr is not None
-        # Whoever waits for a deployment that never ends, a person or a test run, shall learn of it.
         alarm = threading.Timer(_DEPLOY_SECONDS, process.kill)
-        # A Ctrl-C can come before the `try`; then nothing may wait for the alarm.
+        # A Ctrl-C can come before the `try`; then the alarm must not keep the program alive.
         alarm.daemon = True
         alarm.start()
         try:
             for line in process.stderr:
-                said.append(line)
+                last_lines.append(line)
                 progress(line.rstrip())
             # Read last: the outputs are a few hundred bytes and wait in the pipe.
             outputs = process.stdout.read()
         finally:
             alarm.cancel()
     if process.returncode:
-        raise DeployFailed(process.returncode, "".join(said))
+        raise DeployFailed(process.returncode, "".join(last_lines))
     return Platform(cloud, json.loads(outputs))
 
 
 def _settings_file(cloud: RunningCloud) -> Path:
-    """What the options don't say: room for many environments, and which workflows are let in by the cloud's own issuer."""
+    """The settings that have no option: room for many environments, and the workflows that may call, by the cloud's issuer."""
     file = cloud.folder / "platform.toml"
     # JSON's strings and lists are TOML's, too.
     file.write_text(
@@ -183,9 +173,9 @@ def _settings_file(cloud: RunningCloud) -> Path:
 
 
 def forget_other_clouds() -> None:
-    """Take out of this process's environment what could lead it to another AWS, Pulumi or platform, or by a proxy to ours.
+    """Remove from this process's environment all that leads to another AWS, Pulumi or platform, or through a proxy.
 
-    For programs that call the local cloud themselves: botocore lets variables win over everything else.
+    For programs that call the local cloud themselves: in botocore, variables win over everything else.
     """
     for name in [each for each in os.environ if each.startswith(_FOREIGN_PREFIXES)]:
         del os.environ[name]
@@ -193,8 +183,5 @@ def forget_other_clouds() -> None:
 
 
 def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """An environment without anything that could point at another AWS, Pulumi or platform.
-
-    To be completed by a Platform's.
-    """
+    """The environment without the variables of another AWS, Pulumi or platform."""
     return {name: value for name, value in environ.items() if not name.startswith(_FOREIGN_PREFIXES)}

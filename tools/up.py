@@ -1,7 +1,7 @@
 """`make up`: a local cloud with the platform on it, left running, and `.local/env` to reach it.
 
-Rule: run again, it brings the platform to the code as it is now; interrupted or failing, it leaves what was running
-before and nothing else.
+Rule: a second run brings the platform to the current code; an interrupted or failed one leaves exactly what was running
+before.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _START_SECONDS = 60.0
 )
 @state_option
 def main(port: int, state: LocalState) -> None:
-    """Start the local cloud, deploy the platform on it and say how to go on."""
+    """Start the local cloud, deploy the platform on it and say how to use it."""
     try:
         platform = bring_up(state, port)
     except (CloudError, DeployFailed) as error:
@@ -50,7 +50,7 @@ def main(port: int, state: LocalState) -> None:
 
 
 def bring_up(state: LocalState, port: int) -> Platform:
-    """Start the cloud unless it runs, deploy, write the file to source."""
+    """Start the cloud unless it runs, deploy the platform, write the file to source."""
     state.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     cloud = cloud_handle.find(state.cloud)
     if cloud:

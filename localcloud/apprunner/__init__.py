@@ -1,10 +1,10 @@
 """An App Runner emulator: AWS's wire protocol on loopback, checked by botocore's own model, and services that really
 run.
 
-Rule: a client cannot tell it from AWS by what it answers, except for the URL (`http://127.0.0.1:PORT`) and for what
-`/_emulator/` offers.
+Rule: by its answers a client cannot tell it from AWS, except for the URLs (`http://127.0.0.1:PORT`) and for the
+emulator's own control API under `/_emulator/`.
 
-A request goes `wire` (protocol, identity) → `schema` (botocore's model) → `operations` (the table) → `services`,
-`tags`, `autoscaling` → `store`. What takes time is carried out by `worker`, which moves a service through `lifecycle`
-by `clock` and runs it by a `runtime`.
+A request passes `wire` (protocol, identity) → `schema` (botocore's model) → `operations` (the table) → `services` or
+`tags` → `store`. `worker` carries out what takes time: it moves a service through `lifecycle` by `clock` and runs it
+by a `runtime`.
 """

@@ -1,7 +1,7 @@
-"""A child process with a group of its own: started, watched, ended, and collected.
+"""A child process with a group of its own: started, watched, ended, and reaped.
 
 Rules: its whole group ends with it, however it ends; it never stays a zombie; it dies with this process
-(`last_breath`).
+(`die_with_parent`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from localcloud.apprunner import die_with_parent
 
 
 class Child:
-    """A running child. To be made on a thread that lives as long as the child may (see `last_breath`)."""
+    """A running child. To be created on a thread that lives at least as long as the child (see `die_with_parent`)."""
 
     def __init__(self, command: Sequence[str], *, folder: Path, environment: Mapping[str, str], log: Path) -> None:
         wrapper = [sys.executable, "-I", "-S", die_with_parent.__file__, str(os.getpid())]
@@ -35,7 +35,7 @@ class Child:
             )
         self.ended = threading.Event()
         self._lock = threading.Lock()
-        threading.Thread(target=self._collect, name=f"child {self.pid}", daemon=True).start()
+        threading.Thread(target=self._reap, name=f"child {self.pid}", daemon=True).start()
 
     @property
     def pid(self) -> int:
@@ -48,7 +48,7 @@ class Child:
         return self._process.returncode if self.ended.is_set() else None
 
     def stop(self, grace: float) -> None:
-        """End it and its group: SIGTERM, after `grace` seconds SIGKILL. Returns when it is gone and collected."""
+        """End it and its group: SIGTERM, after `grace` seconds SIGKILL. Returns when it has ended and was reaped."""
         self._signal(signal.SIGTERM)
         if not self.ended.wait(grace):
             self._signal(signal.SIGKILL)
@@ -56,13 +56,13 @@ class Child:
 
     def _signal(self, number: signal.Signals) -> None:
         with self._lock:
-            # Once it is collected its number may be another process's.
+            # After it was reaped its id may be another process's.
             if self._process.returncode is None:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(self.pid, number)
 
-    def _collect(self) -> None:
-        # Wait without collecting: until then the number stays the child's, and what is left of its group can be told to go.
+    def _reap(self) -> None:
+        # Wait without reaping first: until then the id stays the child's, and the rest of its group can be signalled.
         # macOS has this since Python 3.13 only; without it a child that ends by itself may leave some of its group.
         if hasattr(os, "waitid"):
             os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)

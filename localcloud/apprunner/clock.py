@@ -1,6 +1,6 @@
 """The emulator's clock: runs with real time, faster, slower or not at all, and can be moved on.
 
-Rule: whatever App Runner takes minutes for is measured here and only here; the processes it starts live in real time.
+Only what App Runner takes minutes for is measured by it; the processes that are started live in real time.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class EmulatorClock:
             return self._anchor
 
     def set_speed(self, speed: float) -> None:
-        """Let it run at another speed from now on."""
+        """Run at another speed from now on."""
         with self._changed:
             self._set(self._now(), speed)
 
@@ -48,13 +48,13 @@ class EmulatorClock:
             return False
 
     def reset(self, speed: float) -> None:
-        """Back to real time, at this speed; whoever waits is told to give up."""
+        """Return to real time, at this speed; all waiting calls return False."""
         with self._changed:
             self._era += 1
             self._set(time.time(), speed)
 
     def close(self) -> None:
-        """Tell whoever waits, now or later, to give up."""
+        """Let all waiting calls, now or later, return False."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

@@ -1,9 +1,7 @@
-"""A service's configuration: defaults filled in, an update laid over what is there, and the rules that no single
-member's shape can say.
+"""A service's configuration: defaults filled in, an update applied, and the rules that no single member's shape says.
 
-Rules: an update keeps every block that it leaves out (of the source configuration: every member of it), and a block
-that it gives replaces the old one, with defaults for what is missing in it. Everything here is pure and raises only
-InvalidRequest.
+Rules: an update keeps every block that it leaves out (of the source configuration: every member), and a block that it
+gives replaces the old one, with defaults for missing members. Everything here is pure and raises only InvalidRequest.
 
 Defaults are those of App Runner's API reference. Where a message is App Runner's own, word for word, a comment says
 so.
@@ -12,30 +10,38 @@ so.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from localcloud.apprunner.errors import InvalidRequest
 from localcloud.apprunner.model import Block, Configuration
 
+SOURCE = "SourceConfiguration"
+INSTANCE = "InstanceConfiguration"
+HEALTH_CHECK = "HealthCheckConfiguration"
+NETWORK = "NetworkConfiguration"
+OBSERVABILITY = "ObservabilityConfiguration"
 ECR_PUBLIC = "ECR_PUBLIC"
+
+_BLOCKS = {SOURCE, INSTANCE, HEALTH_CHECK, NETWORK, OBSERVABILITY, "EncryptionConfiguration"}
 _PUBLIC_REGISTRY = "public.ecr.aws/"
 _RESERVED_PREFIX = "AWSAPPRUNNER"
 _DEFAULT_PORT = "8080"
 
-_INSTANCE = {"Cpu": "1024", "Memory": "2048"}
-_HEALTH_CHECK = {
-    "Protocol": "TCP",
-    "Path": "/",
-    "Interval": 5,
-    "Timeout": 2,
-    "HealthyThreshold": 1,
-    "UnhealthyThreshold": 5,
-}
-_NETWORK = {
-    "EgressConfiguration": {"EgressType": "DEFAULT"},
-    "IngressConfiguration": {"IsPubliclyAccessible": True},
-    "IpAddressType": "IPV4",
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    INSTANCE: {"Cpu": "1024", "Memory": "2048"},
+    HEALTH_CHECK: {
+        "Protocol": "TCP",
+        "Path": "/",
+        "Interval": 5,
+        "Timeout": 2,
+        "HealthyThreshold": 1,
+        "UnhealthyThreshold": 5,
+    },
+    NETWORK: {
+        "EgressConfiguration": {"EgressType": "DEFAULT"},
+        "IngressConfiguration": {"IsPubliclyAccessible": True},
+        "IpAddressType": "IPV4",
+    },
 }
 
 # The pairs that App Runner runs, from its developer guide ("vCPU and memory").
@@ -48,69 +54,56 @@ _MEMORY_FOR_CPU = {
 }
 
 
-def create(request: Block, autoscaling_arn: str) -> Configuration:
+def create(request: Block) -> Configuration:
     """The complete configuration that a CreateService request asks for. Raises InvalidRequest."""
-    return _checked(
-        Configuration(
-            source=_source(request["SourceConfiguration"]),
-            instance=_instance(request.get("InstanceConfiguration", {})),
-            health_check=_HEALTH_CHECK | request.get("HealthCheckConfiguration", {}),
-            network=_NETWORK | request.get("NetworkConfiguration", {}),
-            autoscaling_arn=autoscaling_arn,
-            observability=request.get("ObservabilityConfiguration"),
-            encryption=request.get("EncryptionConfiguration"),
-        )
-    )
+    return _checked(_completed(_DEFAULTS | _given(request)))
 
 
-def update(current: Configuration, request: Block, autoscaling_arn: str | None) -> Configuration:
-    """What a configuration becomes by an UpdateService request. Raises InvalidRequest."""
-    changed = current
-    if "SourceConfiguration" in request:
-        given = request["SourceConfiguration"]
-        _refuse_another_kind_of_source(current.source, given)
-        changed = replace(changed, source=_source({**current.source, **given}))
-    if "InstanceConfiguration" in request:
-        changed = replace(changed, instance=_instance(request["InstanceConfiguration"]))
-    if "HealthCheckConfiguration" in request:
-        changed = replace(changed, health_check=_HEALTH_CHECK | request["HealthCheckConfiguration"])
-    if "NetworkConfiguration" in request:
-        changed = replace(changed, network=_NETWORK | request["NetworkConfiguration"])
-    if "ObservabilityConfiguration" in request:
-        changed = replace(changed, observability=request["ObservabilityConfiguration"])
-    return _checked(replace(changed, autoscaling_arn=autoscaling_arn or current.autoscaling_arn))
+def update(current: Configuration, request: Block) -> Configuration:
+    """The configuration after an UpdateService request. Raises InvalidRequest."""
+    given = _given(request)
+    if SOURCE in given:
+        _refuse_another_kind_of_source(current[SOURCE], given[SOURCE])
+        given[SOURCE] = current[SOURCE] | given[SOURCE]
+    return _checked(current | _completed(given))
 
 
 def image_repository(configuration: Configuration) -> Block | None:
     """The image block of the source; None when the source is code."""
-    return configuration.source.get("ImageRepository")
+    return configuration[SOURCE].get("ImageRepository")
 
 
 def access_role(configuration: Configuration) -> str | None:
     """The role that pulls the image."""
-    return configuration.source.get("AuthenticationConfiguration", {}).get("AccessRoleArn")
+    return configuration[SOURCE].get("AuthenticationConfiguration", {}).get("AccessRoleArn")
 
 
 def instance_role(configuration: Configuration) -> str | None:
     """The role that the application has."""
-    return configuration.instance.get("InstanceRoleArn")
+    return configuration[INSTANCE].get("InstanceRoleArn")
 
 
-def _source(given: Block) -> dict[str, Any]:
-    source = dict(given)
+def _given(request: Block) -> Configuration:
+    return {name: request[name] for name in _BLOCKS & request.keys()}
+
+
+def _completed(blocks: Configuration) -> Configuration:
+    completed = {name: _DEFAULTS.get(name, {}) | block for name, block in blocks.items()}
+    if SOURCE in completed:
+        completed[SOURCE] = _source(completed[SOURCE])
+    if instance := completed.get(INSTANCE):
+        instance["Cpu"] = _in_units(instance["Cpu"], " vCPU")
+        instance["Memory"] = _in_units(instance["Memory"], " GB")
+    return completed
+
+
+def _source(source: dict[str, Any]) -> dict[str, Any]:
     image = source.get("ImageRepository")
+    automatic = {"AutoDeploymentsEnabled": not image or image["ImageRepositoryType"] != ECR_PUBLIC}
     if image:
-        source["ImageRepository"] = {
-            **image,
-            "ImageConfiguration": {"Port": _DEFAULT_PORT} | image.get("ImageConfiguration", {}),
-        }
-    source.setdefault("AutoDeploymentsEnabled", not image or image["ImageRepositoryType"] != ECR_PUBLIC)
-    return source
-
-
-def _instance(given: Block) -> dict[str, Any]:
-    instance = {**_INSTANCE, **given}
-    return instance | {"Cpu": _in_units(instance["Cpu"], " vCPU"), "Memory": _in_units(instance["Memory"], " GB")}
+        settings = {"Port": _DEFAULT_PORT} | image.get("ImageConfiguration", {})
+        source = source | {"ImageRepository": image | {"ImageConfiguration": settings}}
+    return automatic | source
 
 
 def _in_units(amount: str, unit: str) -> str:
@@ -135,18 +128,20 @@ def _checked(configuration: Configuration) -> Configuration:
 
 
 def _problems(configuration: Configuration) -> Iterator[str]:
-    source = configuration.source
+    source = configuration[SOURCE]
     if ("ImageRepository" in source) == ("CodeRepository" in source):
         yield "Exactly one of ImageRepository and CodeRepository has to be provided in SourceConfiguration."
     elif "ImageRepository" in source:
         yield from _image_problems(configuration, source["ImageRepository"])
     elif "ConnectionArn" not in source.get("AuthenticationConfiguration", {}):
         yield "Authentication configuration is invalid."
-    yield from _instance_problems(configuration.instance)
-    egress = configuration.network.get("EgressConfiguration", {})
+    cpu, memory = configuration[INSTANCE]["Cpu"], configuration[INSTANCE]["Memory"]
+    if memory not in _MEMORY_FOR_CPU[cpu]:
+        yield f"Invalid combination of Cpu {cpu} and Memory {memory}."
+    egress = configuration[NETWORK].get("EgressConfiguration", {})
     if egress.get("EgressType") == "VPC" and "VpcConnectorArn" not in egress:
         yield "VpcConnectorArn has to be provided when EgressType is VPC."
-    observability = configuration.observability or {}
+    observability = configuration.get(OBSERVABILITY, {})
     if observability.get("ObservabilityEnabled") and "ObservabilityConfigurationArn" not in observability:
         yield "ObservabilityConfigurationArn has to be provided when ObservabilityEnabled is true."
 
@@ -158,7 +153,7 @@ def _image_problems(configuration: Configuration, image: Block) -> Iterator[str]
     if public == bool(access_role(configuration)):
         # A private image needs the role; a public one with a role is refused as well.
         yield "Authentication configuration is invalid."
-    if public and configuration.source["AutoDeploymentsEnabled"]:
+    if public and configuration[SOURCE]["AutoDeploymentsEnabled"]:
         # App Runner's own words.
         yield "App Runner doesn't support automatic deployments for an image in an ECR Public repository."
     settings = image["ImageConfiguration"]
@@ -171,9 +166,3 @@ def _image_problems(configuration: Configuration, image: Block) -> Iterator[str]
             yield f"Environment variable names that begin with {_RESERVED_PREFIX} are reserved."
     if secrets and not instance_role(configuration):
         yield "Instance Role have to be provided if passing in RuntimeEnvironmentSecrets."
-
-
-def _instance_problems(instance: Block) -> Iterator[str]:
-    cpu, memory = instance["Cpu"], instance["Memory"]
-    if memory not in _MEMORY_FOR_CPU[cpu]:
-        yield f"Invalid combination of Cpu {cpu} and Memory {memory}."

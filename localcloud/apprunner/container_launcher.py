@@ -1,10 +1,10 @@
-"""Services as containers: where the cloud's registry has the image and a Docker daemon answers, else as something else.
+"""Services as containers, where the cloud's registry has the image and a Docker daemon answers; else another launcher's.
 
 Rules:
-- What runs is what the tag means when the service is deployed: it is pulled and started by its digest.
+- An image is pulled and started by the digest that its tag has when the service is deployed.
 - A container shares the machine's network, as bridges do not work everywhere. PORT is its port and HOST the loopback address: an
   image that listens elsewhere never becomes healthy, or, if it ignores HOST alone, can be reached from outside this machine.
-- A container is removed when its service stops. What is left when the emulator is killed, the cloud's guardian finds by the mark.
+- A container is removed when its service stops. If the emulator is killed, the cleanup watchdog finds containers by their mark.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from functools import partial
 from pathlib import Path
 
 from localcloud.apprunner.child import Child
+from localcloud.apprunner.deployment import Deployment, DeploymentFailed
 from localcloud.apprunner.held_port import HOST
 from localcloud.apprunner.launcher import Launcher, Start
-from localcloud.apprunner.runtime import Deployment, DeploymentFailed
 from localcloud.docker_cli import LABEL, DockerFailed, docker, no_docker
 from localcloud.processes import MARK
 from localcloud.registry import Registry
@@ -29,7 +29,7 @@ _PULL_SECONDS = 300.0
 
 
 class Container(Child):
-    """A container, and the docker command that is attached to it: its output, its signals, its exit status."""
+    """A container, by the docker command attached to it: its output, its signals, its exit status."""
 
     def __init__(self, name: str, *, environment: Mapping[str, str], log: Path) -> None:
         self._name = name
@@ -38,14 +38,14 @@ class Container(Child):
 
     def stop(self, grace: float) -> None:
         """End it, and remove it."""
-        # The command passes SIGTERM on, unless it comes too early: then the container is only created, or is killed here.
+        # The command passes SIGTERM on, unless it comes too early: then the container was only created, or is killed here.
         super().stop(grace)
         with contextlib.suppress(DockerFailed):
             docker("rm", "--force", "--volumes", self._name)
 
 
-class Containers:
-    """Knows the images in the cloud's registry; `otherwise` is asked for all that cannot be a container here."""
+class ContainerLauncher:
+    """Runs images of the cloud's registry; `otherwise` launches all that cannot be a container here."""
 
     def __init__(self, registry: Registry, otherwise: Launcher) -> None:
         self._registry = registry
@@ -65,7 +65,7 @@ class Containers:
             docker("pull", "--quiet", image, seconds=_PULL_SECONDS)
             name = self._create(image, deployment, port)
         except DockerFailed as error:
-            raise DeploymentFailed(f"the container could not be made: {error}") from error
+            raise DeploymentFailed(f"the container could not be created: {error}") from error
         return partial(Container, name, environment=os.environ, log=log)
 
     def _pullable(self, image: str) -> str | None:
@@ -75,7 +75,7 @@ class Containers:
             raise DeploymentFailed(f"the registry at {self._registry.address} does not answer: {error}") from error
 
     def _create(self, image: str, deployment: Deployment, port: int) -> str:
-        # A service's next container is made while its last one still runs.
+        # A service's next container is created while the last one still runs.
         name = f"{deployment.name}-{deployment.service_id[:8]}-{secrets.token_hex(4)}"
         variables = {**deployment.variables, "PORT": str(port), "HOST": HOST}
         given = [argument for key, value in variables.items() for argument in ("--env", f"{key}={value}")]

@@ -1,17 +1,6 @@
-"""The errors that the emulator answers, by AWS's names.
+"""The errors that the emulator answers, by AWS's names: an ApiError for each.
 
-    ApiError
-    ├── InvalidRequest        InvalidRequestException; of the tagging API InvalidParameterException
-    ├── NotFound              ResourceNotFoundException
-    ├── InvalidState          InvalidStateException
-    ├── QuotaExceeded         ServiceQuotaExceededException
-    ├── Malformed             SerializationException: no JSON, or a member of another type
-    ├── UnknownOperation      UnknownOperationException
-    └── NotAuthenticated      no usable signature; its code says what is missing
-
-What the identity system refuses is an ApiError with that system's code, such as AccessDeniedException.
-
-Rule: only `wire` turns these into HTTP.
+What IAM refuses is an ApiError with IAM's code, such as AccessDeniedException. Only `wire` turns these into HTTP.
 """
 
 from __future__ import annotations
@@ -21,7 +10,7 @@ MESSAGE_LIMIT = 600
 
 
 class ApiError(Exception):
-    """An error with AWS's code, a message and the HTTP status that goes with it."""
+    """An error with AWS's code, a message and the HTTP status that belongs to it."""
 
     code = "InternalServiceErrorException"
     status = 400
@@ -40,31 +29,31 @@ class InvalidRequest(ApiError):
 
 
 class NotFound(ApiError):
-    """The ARN leads nowhere in the caller's region."""
+    """No resource in the caller's region has this ARN."""
 
     code = "ResourceNotFoundException"
 
 
 class InvalidState(ApiError):
-    """The resource cannot do this now."""
+    """The resource's state does not allow the operation."""
 
     code = "InvalidStateException"
 
 
 class QuotaExceeded(ApiError):
-    """One more is not allowed in this region."""
+    """The region already has as many services as its quota allows."""
 
     code = "ServiceQuotaExceededException"
 
 
 class Malformed(ApiError):
-    """The body cannot be read as the operation's input."""
+    """The body cannot be read as the operation's input: no JSON, or a member of another type."""
 
     code = "SerializationException"
 
 
 class UnknownOperation(ApiError):
-    """No such operation, or one that the emulator does not have."""
+    """AWS or the emulator has no such operation."""
 
     code = "UnknownOperationException"
 

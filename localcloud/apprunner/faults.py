@@ -1,7 +1,6 @@
 """The faults that wait to happen.
 
-Rule: a fault happens to the first calls that match it, as many as asked for, whoever makes them; the oldest fault
-first.
+Rule: a fault happens to the first calls that match it, as many as asked for, by any caller; the oldest fault first.
 """
 
 from __future__ import annotations
@@ -40,11 +39,11 @@ class Faults:
         return None
 
     def waiting(self) -> list[Fault]:
-        """What has not happened yet."""
+        """The faults that have not happened yet."""
         with self._lock:
             return list(self._waiting)
 
     def clear(self) -> None:
-        """Forget all of it."""
+        """Remove all of them."""
         with self._lock:
             self._waiting.clear()

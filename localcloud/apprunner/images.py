@@ -9,35 +9,35 @@ from __future__ import annotations
 
 import sys
 import tomllib
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from localcloud.apprunner.settings import ROOT
 
 
 class ImagesFileError(Exception):
-    """The images file cannot be read or says something unknown; the message says where."""
+    """The images file cannot be read or has an unknown entry; the message says where."""
 
 
-@dataclass(frozen=True)
-class Program:
-    """What runs for an image."""
-
-    command: tuple[str, ...]
-    folder: Path
-    environment: dict[str, str]
+def _filled(text: str) -> str:
+    return str(text).replace("{python}", sys.executable).replace("{root}", str(ROOT))
 
 
-class _Entry(BaseModel):
+_Text = Annotated[str, AfterValidator(_filled)]
+
+
+class Program(BaseModel):
+    """What runs for the images that match."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    match: list[str] = Field(min_length=1)
-    command: list[str] = Field(min_length=1)
-    folder: str = "{root}"
-    environment: dict[str, str] = {}
+    match: tuple[str, ...] = Field(min_length=1)
+    command: tuple[_Text, ...] = Field(min_length=1)
+    folder: Annotated[Path, BeforeValidator(_filled)] = ROOT
+    environment: dict[str, _Text] = {}
 
 
 class Images(BaseModel):
@@ -45,19 +45,13 @@ class Images(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    image: list[_Entry] = []
+    image: list[Program] = []
 
     def program(self, image: str) -> Program | None:
         """The program that stands for an image, or None."""
         wanted = with_tag(image)
-        for entry in self.image:
-            if any(fnmatchcase(wanted, pattern) for pattern in entry.match):
-                return Program(
-                    command=tuple(_filled(each) for each in entry.command),
-                    folder=Path(_filled(entry.folder)),
-                    environment={name: _filled(value) for name, value in entry.environment.items()},
-                )
-        return None
+        matching = (each for each in self.image if any(fnmatchcase(wanted, pattern) for pattern in each.match))
+        return next(matching, None)
 
 
 def load_images(path: Path) -> Images:
@@ -72,7 +66,3 @@ def with_tag(image: str) -> str:
     """The image with the tag or digest it stands for."""
     last = image.rpartition("/")[2]
     return image if ":" in last or "@" in last else f"{image}:latest"
-
-
-def _filled(text: str) -> str:
-    return text.replace("{python}", sys.executable).replace("{root}", str(ROOT))

@@ -1,7 +1,7 @@
-"""What the emulator holds: services, their operations, automatic scaling configurations, and who calls.
+"""What the emulator holds: services with their operations, and the caller of a request.
 
-Rule: frozen values without behaviour. A configuration block has AWS's own shape and names, because botocore's model
-already defines it.
+Frozen values without behaviour. A configuration block has AWS's own shape and names, because botocore's model already
+defines it.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ from enum import StrEnum
 from typing import Any
 
 Block = Mapping[str, Any]
-"""A structure of AWS's API, as a request carried it or an answer will."""
+"""A structure of AWS's API, as in a request or an answer."""
+
+Configuration = dict[str, Any]
+"""All that can be configured about a service, complete with defaults: `SourceConfiguration` and its like to blocks."""
 
 
 class ServiceStatus(StrEnum):
-    """The states a service is seen in."""
+    """The states of a service."""
 
     CREATE_FAILED = "CREATE_FAILED"
     RUNNING = "RUNNING"
@@ -27,7 +30,7 @@ class ServiceStatus(StrEnum):
 
 
 class OperationType(StrEnum):
-    """What takes time."""
+    """The operations that take time."""
 
     CREATE_SERVICE = "CREATE_SERVICE"
     UPDATE_SERVICE = "UPDATE_SERVICE"
@@ -35,6 +38,11 @@ class OperationType(StrEnum):
     PAUSE_SERVICE = "PAUSE_SERVICE"
     RESUME_SERVICE = "RESUME_SERVICE"
     START_DEPLOYMENT = "START_DEPLOYMENT"
+
+    @property
+    def api_name(self) -> str:
+        """The API's operation that starts it, for example `CreateService`."""
+        return self.title().replace("_", "")
 
 
 class OperationStatus(StrEnum):
@@ -50,7 +58,7 @@ class OperationStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Caller:
-    """Whoever signed a request, as far as the signature's credential scope says it."""
+    """The signer of a request, as far as the signature's credential scope shows it."""
 
     access_key: str
     region: str
@@ -58,21 +66,8 @@ class Caller:
 
 
 @dataclass(frozen=True)
-class Configuration:
-    """All that can be configured about a service, complete with defaults."""
-
-    source: Block
-    instance: Block
-    health_check: Block
-    network: Block
-    autoscaling_arn: str
-    observability: Block | None = None
-    encryption: Block | None = None
-
-
-@dataclass(frozen=True)
 class Operation:
-    """One operation on a service; times in seconds since the epoch. Only the emulator's own door tells `reason`."""
+    """One operation on a service; times in seconds since the epoch. Only the control API shows `reason`, that of a failure."""
 
     id: str
     type: OperationType
@@ -84,8 +79,8 @@ class Operation:
 
 
 @dataclass(frozen=True)
-class Settled:
-    """What a service was before the operation in progress: where a failed one goes back to."""
+class Before:
+    """A service's state before the operation in progress, to which a failed operation returns."""
 
     status: ServiceStatus
     configuration: Configuration
@@ -93,7 +88,7 @@ class Settled:
 
 @dataclass(frozen=True)
 class Service:
-    """A service. `number` grows with each resource made and orders lists; `operations` are oldest first."""
+    """A service. `number` grows with each service created and orders lists; `operations` are oldest first."""
 
     number: int
     name: str
@@ -106,23 +101,6 @@ class Service:
     created_at: float
     updated_at: float
     deleted_at: float | None = None
-    before: Settled | None = None
+    before: Before | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     operations: tuple[Operation, ...] = ()
-
-
-@dataclass(frozen=True)
-class AutoScaling:
-    """One revision of an automatic scaling configuration."""
-
-    number: int
-    name: str
-    revision: int
-    arn: str
-    region: str
-    max_concurrency: int
-    min_size: int
-    max_size: int
-    created_at: float
-    deleted_at: float | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)

@@ -1,16 +1,17 @@
-"""The table: which operation of which API is carried out by which function, and how each API names its errors.
+"""The table of operations: which function carries out which operation of which API, and how each API names its errors.
 
-Rule: an operation is here or the emulator does not have it. Input and output are botocore's shapes of the same name.
+Rule: the emulator has only the operations that are listed here. Input and output are botocore's shapes of the same
+name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from botocore.model import OperationModel, ServiceModel
 
-from localcloud.apprunner import autoscaling, services, tagging, tags
+from localcloud.apprunner import services, tagging, tags
 from localcloud.apprunner.cloud import Cloud
 from localcloud.apprunner.errors import UnknownOperation
 from localcloud.apprunner.model import Block, Caller
@@ -21,14 +22,12 @@ Function = Callable[[Cloud, Caller, Block], Block]
 
 @dataclass(frozen=True)
 class Api:
-    """One of AWS's APIs: its model, its functions, and its names for three errors."""
+    """One of AWS's APIs. `error_names`: how it names errors that App Runner names otherwise."""
 
     model: ServiceModel
     signing_name: str
     functions: Mapping[str, Function]
-    invalid: str
-    throttled: str
-    internal: str
+    error_names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def content_type(self) -> str:
@@ -38,7 +37,7 @@ class Api:
 
 @dataclass(frozen=True)
 class Target:
-    """What an X-Amz-Target header means."""
+    """The operation that an X-Amz-Target header names."""
 
     api: Api
     operation: OperationModel
@@ -47,33 +46,22 @@ class Target:
 
 def load_apis() -> dict[str, Api]:
     """The APIs by their target prefix. Reads botocore's models: tens of milliseconds."""
-    app_runner = Api(
-        model=load_model("apprunner"),
-        signing_name="apprunner",
-        functions=services.OPERATIONS
-        | autoscaling.OPERATIONS
-        | {
-            "TagResource": tags.tag_resource,
-            "UntagResource": tags.untag_resource,
-            "ListTagsForResource": tags.list_tags_for_resource,
-        },
-        invalid="InvalidRequestException",
-        throttled="ThrottlingException",
-        internal="InternalServiceErrorException",
-    )
+    app_runner = Api(load_model("apprunner"), "apprunner", services.OPERATIONS | tags.OPERATIONS)
     tagging_api = Api(
-        model=load_model("resourcegroupstaggingapi"),
-        signing_name="tagging",
-        functions={"GetResources": tagging.get_resources},
-        invalid="InvalidParameterException",
-        throttled="ThrottledException",
-        internal="InternalServiceException",
+        load_model("resourcegroupstaggingapi"),
+        "tagging",
+        {"GetResources": tagging.get_resources},
+        {
+            "InvalidRequestException": "InvalidParameterException",
+            "ThrottlingException": "ThrottledException",
+            "InternalServiceErrorException": "InternalServiceException",
+        },
     )
     return {api.model.metadata["targetPrefix"]: api for api in (app_runner, tagging_api)}
 
 
 def find(apis: Mapping[str, Api], target: str) -> Target:
-    """What `AppRunner.CreateService` and its like mean. Raises UnknownOperation."""
+    """The operation named by `AppRunner.CreateService` and its like. Raises UnknownOperation."""
     prefix, _, name = target.partition(".")
     api = apis.get(prefix)
     if api is None or name not in api.model.operation_names:

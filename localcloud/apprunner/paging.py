@@ -1,16 +1,15 @@
 """Pages of a list and the tokens that lead from one to the next.
 
-Rule: a token names the last thing seen, not a position, so that what comes and goes meanwhile neither repeats nor
-hides another; a token of one list is refused by the next.
+Rule: a token names the last item shown, not a position, so that items that are added or removed meanwhile neither
+repeat nor hide another one; a token of one list is refused by another.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections.abc import Callable, Sequence
 from typing import TypeVar
+
+from itsdangerous import BadData, URLSafeSerializer
 
 from localcloud.apprunner.errors import InvalidRequest
 
@@ -21,23 +20,14 @@ def page(
     items: Sequence[T], rank: Callable[[T], int], *, of: str, size: int, token: str | None
 ) -> tuple[list[T], str | None]:
     """At most `size` of the items after the token's, by rising rank, and the next page's token. Raises InvalidRequest."""
+    # The key is no secret: it only tells tokens of this list (the salt) from anything else.
+    tokens = URLSafeSerializer("pages", salt=of)
     ordered = sorted(items, key=rank)
     if token:
-        last = _read(token, of)
+        try:
+            last = tokens.loads(token)
+        except BadData as error:
+            raise InvalidRequest("The pagination token does not belong to this list.") from error
         ordered = [item for item in ordered if rank(item) > last]
     shown = ordered[:size]
-    return shown, _write(rank(shown[-1]), of) if len(ordered) > size else None
-
-
-def _write(last: int, of: str) -> str:
-    return base64.urlsafe_b64encode(json.dumps([of, last]).encode()).decode()
-
-
-def _read(token: str, of: str) -> int:
-    try:
-        match json.loads(base64.urlsafe_b64decode(token.encode())):
-            case [str(kind), int(last)] if kind == of:
-                return last
-    except (ValueError, binascii.Error):
-        pass
-    raise InvalidRequest("The pagination token is not one of this list's.")
+    return shown, str(tokens.dumps(rank(shown[-1]))) if len(ordered) > size else None

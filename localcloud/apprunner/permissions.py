@@ -1,8 +1,8 @@
-"""What a request needs permission for: IAM's actions, on which resources, under which condition keys.
+"""The permissions that a request needs: IAM's actions, on which resources, under which condition keys.
 
-Rules: as AWS's Service Authorization Reference has it for App Runner. Creating with tags also needs TagResource; giving a
-service a role needs `iam:PassRole` on that role; what does not exist has no tags, and neither has a deleted service. The
-request is read leniently: whoever may not ask is told so before anything else is checked.
+Rules, from AWS's Service Authorization Reference for App Runner: creating with tags also needs TagResource; giving a
+service a role needs `iam:PassRole` on that role; a service that does not exist or is deleted has no tags. The request
+is read leniently, because a caller without permission is refused before anything else is checked.
 """
 
 from __future__ import annotations
@@ -11,81 +11,77 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from localcloud.apprunner.model import Caller, Service, ServiceStatus
+from localcloud.apprunner.model import Block, Caller, ServiceStatus
 from localcloud.apprunner.operations import Target
 from localcloud.apprunner.store import Store
 
 # The reference's name for App Runner where it is given a role.
-_GIVEN_TO = "bullet.amazonaws.com"
-_ACCESS_ROLE = ("SourceConfiguration", "AuthenticationConfiguration", "AccessRoleArn")
-_INSTANCE_ROLE = ("InstanceConfiguration", "InstanceRoleArn")
-_ARNS = ("ServiceArn", "ResourceArn", "AutoScalingConfigurationArn")
-_NEW = {"CreateService": "ServiceName", "CreateAutoScalingConfiguration": "AutoScalingConfigurationName"}
-_KIND = {"ServiceName": "service", "AutoScalingConfigurationName": "autoscalingconfiguration"}
+_PASSED_TO = "bullet.amazonaws.com"
+_ROLES = (
+    ("SourceConfiguration", "AuthenticationConfiguration", "AccessRoleArn"),
+    ("InstanceConfiguration", "InstanceRoleArn"),
+)
+_ARNS = ("ServiceArn", "ResourceArn")
 
 
 @dataclass(frozen=True)
-class Check:
-    """One thing that IAM is asked. `context`: the condition keys that the request itself brings."""
+class Permission:
+    """One question for IAM. `context`: the condition keys that the request itself brings."""
 
     action: str
     resource: str
     context: Mapping[str, str | list[str]] = field(default_factory=dict)
 
 
-def checks(target: Target, caller: Caller, given: Mapping[str, Any], store: Store) -> list[Check]:
+def required_permissions(target: Target, caller: Caller, request: Block, store: Store) -> list[Permission]:
     """All that must be allowed for this request, the operation itself first."""
-    return list(_checks(target, caller, given, store))
+    return list(_required(target, caller, request, store))
 
 
-def _checks(target: Target, caller: Caller, given: Mapping[str, Any], store: Store) -> Iterator[Check]:
+def _required(target: Target, caller: Caller, request: Block, store: Store) -> Iterator[Permission]:
     # The tagging API's actions have another prefix than its signatures.
     prefix = {"tagging": "tag"}.get(target.api.signing_name, target.api.signing_name)
-    name = target.operation.name
-    resource = _resource(name, caller, given)
-    tags = _tags(given)
+    creates = target.operation.name == "CreateService"
+    if creates:
+        name = request.get("ServiceName", "")
+        resource = f"arn:aws:apprunner:{caller.region}:{caller.account}:service/{name}/*"
+    else:
+        # Operations without an ARN, which are lists, are allowed on everything or not at all.
+        resource = next((request[name] for name in _ARNS if isinstance(request.get(name), str)), "*")
+    tags = _tags(request)
     requested = _keys("RequestTag", tags)
-    if tags or "TagKeys" in given:
-        requested["aws:TagKeys"] = [*tags, *_texts(given.get("TagKeys"))]
-    yield Check(f"{prefix}:{name}", resource, requested | _keys("ResourceTag", _tags_of(resource, store)))
-    if name in _NEW and tags:
-        # Whether what is being created counts as tagged already, AWS's guides say now this way, now that: both must do.
-        for held in ({}, tags):
-            yield Check(f"{prefix}:TagResource", resource, requested | _keys("ResourceTag", held))
-    for role in (_at(given, *_ACCESS_ROLE), _at(given, *_INSTANCE_ROLE)):
-        if isinstance(role, str):
-            yield Check("iam:PassRole", role, {"iam:PassedToService": _GIVEN_TO})
-
-
-def _resource(operation: str, caller: Caller, given: Mapping[str, Any]) -> str:
-    if operation in _NEW:
-        kind, name = _KIND[_NEW[operation]], given.get(_NEW[operation], "")
-        return f"arn:aws:apprunner:{caller.region}:{caller.account}:{kind}/{name}/*"
-    # Lists are of everything; an operation on a service may name an automatic scaling configuration beside it.
-    return next((given[name] for name in _ARNS if isinstance(given.get(name), str)), "*")
+    if tags or "TagKeys" in request:
+        requested["aws:TagKeys"] = [*tags, *map(str, _list(request.get("TagKeys")))]
+    existing = _keys("ResourceTag", _tags_of(resource, store))
+    yield Permission(f"{prefix}:{target.operation.name}", resource, requested | existing)
+    if creates and tags:
+        # AWS's guides disagree on whether a resource that is being created counts as tagged: both must be allowed.
+        for counted in ({}, tags):
+            yield Permission(f"{prefix}:TagResource", resource, requested | _keys("ResourceTag", counted))
+    for path in _ROLES:
+        if isinstance(role := _at(request, *path), str):
+            yield Permission("iam:PassRole", role, {"iam:PassedToService": _PASSED_TO})
 
 
 def _tags_of(arn: str, store: Store) -> Mapping[str, str]:
-    found = store.find(arn)
-    gone = isinstance(found, Service) and found.status is ServiceStatus.DELETED
-    return {} if found is None or gone else found.tags
+    service = store.find(arn)
+    return service.tags if service and service.status is not ServiceStatus.DELETED else {}
 
 
-def _tags(given: Mapping[str, Any]) -> dict[str, str]:
-    listed = given.get("Tags")
-    entries = [each for each in listed if isinstance(each, Mapping)] if isinstance(listed, list) else []
-    return {str(each["Key"]): str(each.get("Value", "")) for each in entries if "Key" in each}
+def _tags(request: Block) -> dict[str, str]:
+    entries = (each for each in _list(request.get("Tags")) if isinstance(each, Mapping) and "Key" in each)
+    return {str(each["Key"]): str(each.get("Value", "")) for each in entries}
 
 
 def _keys(kind: str, tags: Mapping[str, str]) -> dict[str, str | list[str]]:
     return {f"aws:{kind}/{name}": value for name, value in tags.items()}
 
 
-def _texts(value: Any) -> list[str]:
-    return [str(each) for each in value] if isinstance(value, list) else []
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
-def _at(given: Any, *path: str) -> Any:
+def _at(value: Any, *path: str) -> Any:
     for name in path:
-        given = given.get(name) if isinstance(given, Mapping) else None
-    return given
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value

@@ -10,17 +10,17 @@ from functools import partial
 from pathlib import Path
 
 from localcloud.apprunner.child import Child
+from localcloud.apprunner.deployment import Deployment, DeploymentFailed
 from localcloud.apprunner.held_port import HOST
 from localcloud.apprunner.images import ImagesFileError, Program, load_images
 from localcloud.apprunner.launcher import Start
-from localcloud.apprunner.runtime import Deployment, DeploymentFailed
 
-# The last one marks all processes of a cloud, so that whoever cleans up after a crash finds them.
-_PASSED_ON = ("PATH", "HOME", "TMPDIR", "LANG", "FIBFACTORY_CLOUD")
+# The last one marks all processes of a cloud, so that the clean-up after a crash finds them.
+_INHERITED = ("PATH", "HOME", "TMPDIR", "LANG", "FIBFACTORY_CLOUD")
 
 
-class Processes:
-    """Knows the images of the images file, which is read anew for each deployment."""
+class ProcessLauncher:
+    """Runs what the images file names; the file is read anew for each deployment."""
 
     def __init__(self, images: Path) -> None:
         self._images = images
@@ -28,7 +28,7 @@ class Processes:
     def prepare(self, deployment: Deployment, port: int, log: Path) -> Start:
         """Find the image's command."""
         program = self._program(deployment.image)
-        environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         environment |= {**program.environment, **deployment.variables, "PORT": str(port), "HOST": HOST}
         return partial(Child, program.command, folder=program.folder, environment=environment, log=log)
 

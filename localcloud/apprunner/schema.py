@@ -1,13 +1,13 @@
 """Requests checked and answers written by botocore's service models: the names, patterns, enums, lengths and ranges
-AWS publishes.
+that AWS publishes. (botocore's own validator is a client's: it knows no patterns and enums, and other messages.)
 
-Rules, as AWS holds them:
+Rules, as AWS has them:
 - A member that the model does not know is ignored; null is the same as absent.
-- A value of another type cannot be read at all: SerializationException.
-- Everything else that breaks a constraint is collected and refused in one message of AWS's form, by the service's own
-  "invalid" error.
+- A value of another type is a SerializationException.
+- All other broken constraints are collected and refused in one message of AWS's form, by the service's own "invalid"
+  error.
 - The value of a member that the model marks as sensitive never appears in a message.
-- Answers follow the output shape; a key that it does not have is a mistake of the emulator and raises.
+- Answers follow the output shape; a key that it does not have is a mistake of the emulator and raises KeyError.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def parse(shape: Shape | None, body: object) -> dict[str, Any]:
     """The known members of a request's body, checked. Raises Malformed or InvalidRequest."""
     if shape is None:
         return {}
-    value = _known(shape, body)
-    broken = list(_violations(shape, value, ""))
+    broken: list[str] = []
+    value: dict[str, Any] = _read(shape, body, "", broken)
     if broken:
         found = "1 validation error" if len(broken) == 1 else f"{len(broken)} validation errors"
         raise InvalidRequest(f"{found} detected: {'; '.join(broken)}")
@@ -58,16 +58,27 @@ def serialise(shape: Shape | None, value: Mapping[str, Any]) -> dict[str, Any]:
     return {} if shape is None else _written(shape, value)
 
 
-def _known(shape: Shape, value: Any) -> Any:
+def _read(shape: Shape, value: Any, path: str, broken: list[str]) -> Any:
+    """The known part of a value; a message for each constraint that it breaks is added to `broken`."""
     if not _has_type(value, shape.type_name):
         raise Malformed(f"{shape.name}: expected {shape.type_name}")
+    inner: list[str] = []
     if isinstance(shape, StructureShape):
-        members = ((name, member) for name, member in shape.members.items() if value.get(name) is not None)
-        return {name: _known(member, value[name]) for name, member in members}
-    if isinstance(shape, ListShape):
-        return [_known(shape.member, each) for each in value]
-    if isinstance(shape, MapShape):
-        return {_known(shape.key, key): _known(shape.value, each) for key, each in value.items()}
+        given = {name: value[name] for name in shape.members if value.get(name) is not None}
+        for name in shape.required_members:
+            if name not in given:
+                inner.append(_message("Value null", _join(path, name), "Member must not be null"))
+        value = {name: _read(shape.members[name], each, _join(path, name), inner) for name, each in given.items()}
+    elif isinstance(shape, ListShape):
+        value = [_read(shape.member, each, f"{path}.{i}.member", inner) for i, each in enumerate(value, start=1)]
+    elif isinstance(shape, MapShape):
+        value = {
+            _read(shape.key, key, f"{path}.key", inner): _read(shape.value, each, f"{path}.value", inner)
+            for key, each in value.items()
+        }
+    shown = "Value" if shape.metadata.get("sensitive") else f"Value '{value}'"
+    broken += (_message(shown, path, constraint) for constraint in _broken_constraints(shape, value))
+    broken += inner
     return value
 
 
@@ -76,23 +87,8 @@ def _has_type(value: object, name: str) -> bool:
     return isinstance(value, _TYPES[name]) and (name == "boolean" or not isinstance(value, bool))
 
 
-def _violations(shape: Shape, value: Any, path: str) -> Iterator[str]:
-    shown = "Value" if shape.metadata.get("sensitive") else f"Value '{value}'"
-    for constraint in _broken_constraints(shape, value):
-        yield f"{shown} at '{path}' failed to satisfy constraint: {constraint}"
-    if isinstance(shape, StructureShape):
-        for name in shape.required_members:
-            if name not in value:
-                yield f"Value null at '{_join(path, name)}' failed to satisfy constraint: Member must not be null"
-        for name, each in value.items():
-            yield from _violations(shape.members[name], each, _join(path, name))
-    elif isinstance(shape, ListShape):
-        for position, each in enumerate(value, start=1):
-            yield from _violations(shape.member, each, f"{path}.{position}.member")
-    elif isinstance(shape, MapShape):
-        for key, each in value.items():
-            yield from _violations(shape.key, key, f"{path}.key")
-            yield from _violations(shape.value, each, f"{path}.value")
+def _message(shown: str, path: str, constraint: str) -> str:
+    return f"{shown} at '{path}' failed to satisfy constraint: {constraint}"
 
 
 def _broken_constraints(shape: Shape, value: Any) -> Iterator[str]:

@@ -1,7 +1,6 @@
-"""The emulator as a server on loopback: put together, started on a thread, and ended in order.
+"""The emulator as a server on loopback: its parts wired together, started on a thread, and ended in order.
 
-Rule: the only place where the parts are wired. It returns from `serve` with no thread, no connection and no process
-left.
+Rule: `serve` returns with no thread, no connection and no process left.
 """
 
 from __future__ import annotations
@@ -15,14 +14,13 @@ from flask import Flask
 from waitress import create_server, wasyncore
 
 from localcloud.apprunner.admin import AppRunnerAdmin
-from localcloud.apprunner.calls import CallLog
 from localcloud.apprunner.cloud import Cloud
-from localcloud.apprunner.container_launcher import Containers
-from localcloud.apprunner.control_api import Door
-from localcloud.apprunner.iam import Everybody, Iam, MinistackIam
+from localcloud.apprunner.container_launcher import ContainerLauncher
+from localcloud.apprunner.control_api import control_api
+from localcloud.apprunner.iam import Iam
 from localcloud.apprunner.launcher import Launcher
-from localcloud.apprunner.local_runtime import LocalRuntime
-from localcloud.apprunner.process_launcher import Processes
+from localcloud.apprunner.process_launcher import ProcessLauncher
+from localcloud.apprunner.runtime import Runtime
 from localcloud.apprunner.settings import EmulatorSettings
 from localcloud.apprunner.wire import Wire
 from localcloud.registry import Registry
@@ -41,7 +39,7 @@ class RunningEmulator:
     port: int
 
     def admin(self) -> AppRunnerAdmin:
-        """A client of its own door."""
+        """A client of its control API."""
         return AppRunnerAdmin(self.url)
 
 
@@ -49,11 +47,11 @@ class RunningEmulator:
 def serve(settings: EmulatorSettings) -> Iterator[RunningEmulator]:
     """Run an emulator until the block is left. OSError when the port is taken."""
     settings.folder.mkdir(parents=True, exist_ok=True)
-    runtime = LocalRuntime(
+    runtime = Runtime(
         _launcher(settings), settings.folder, start_timeout=settings.start_timeout, stop_timeout=settings.stop_timeout
     )
     cloud = Cloud(runtime, settings.behaviour)
-    iam = MinistackIam(settings.iam_url) if settings.iam_url else Everybody()
+    iam = Iam(settings.iam_url) if settings.iam_url else None
     try:
         server = _Server(_application(cloud, settings.account, iam), settings.port)
         try:
@@ -65,21 +63,20 @@ def serve(settings: EmulatorSettings) -> Iterator[RunningEmulator]:
 
 
 def _launcher(settings: EmulatorSettings) -> Launcher:
-    processes = Processes(settings.images)
-    return Containers(Registry(settings.registry), otherwise=processes) if settings.registry else processes
+    processes = ProcessLauncher(settings.images)
+    return ContainerLauncher(Registry(settings.registry), processes) if settings.registry else processes
 
 
-def _application(cloud: Cloud, account: str, iam: Iam) -> Flask:
+def _application(cloud: Cloud, account: str, iam: Iam | None) -> Flask:
     app = Flask("localcloud.apprunner")
     app.config["MAX_CONTENT_LENGTH"] = _LARGEST_BODY
-    calls = CallLog()
-    app.register_blueprint(Wire(cloud, calls, account, iam).blueprint())
-    app.register_blueprint(Door(cloud, calls).blueprint())
+    app.register_blueprint(Wire(cloud, account, iam).blueprint())
+    app.register_blueprint(control_api(cloud))
     return app
 
 
 class _Server:
-    """Waitress with a loop of its own: its `run` ends only with the process, this one on `stop`."""
+    """Waitress with a loop that ends on `stop`: that of its own `run` ends only with the process."""
 
     def __init__(self, app: Flask, port: int) -> None:
         self._sockets: dict[int, object] = {}
@@ -92,7 +89,7 @@ class _Server:
         self._thread.start()
 
     def stop(self) -> None:
-        """Answer what has begun, then close everything."""
+        """Answer the requests in progress, then close everything."""
         self._stopping.set()
         self._server.pull_trigger()
         self._thread.join()

@@ -1,14 +1,15 @@
 """The operations on services: what is refused, what begins, what is shown.
 
 Rules: a change answers at once with the service in progress and leaves the rest to the worker; a name is unique among
-the services that are not deleted, which are also the ones the quota counts, CREATE_FAILED ones among them; a deleted
-service can still be described.
+the services that are not deleted (CREATE_FAILED ones included), and the same services count towards the quota; a
+deleted service can still be described.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from localcloud.apprunner import autoscaling, configuration, lifecycle
@@ -27,18 +28,18 @@ def create_service(cloud: Cloud, caller: Caller, request: Block) -> Block:
     """CreateService."""
     name = request["ServiceName"]
     tags = as_mapping(request.get("Tags", []))
-    asked_scaling = request.get("AutoScalingConfigurationArn")
-    wanted = configuration.create(request, autoscaling.for_service(cloud, caller, asked_scaling))
+    autoscaling.require_known(caller, request)
+    wanted = configuration.create(request)
     others = cloud.store.services(caller.region)
     if any(other.name == name for other in others):
         raise InvalidRequest(f"Service with the provided name already exists: {name}.")
     if len(others) >= cloud.behaviour.quota:
         raise QuotaExceeded(f"The quota of {cloud.behaviour.quota} services in {caller.region} is used up.")
-    _refuse_unknown_roles(cloud, "CreateService", name, wanted)
+    _refuse_unknown_roles(cloud, OperationType.CREATE_SERVICE, name, wanted)
     service_id = uuid.uuid4().hex
     now = cloud.clock.now()
     service = Service(
-        number=cloud.store.next_number(),
+        number=next(cloud.store.numbers),
         name=name,
         id=service_id,
         arn=f"arn:aws:apprunner:{caller.region}:{caller.account}:service/{name}/{service_id}",
@@ -50,38 +51,28 @@ def create_service(cloud: Cloud, caller: Caller, request: Block) -> Block:
         updated_at=now,
         tags=tags,
     )
-    return _answer(cloud, _carry_out(cloud, lifecycle.begin_create(service, _operation_id()), "CreateService"))
+    return _answer(cloud, _carry_out(cloud, lifecycle.begin_create(service, _operation_id())))
 
 
 def update_service(cloud: Cloud, caller: Caller, request: Block) -> Block:
     """UpdateService. The answer already shows the new configuration."""
     service = cloud.store.service(request["ServiceArn"], caller.region)
-    asked_scaling = request.get("AutoScalingConfigurationArn")
-    scaling = autoscaling.for_service(cloud, caller, asked_scaling) if asked_scaling else None
-    wanted = configuration.update(service.configuration, request, scaling)
-    begun = lifecycle.begin(service, OperationType.UPDATE_SERVICE, _operation_id(), cloud.clock.now(), wanted)
-    _refuse_unknown_roles(cloud, "UpdateService", service.name, wanted)
-    return _answer(cloud, _carry_out(cloud, begun, "UpdateService"))
+    autoscaling.require_known(caller, request)
+    wanted = configuration.update(service.configuration, request)
+    kind = OperationType.UPDATE_SERVICE
+    begun = lifecycle.begin(service, kind, _operation_id(), cloud.clock.now(), wanted)
+    _refuse_unknown_roles(cloud, kind, service.name, wanted)
+    return _answer(cloud, _carry_out(cloud, begun))
 
 
-def delete_service(cloud: Cloud, caller: Caller, request: Block) -> Block:
-    """DeleteService."""
-    return _answer(cloud, _begin(cloud, caller, request, OperationType.DELETE_SERVICE, "DeleteService"))
-
-
-def pause_service(cloud: Cloud, caller: Caller, request: Block) -> Block:
-    """PauseService."""
-    return _answer(cloud, _begin(cloud, caller, request, OperationType.PAUSE_SERVICE, "PauseService"))
-
-
-def resume_service(cloud: Cloud, caller: Caller, request: Block) -> Block:
-    """ResumeService."""
-    return _answer(cloud, _begin(cloud, caller, request, OperationType.RESUME_SERVICE, "ResumeService"))
+def change_service(kind: OperationType, cloud: Cloud, caller: Caller, request: Block) -> Block:
+    """DeleteService, PauseService, ResumeService."""
+    return _answer(cloud, _begin(kind, cloud, caller, request))
 
 
 def start_deployment(cloud: Cloud, caller: Caller, request: Block) -> Block:
     """StartDeployment: the same configuration once more. A busy service refuses it, though its model does not say so."""
-    service = _begin(cloud, caller, request, OperationType.START_DEPLOYMENT, "StartDeployment")
+    service = _begin(OperationType.START_DEPLOYMENT, cloud, caller, request)
     return {"OperationId": service.operations[-1].id}
 
 
@@ -127,26 +118,27 @@ def list_operations(cloud: Cloud, caller: Caller, request: Block) -> Block:
     return {"OperationSummaryList": summaries, "NextToken": token}
 
 
-def _begin(cloud: Cloud, caller: Caller, request: Block, kind: OperationType, operation: str) -> Service:
+def _begin(kind: OperationType, cloud: Cloud, caller: Caller, request: Block) -> Service:
     service = cloud.store.service(request["ServiceArn"], caller.region)
-    return _carry_out(cloud, lifecycle.begin(service, kind, _operation_id(), cloud.clock.now()), operation)
+    return _carry_out(cloud, lifecycle.begin(service, kind, _operation_id(), cloud.clock.now()))
 
 
-def _carry_out(cloud: Cloud, service: Service, operation: str) -> Service:
+def _carry_out(cloud: Cloud, service: Service) -> Service:
     cloud.store.put(service)
-    delay = cloud.behaviour.delays.of(service.operations[-1].type)
-    cloud.worker.carry_out(service, delay, cloud.faults.take(FAULTS, operation, service.name))
+    kind = service.operations[-1].type
+    fault = cloud.faults.take(FAULTS, kind.api_name, service.name)
+    cloud.worker.carry_out(service, cloud.behaviour.delays.of(kind), fault)
     return service
 
 
-def _refuse_unknown_roles(cloud: Cloud, operation: str, name: str, wanted: Configuration) -> None:
-    """The errors of a role that IAM has not spread yet, where a fault asks for them. Messages as App Runner's."""
+def _refuse_unknown_roles(cloud: Cloud, kind: OperationType, name: str, wanted: Configuration) -> None:
+    """Raise the error of a role that IAM has not spread yet, if such a fault is waiting. Messages as App Runner's."""
     roles = (
         (FaultKind.INSTANCE_ROLE, "instance role", configuration.instance_role(wanted)),
         (FaultKind.ACCESS_ROLE, "access role", configuration.access_role(wanted)),
     )
-    for kind, words, arn in roles:
-        if arn and cloud.faults.take((kind,), operation, name):
+    for fault, words, arn in roles:
+        if arn and cloud.faults.take((fault,), kind.api_name, name):
             raise InvalidRequest(f"Error in assuming {words} {arn}")
 
 
@@ -170,18 +162,10 @@ def _summary(service: Service) -> dict[str, Any]:
     }
 
 
-def _described(cloud: Cloud, service: Service) -> dict[str, Any]:
-    shown = service.configuration
-    return _summary(service) | {
-        "DeletedAt": service.deleted_at,
-        "SourceConfiguration": shown.source,
-        "InstanceConfiguration": shown.instance,
-        "HealthCheckConfiguration": shown.health_check,
-        "NetworkConfiguration": shown.network,
-        "ObservabilityConfiguration": shown.observability,
-        "EncryptionConfiguration": shown.encryption,
-        "AutoScalingConfigurationSummary": autoscaling.summary_of(cloud, service.region, shown.autoscaling_arn),
-    }
+def _described(cloud: Cloud, service: Service) -> Block:
+    scaling = autoscaling.summary_for(cloud, service)
+    more = {"DeletedAt": service.deleted_at, "AutoScalingConfigurationSummary": scaling}
+    return _summary(service) | service.configuration | more
 
 
 OPERATIONS: dict[str, Callable[[Cloud, Caller, Block], Block]] = {
@@ -189,9 +173,9 @@ OPERATIONS: dict[str, Callable[[Cloud, Caller, Block], Block]] = {
     "DescribeService": describe_service,
     "ListServices": list_services,
     "UpdateService": update_service,
-    "DeleteService": delete_service,
-    "PauseService": pause_service,
-    "ResumeService": resume_service,
+    "DeleteService": partial(change_service, OperationType.DELETE_SERVICE),
+    "PauseService": partial(change_service, OperationType.PAUSE_SERVICE),
+    "ResumeService": partial(change_service, OperationType.RESUME_SERVICE),
     "StartDeployment": start_deployment,
     "ListOperations": list_operations,
 }

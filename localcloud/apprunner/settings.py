@@ -1,6 +1,6 @@
-"""What can be set about the emulator: before it starts, and while it runs through its own door.
+"""The emulator's settings: those fixed before it starts, and those that its control API changes while it runs.
 
-Rule: pydantic at this edge; unknown names are refused, so that a misspelt delay is not silently ignored.
+Rule: unknown names are refused, so that a misspelt delay is not silently ignored.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class _Model(BaseModel):
 
 
 class Delays(_Model):
-    """How many seconds of the emulator's clock each operation takes, at least."""
+    """How many seconds of the emulator's clock each operation takes at least."""
 
     create: float = Field(default=0.3, ge=0)
     update: float = Field(default=0.3, ge=0)
@@ -42,7 +42,7 @@ class Delays(_Model):
 
 
 class Behaviour(_Model):
-    """What can be changed while it runs. `clock_speed` 1 is real time, 0 stands still until the clock is advanced."""
+    """What can be changed while it runs. `clock_speed` 1 is real time; with 0 time stands still until it is advanced."""
 
     delays: Delays = Delays()
     clock_speed: float = Field(default=1.0, ge=0)
@@ -50,21 +50,21 @@ class Behaviour(_Model):
 
 
 class EmulatorSettings(_Model):
-    """What is fixed at the start. Port 0: any free one. It listens on loopback only; that is not a setting."""
+    """What is fixed at the start. Port 0: any free one. That it listens on loopback only is not a setting."""
 
-    folder: Path = Field(description="Where the services' logs go")
+    folder: Path = Field(description="The folder for the services' logs")
     port: int = Field(default=0, ge=0, le=65535)
     images: Path = DEFAULT_IMAGES
     account: str = Field(default="000000000000", pattern=r"^[0-9]{12}$")
     iam_url: str | None = Field(
         default=None,
         pattern=r"^http://127\.0\.0\.1:[0-9]+/",
-        description="Who is asked whether a caller may; else nobody",
+        description="The endpoint that checks callers; without it everything is allowed",
     )
     registry: str | None = Field(
         default=None,
         pattern=r"^127\.0\.0\.1:[0-9]+$",
-        description="Where private images are pulled from, to run as containers; else there are processes only",
+        description="The registry of private images, which run as containers; without it all services are processes",
     )
     start_timeout: float = Field(default=60.0, gt=0, description="Real seconds a process has to become healthy")
     stop_timeout: float = Field(default=5.0, ge=0, description="Real seconds between SIGTERM and SIGKILL")
@@ -72,12 +72,12 @@ class EmulatorSettings(_Model):
 
 
 class FaultKind(StrEnum):
-    """What can be made to go wrong.
+    """The failures that can be injected.
 
     `throttling` and `internal_error` answer any operation with an error; `instance_role` and `access_role` answer a
     create or an update that names such a role with the error of a role that is not known everywhere yet. The others
-    let the request in: `fail` lets its work fail (CREATE_FAILED, rollback, DELETE_FAILED), `fail_rollback` the
-    rollback of an update too, `wedge` never ends.
+    accept the request: with `fail` its work fails (CREATE_FAILED, rollback, DELETE_FAILED), with `fail_rollback` the
+    rollback of an update too, and with `wedge` it never ends.
     """
 
     THROTTLING = "throttling"

@@ -1,24 +1,15 @@
-"""Who calls, from a request's SigV4 Authorization header.
+"""The caller of a request, from its SigV4 Authorization header.
 
-Rules: a request without a complete header is refused with AWS's errors, and so is one signed for another service. The
-signature itself is checked by who knows the secret keys: see `iam`.
+A request without a complete header is refused with AWS's errors, and so is one signed for another service. `iam`
+checks the signature itself, because it knows the secret keys.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Protocol
 
 from localcloud.apprunner.errors import NotAuthenticated
 from localcloud.apprunner.model import Caller
-
-
-class Headers(Protocol):
-    """A request's headers, whose names have no case."""
-
-    def get(self, name: str, /) -> str | None:
-        """A header's value."""
-
 
 _HEADER = re.compile(
     r"AWS4-HMAC-SHA256\s+"
@@ -28,13 +19,12 @@ _HEADER = re.compile(
 )
 
 
-def read_caller(headers: Headers, *, signing_name: str, account: str) -> Caller:
-    """The caller. Raises NotAuthenticated with AWS's code for what is wrong."""
-    header = headers.get("Authorization")
-    if not header:
+def read_caller(authorization: str | None, date: str | None, *, signing_name: str, account: str) -> Caller:
+    """The caller, from the headers Authorization and X-Amz-Date. Raises NotAuthenticated with AWS's code."""
+    if not authorization:
         raise NotAuthenticated("Missing Authentication Token")
-    found = _HEADER.fullmatch(header.strip())
-    if not found or not headers.get("X-Amz-Date"):
+    found = _HEADER.fullmatch(authorization.strip())
+    if not found or not date:
         raise NotAuthenticated(
             "Authorization header requires 'Credential', 'SignedHeaders' and 'Signature', and a date.",
             code="IncompleteSignatureException",

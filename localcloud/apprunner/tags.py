@@ -1,39 +1,39 @@
-"""Tags of services and automatic scaling configurations.
+"""Tags of services.
 
-Rules: at most 50 on a resource; keys are unique and do not begin with `aws:` (the model's own pattern); what is
-deleted has no tags to change.
+Rules: at most 50 on a service; keys are unique and do not begin with `aws:` (the model's own pattern); the tags of a
+deleted service cannot be read or changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from localcloud.apprunner.cloud import Cloud
 from localcloud.apprunner.errors import InvalidRequest, InvalidState, NotFound
-from localcloud.apprunner.model import AutoScaling, Block, Caller, Service, ServiceStatus
+from localcloud.apprunner.model import Block, Caller, Service, ServiceStatus
 
 _LIMIT = 50
 
 
 def tag_resource(cloud: Cloud, caller: Caller, request: Block) -> Block:
     """TagResource: adds tags, or gives them other values."""
-    resource = _find(cloud, caller, request["ResourceArn"])
-    cloud.store.put(replace(resource, tags=_limited({**resource.tags, **as_mapping(request["Tags"])})))
+    service = _find(cloud, caller, request)
+    cloud.store.put(replace(service, tags=_limited({**service.tags, **as_mapping(request["Tags"])})))
     return {}
 
 
 def untag_resource(cloud: Cloud, caller: Caller, request: Block) -> Block:
-    """UntagResource: takes tags away; keys that are not there are no error."""
-    resource = _find(cloud, caller, request["ResourceArn"])
-    gone = set(request["TagKeys"])
-    cloud.store.put(replace(resource, tags={key: value for key, value in resource.tags.items() if key not in gone}))
+    """UntagResource: removes tags; keys that are not there are no error."""
+    service = _find(cloud, caller, request)
+    left = {key: value for key, value in service.tags.items() if key not in request["TagKeys"]}
+    cloud.store.put(replace(service, tags=left))
     return {}
 
 
 def list_tags_for_resource(cloud: Cloud, caller: Caller, request: Block) -> Block:
     """ListTagsForResource."""
-    return {"Tags": as_list(_find(cloud, caller, request["ResourceArn"]).tags)}
+    return {"Tags": as_list(_find(cloud, caller, request).tags)}
 
 
 def as_mapping(tags: Iterable[Block]) -> dict[str, str]:
@@ -59,10 +59,8 @@ def _limited(tags: dict[str, str]) -> dict[str, str]:
     return tags
 
 
-def _find(cloud: Cloud, caller: Caller, arn: str) -> Service | AutoScaling:
-    for configuration in cloud.store.autoscaling(caller.region):
-        if configuration.arn == arn:
-            return configuration
+def _find(cloud: Cloud, caller: Caller, request: Block) -> Service:
+    arn = request["ResourceArn"]
     try:
         service = cloud.store.service(arn, caller.region)
     except NotFound as error:
@@ -70,3 +68,10 @@ def _find(cloud: Cloud, caller: Caller, arn: str) -> Service | AutoScaling:
     if service.status is ServiceStatus.DELETED:
         raise InvalidState(f"Service cannot be updated in the current state: {service.status}")
     return service
+
+
+OPERATIONS: dict[str, Callable[[Cloud, Caller, Block], Block]] = {
+    "TagResource": tag_resource,
+    "UntagResource": untag_resource,
+    "ListTagsForResource": list_tags_for_resource,
+}

@@ -1,28 +1,17 @@
-"""What the emulator's own door shows, as JSON outside and as these models on both of its sides.
+"""The models of the emulator's control API that are not settings, for the server and its client.
 
-Rule: only what AWS's API does not tell. Times are seconds since the epoch by the emulator's clock.
+They show only what AWS's API does not. Times are seconds since the epoch by the emulator's clock.
 """
 
 from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from localcloud.apprunner.model import OperationStatus, OperationType, ServiceStatus
+from localcloud.apprunner.model import Operation, ServiceStatus
 
 
 class _View(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class OperationView(_View):
-    """An operation, with the reason of its failure."""
-
-    id: str
-    type: OperationType
-    status: OperationStatus
-    started_at: float
-    ended_at: float | None
-    reason: str | None
+    model_config = ConfigDict(frozen=True, from_attributes=True)
 
 
 class ServiceView(_View):
@@ -35,13 +24,13 @@ class ServiceView(_View):
     url: str
     status: ServiceStatus
     tags: dict[str, str]
-    operations: list[OperationView]
-    pid: int | None = Field(description="The live process's id, None when none runs")
-    log: str | None = Field(description="The file with what its newest process printed")
+    operations: list[Operation]
+    pid: int | None = Field(default=None, description="The live process's id, None when none runs")
+    log: str | None = Field(default=None, description="The file with the output of its newest process")
 
 
 class CallView(_View):
-    """A request to AWS's side; `target` as in X-Amz-Target, `service` empty where the request names none."""
+    """A request to AWS's API; `target` as in X-Amz-Target, `service` empty where the request names none."""
 
     at: float
     target: str

@@ -1,9 +1,9 @@
 """Carries out what takes time: one thread for each operation, from its request to its end.
 
 Rules: the real work (a process starts or ends) is done at once, and the operation settles when both the work and the
-operation's delay, by the emulator's clock, are over. A wedged operation has no thread and never settles. What was
-removed meanwhile is left alone. After a failed rollback the service is RUNNING by its status, as there is no other,
-and nothing answers at its URL.
+operation's delay, by the emulator's clock, are over. A wedged operation has no thread and never settles. A service
+that was removed meanwhile is not touched. After a failed rollback the service's status is RUNNING, as AWS has no other
+for it, and nothing answers at its URL.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import threading
 
 from localcloud.apprunner import configuration, lifecycle
 from localcloud.apprunner.clock import EmulatorClock
+from localcloud.apprunner.deployment import Deployment, DeploymentFailed, HealthCheck
 from localcloud.apprunner.lifecycle import Outcome
 from localcloud.apprunner.model import Configuration, OperationType, Service, ServiceStatus
-from localcloud.apprunner.runtime import Deployment, DeploymentFailed, HealthCheck, Runtime
+from localcloud.apprunner.runtime import Runtime
 from localcloud.apprunner.settings import FaultKind
 from localcloud.apprunner.store import Store
 
@@ -24,7 +25,7 @@ _log = logging.getLogger(__name__)
 FAULTS = (FaultKind.FAIL, FaultKind.FAIL_ROLLBACK, FaultKind.WEDGE)
 """The faults that happen to an operation's work."""
 
-_ASKED_FOR = "it was asked to fail"
+_INJECTED = "an injected fault made it fail"
 _Result = tuple[Outcome, str | None]
 
 
@@ -51,7 +52,7 @@ class Worker:
         thread.start()
 
     def join(self) -> None:
-        """Return once no operation is being worked on. For after the clock and the runtime were closed."""
+        """Return once no operation is being worked on. To be called after the clock and the runtime were closed."""
         with self._lock:
             threads = list(self._threads)
         for thread in threads:
@@ -61,7 +62,7 @@ class Worker:
         try:
             outcome, reason = self._work(service, fault)
         except Exception as error:
-            # The top of this thread: left alone, a mistake of the emulator would look like a service that is wedged.
+            # Without this, a mistake of the emulator would look like a wedged service.
             _log.exception("operation on %s", service.arn)
             outcome, reason = Outcome.FAILED, f"the emulator failed: {error}"
         try:
@@ -73,17 +74,15 @@ class Worker:
 
     def _settle(self, service: Service, outcome: Outcome, reason: str | None) -> None:
         with self._store.lock:
-            current = self._current(service)
-            if current:
+            if current := self._current(service):
                 self._store.put(lifecycle.settle(current, outcome, self._clock.now(), reason))
 
     def _work(self, service: Service, fault: FaultKind | None) -> _Result:
-        kind = service.operations[-1].type
-        match kind:
+        match service.operations[-1].type:
             case OperationType.UPDATE_SERVICE | OperationType.START_DEPLOYMENT:
-                return self._change_by_fault(service, fault) if fault else self._change(service)
+                return self._fail_change(service, fault) if fault else self._change(service)
             case _ if fault:
-                return Outcome.FAILED, _ASKED_FOR
+                return Outcome.FAILED, _INJECTED
             case OperationType.CREATE_SERVICE | OperationType.RESUME_SERVICE:
                 return self._deploy(service, service.configuration)
             case OperationType.PAUSE_SERVICE:
@@ -97,7 +96,7 @@ class Worker:
         if before is None or before.status is ServiceStatus.PAUSED:
             return Outcome.DONE, None
         outcome, reason = self._deploy(service, service.configuration)
-        # A service that never ran has nothing to go back to.
+        # A service that never ran has nothing to return to.
         if outcome is Outcome.DONE or before.status is ServiceStatus.CREATE_FAILED:
             return outcome, reason
         self._show_rollback(service)
@@ -106,22 +105,20 @@ class Worker:
             return Outcome.ROLLED_BACK, reason
         return Outcome.ROLLBACK_FAILED, f"{reason}; and the rollback failed: {why}"
 
-    def _change_by_fault(self, service: Service, fault: FaultKind) -> _Result:
-        """A change that fails before anything was touched, so that the old process goes on, unless the rollback is to
-        fail too.
-        """
+    def _fail_change(self, service: Service, fault: FaultKind) -> _Result:
+        """Fail a change before anything was touched: the old process keeps running, unless the rollback fails too."""
         self._show_rollback(service)
         if fault is FaultKind.FAIL_ROLLBACK:
             self._runtime.stop(service.id)
-            return Outcome.ROLLBACK_FAILED, _ASKED_FOR
-        return Outcome.ROLLED_BACK, _ASKED_FOR
+            return Outcome.ROLLBACK_FAILED, _INJECTED
+        return Outcome.ROLLED_BACK, _INJECTED
 
     def _deploy(self, service: Service, wanted: Configuration) -> _Result:
         image = configuration.image_repository(wanted)
         if image is None:
             return Outcome.FAILED, "this runtime builds no code repositories"
         settings = image["ImageConfiguration"]
-        check = wanted.health_check
+        check = wanted[configuration.HEALTH_CHECK]
         deployment = Deployment(
             service_id=service.id,
             name=service.name,
@@ -143,10 +140,9 @@ class Worker:
 
     def _show_rollback(self, service: Service) -> None:
         with self._store.lock:
-            current = self._current(service)
-            if current:
+            if current := self._current(service):
                 self._store.put(lifecycle.roll_back(current, self._clock.now()))
 
     def _current(self, service: Service) -> Service | None:
-        current = self._store.find_service(service.arn)
+        current = self._store.find(service.arn)
         return current if current and current.operations[-1].id == service.operations[-1].id else None

@@ -1,8 +1,8 @@
-"""A proxy on loopback that stands between clients and the local cloud, and misbehaves on command.
+"""A proxy on loopback between clients and the local cloud, which injects faults on command.
 
-Rule: it changes nothing until a fault is armed, and nothing behind it knows that it is there. It tells calls apart by what
-any AWS client sends; what the calls are about is for those who arm the faults.
+Rule: it changes nothing until a fault is armed, and nothing behind it knows of it. It knows calls only by what any AWS
+client sends; the meaning of their content is for the code that arms the faults.
 
-A request goes `calls` (which service, which operation, what on) → `faults` (what happens to it, and when) → `proxy` (in
-between, or not). `clients` finds the process at the other end, for faults that need to know it.
+A request passes `calls` (its service, operation and target) → `faults` (what happens to it, and when) → `proxy` (which
+forwards it, or not).
 """

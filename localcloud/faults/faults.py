@@ -1,10 +1,10 @@
-"""What can happen to a call, to which calls, and when.
+"""The faults: what happens, to which calls, and when.
 
     proxy.arm(Fault(Match("s3", "PutObject", about="test1"), answer(503, "SlowDown"), times=3))
     proxy.arm(Fault(Match("apprunner", "CreateService"), cut, moment=Moment.AFTER))
 
-Rule: a fault happens to the matching calls that it counts, in the order of their arrival, and to no other; the oldest
-fault first, and one fault to a call.
+Rule: a fault counts matching calls in the order of their arrival and happens to those that it is due for; the oldest
+fault comes first, and only one happens to a call.
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
-from localcloud.faults.calls import Call
-from localcloud.faults.clients import command_line
+from localcloud.faults.calls import Call, command_line
 
 
 class Moment(StrEnum):
-    """Before the call reaches the cloud, or after it took effect and before its client hears of it."""
+    """Before the call reaches the cloud, or after it took effect and before its client gets the answer."""
 
     BEFORE = "before"
     AFTER = "after"
@@ -33,7 +32,7 @@ class Refusal:
 
     status: int
     code: str
-    message: str = "A fault that somebody ordered."
+    message: str = "An injected fault."
 
 
 class Cut:
@@ -42,7 +41,7 @@ class Cut:
 
 CUT = Cut()
 Outcome = Refusal | Cut | None
-"""What becomes of the call; None: it goes its way."""
+"""What the proxy does with the call; None: it passes."""
 
 Deed = Callable[[Call], Outcome]
 
@@ -58,7 +57,7 @@ def cut(call: Call) -> Outcome:
 
 
 def delay(seconds: float) -> Deed:
-    """Let it wait, then go its way."""
+    """Delay the call, then let it pass."""
 
     def wait(call: Call) -> Outcome:
         time.sleep(seconds)
@@ -71,7 +70,7 @@ def delay(seconds: float) -> Deed:
 class Match:
     """Which calls. Service, operation and target are shell patterns.
 
-    `about` is a text that the target, the body, or the caller's command line says; `also` may look closer.
+    `about` is a text in the target, the body, or the caller's command line; `also` is a further condition.
     """
 
     service: str = "*"
@@ -92,7 +91,7 @@ class Match:
 
 @dataclass(frozen=True)
 class Fault:
-    """The deed happens at the `nth` matching call, and from then on at each `every`th of them, `times` times in all."""
+    """The deed happens at the `nth` matching call and then at each `every`th of them, `times` times in all."""
 
     match: Match
     deed: Deed
@@ -103,7 +102,7 @@ class Fault:
 
 
 class Armed:
-    """A fault that waits to happen. `happened` is set when it did for the first time, `calls` are those that it happened to."""
+    """A fault that waits to happen. `happened` is set when it first did; `calls` are those that it happened to."""
 
     def __init__(self, fault: Fault) -> None:
         self.fault = fault
@@ -118,7 +117,7 @@ class Armed:
         return len(self.calls) >= self.fault.times
 
     def takes(self, call: Call) -> bool:
-        """Whether it happens to this call: counts the call, if it is one of its own."""
+        """Whether it happens to this call, which is counted if it matches."""
         if self.over or not self.fault.match(call):
             return False
         with self._lock:
@@ -129,8 +128,10 @@ class Armed:
             self.calls.append(call)
         return True
 
-    def happens_to(self, call: Call) -> Outcome:
-        """Do it."""
+    def happens_at(self, moment: Moment, call: Call) -> Outcome:
+        """Carry out the deed, if this is the fault's moment."""
+        if moment is not self.fault.moment:
+            return None
         try:
             return self.fault.deed(call)
         finally:
@@ -145,13 +146,14 @@ class Faults:
         self._armed: tuple[Armed, ...] = ()
 
     def arm(self, fault: Fault) -> Armed:
+        """Let a fault happen to the calls to come."""
         armed = Armed(fault)
         with self._lock:
             self._armed = (*(each for each in self._armed if not each.over), armed)
         return armed
 
     def disarm(self, *gone: Armed) -> None:
-        """Let these not happen any more; without any, all of them."""
+        """Remove these faults; without arguments, all of them."""
         with self._lock:
             self._armed = tuple(each for each in self._armed if gone and each not in gone)
 

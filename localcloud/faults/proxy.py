@@ -1,11 +1,11 @@
-"""The proxy: one loopback port for all of AWS, in the process of whoever orders the faults.
+"""The proxy: one loopback port for all of AWS, in the process that arms the faults.
 
     with serve(cloud.endpoint_url, cloud.apprunner_url) as proxy:
         proxy.arm(Fault(Match("dynamodb", "TransactWriteItems"), cut))
         boto3.client("dynamodb", endpoint_url=proxy.url)
 
-Rule: what it forwards arrives as it was sent (the signature covers the Host header, so that is passed on too), once, and
-never again; what it cuts off gets no byte of an answer. It returns from `serve` with no thread and no connection left.
+Rule: a forwarded request arrives exactly once and as it was sent (the signature covers the Host header, so that is passed
+on too); a call that is cut gets no byte of an answer. `serve` returns with no thread and no connection left.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ import json
 import threading
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from email.message import Message
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 from xml.sax.saxutils import escape
 
 from localcloud.faults.calls import Call, read_call
-from localcloud.faults.clients import Client
-from localcloud.faults.faults import Armed, Cut, Fault, Faults, Moment, Outcome, Refusal
+from localcloud.faults.faults import Armed, Fault, Faults, Moment, Refusal
+from localcloud.provider.caller import caller_at
+from localcloud.provider.errors import ProviderError
 from localcloud.settings import HOST
 
 _REMEMBERED = 100_000
@@ -35,7 +37,7 @@ _QUERY_PROTOCOL = ("iam", "sts")
 
 
 class Proxy:
-    """The running proxy: where it is, what it saw, and the faults that wait."""
+    """The running proxy: its URL, the calls it received, and the armed faults."""
 
     def __init__(self, url: str, everything: str, apprunner: str) -> None:
         self.url = url
@@ -46,7 +48,7 @@ class Proxy:
 
     @property
     def calls(self) -> list[Call]:
-        """What passed or should have passed, in the order of arrival."""
+        """The calls received, passed on or not, in the order of arrival."""
         return list(self._calls)
 
     def arm(self, fault: Fault) -> Armed:
@@ -63,7 +65,7 @@ class Proxy:
 
 @contextmanager
 def serve(everything: str, apprunner: str) -> Iterator[Proxy]:
-    """Stand in front of these two URLs until the block is left."""
+    """Serve in front of these two URLs until the block is left."""
     with _Server((HOST, 0), _Handler) as server:
         server.proxy = Proxy(f"http://{HOST}:{server.server_address[1]}", everything, apprunner)
         thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="fault proxy", daemon=True)
@@ -97,7 +99,7 @@ class _Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def cut_all(self) -> None:
-        """Close the connections that clients keep for later."""
+        """Close the connections that clients keep open."""
         with self._lock:
             left = list(self._open)
         for request in left:
@@ -105,7 +107,7 @@ class _Server(ThreadingHTTPServer):
                 request.shutdown(2)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away in the middle is what this proxy is for; nothing else is expected."""
+        """Ignore it: clients that are killed in the middle of a call are what this proxy is for."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -114,36 +116,37 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     wbufsize = -1
 
-    def setup(self) -> None:
-        super().setup()
+    @cached_property
+    def _client_pid(self) -> int | None:
+        """The calling process, None when it has ended or cannot be seen. Slow: it reads every process's open files."""
         host, port = self.client_address
-        self._client = Client(host, port, self.server.server_address[1])
+        try:
+            return caller_at(f"ipv4:{host}:{port}", self.server.server_address[1]).pid
+        except ProviderError:
+            return None
 
     def do_any(self) -> None:
-        """Pass the call on, unless a fault says what else happens."""
+        """Pass the call on, unless a fault happens to it."""
         body = self._body()
-        call = read_call(self.command, self.path, self.headers, body, lambda: self._client.pid)
+        call = read_call(self.command, self.path, self.headers, body, lambda: self._client_pid)
         proxy = self.server.proxy
         armed = proxy.faults.take(call)
-        outcome: Outcome = None
-        if armed and armed.fault.moment is Moment.BEFORE:
-            outcome = armed.happens_to(call)
-        if outcome is not None:
-            proxy.remember(call)
-            self._instead(call, outcome)
-            return
-        try:
-            status, headers, answer = self._forwarded(proxy.upstream(call), body)
-        except (OSError, http.client.HTTPException):
-            self._instead(call, Cut())
-            return
+        outcome = armed.happens_at(Moment.BEFORE, call) if armed else None
+        if outcome is None:
+            try:
+                answer = self._forwarded(proxy.upstream(call), body)
+            except (OSError, http.client.HTTPException):
+                self.close_connection = True
+                return
         proxy.remember(call)
-        if armed and armed.fault.moment is Moment.AFTER:
-            outcome = armed.happens_to(call)
-        if outcome is not None:
-            self._instead(call, outcome)
-            return
-        self._answer(status, headers, answer)
+        if outcome is None:
+            outcome = armed.happens_at(Moment.AFTER, call) if armed else None
+        if isinstance(outcome, Refusal):
+            self._answer(outcome.status, *_refused(call, outcome))
+        elif outcome:
+            self.close_connection = True
+        else:
+            self._answer(*answer)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_any
 
@@ -160,9 +163,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _forwarded(self, upstream: str, body: bytes) -> tuple[int, Message, bytes]:
         # A connection for each call: one that is kept may be closed by the other end just when a call is sent, and then
-        # nobody knows whether that call took effect.
-        connection = http.client.HTTPConnection(upstream, timeout=_UPSTREAM_SECONDS)
-        try:
+        # it is unknown whether that call took effect.
+        with closing(http.client.HTTPConnection(upstream, timeout=_UPSTREAM_SECONDS)) as connection:
             connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
             for name, value in self.headers.items():
                 if name.lower() not in _OF_ONE_HOP:
@@ -172,24 +174,15 @@ class _Handler(BaseHTTPRequestHandler):
             connection.endheaders(body)
             answer = connection.getresponse()
             return answer.status, answer.headers, answer.read()
-        finally:
-            connection.close()
-
-    def _instead(self, call: Call, outcome: Outcome) -> None:
-        if isinstance(outcome, Refusal):
-            headers, body = _refused(call, outcome)
-            self._answer(outcome.status, headers, body)
-        else:
-            self.close_connection = True
 
     def _answer(self, status: int, headers: Message, body: bytes) -> None:
         self.send_response_only(status)
         for name, value in headers.items():
             if name.lower() not in _OF_ONE_HOP:
                 self.send_header(name, value)
-        told = headers.get("Content-Length") if self.command == "HEAD" else None
+        announced = headers.get("Content-Length") if self.command == "HEAD" else None
         if status != 204:
-            self.send_header("Content-Length", told or str(len(body)))
+            self.send_header("Content-Length", announced or str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
@@ -197,17 +190,15 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _refused(call: Call, refusal: Refusal) -> tuple[Message, bytes]:
-    """The error in the words of the service's protocol."""
+    """The error in the service's protocol."""
     headers = Message()
+    error = f"<Error><Code>{escape(refusal.code)}</Code><Message>{escape(refusal.message)}</Message></Error>"
     if call.service == "s3":
         headers["Content-Type"] = "application/xml"
-        text = f"<Error><Code>{escape(refusal.code)}</Code><Message>{escape(refusal.message)}</Message></Error>"
-        return headers, text.encode()
+        return headers, error.encode()
     if call.service in _QUERY_PROTOCOL:
         headers["Content-Type"] = "text/xml"
-        code, message = escape(refusal.code), escape(refusal.message)
-        text = f"<ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
-        return headers, text.encode()
+        return headers, f"<ErrorResponse>{error}</ErrorResponse>".encode()
     headers["Content-Type"] = "application/x-amz-json-1.0"
     headers["X-Amzn-ErrorType"] = refusal.code
     return headers, json.dumps({"__type": refusal.code, "message": refusal.message}).encode()

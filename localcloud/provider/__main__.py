@@ -1,4 +1,4 @@
-"""`python -m localcloud.provider [--port N] [--folder DIR]`: serve until a signal; the port is the first line printed."""
+"""`python -m localcloud.provider [--port N] [--folder DIR]`: serve until a signal. The first line printed is the port."""
 
 from __future__ import annotations
 

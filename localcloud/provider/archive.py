@@ -1,6 +1,6 @@
 """Assets and archives as Pulumi sends them, made into the bytes of a zip file.
 
-Rule: the same contents make the same bytes (fixed dates, sorted names), so that a hash of them means something.
+The rule: the same contents make the same bytes (fixed dates, sorted names), so that a hash of them means something.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.provider.errors import ProviderError
+from localcloud.provider.property_values import SIGNATURE
 
-# From sdk/go/common/resource/sig: the key that marks a special value, and the marks of an asset and an archive.
-SIGNATURE = "4dabf18193072939515e22adb298388d"
+# The marks of an asset and an archive, from sdk/go/common/resource/sig.
 ASSET = "c44067f5952c0a294b673a41bacd8c17"
 ARCHIVE = "0def7320c3a5731c473e5ecbe6d01bc7"
 
@@ -77,7 +77,7 @@ def _unpacked(name: str, data: bytes, prefix: str) -> Iterator[tuple[str, bytes,
                 if file is not None:
                     yield prefix + member.name, file.read(), bool(member.mode & 0o100)
     else:
-        raise ProviderError(f"{name} is no archive: expected a folder, .zip, .jar, .tar, .tar.gz or .tgz")
+        raise ProviderError(f"{name} is not an archive: expected a folder, .zip, .jar, .tar, .tar.gz or .tgz")
 
 
 def _asset(value: Mapping[str, Any], path: Path | None) -> bytes:

@@ -1,13 +1,12 @@
-"""Who is at the other end of a connection: the process there, its environment and the folder its program runs in.
+"""The process at the other end of a connection: its environment and the folder its program runs in.
 
-The official plug-in is a child of the CLI and inherits the CLI's environment. A provider that is attached to is not, and
-it serves many at once, so it looks at the process that owns the other end of the loopback connection. Rule: what an
-engine may do is decided by its own process's credentials, never by this one's.
+The official plug-in is a child of the CLI and inherits the CLI's environment. This provider is attached to and serves many
+CLIs at once, so it looks at the process that owns the other end of the loopback connection. The rule: what an engine may
+do is decided by its own process's credentials, never by this one's.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,8 +29,8 @@ class Caller:
 def caller_at(peer: str, server: int) -> Caller:
     """The process behind a gRPC peer such as `ipv4:127.0.0.1:41234`; `server`: the port it is connected to.
 
-    Both ends are compared: one local port may serve several connections, to different servers. Raises ProviderError
-    when there is no such process on this machine, or it belongs to somebody else.
+    Both ends are compared, because one local port may have several connections, to different servers. Raises ProviderError
+    when there is no such process on this machine, or it belongs to another user.
     """
     host, _, port = peer.rpartition(":")
     if not port.isdigit() or not host.startswith(("ipv4:127.", "ipv6:[::1]", "ipv6:%5B::1%5D")):
@@ -57,15 +56,13 @@ def _program_folder(folder: Path) -> Path:
     For an inline program the Automation API writes the project file into a temporary folder with `main` set to the
     program's own working folder.
     """
-    for name in ("Pulumi.yaml", "Pulumi.yml", "Pulumi.json"):
-        file = folder / name
-        if file.is_file():
-            try:
-                text = file.read_text()
-                project = json.loads(text) if name.endswith("json") else yaml.safe_load(text)
-            except (OSError, ValueError, yaml.YAMLError):
-                return folder
-            main = (project or {}).get("main") if isinstance(project, dict) else None
-            path = folder / main if main else folder
-            return path if path.is_dir() else path.parent
-    return folder
+    files = (folder / name for name in ("Pulumi.yaml", "Pulumi.yml", "Pulumi.json"))
+    file = next((file for file in files if file.is_file()), None)
+    try:
+        # JSON is YAML too.
+        project = yaml.safe_load(file.read_text()) if file else None
+    except (OSError, ValueError, yaml.YAMLError):
+        project = None
+    main = project.get("main") if isinstance(project, dict) else None
+    path = folder / main if main else folder
+    return path if path.is_dir() else path.parent

@@ -1,6 +1,6 @@
 """boto3 clients with the caller's credentials, region and endpoints.
 
-Rule: the environment of this process is never read, and nothing is ever sent to AWS itself: a caller who names no
+The rule: the environment of this process is never read, and nothing is ever sent to AWS itself: a caller without an
 endpoint is refused.
 """
 
@@ -14,7 +14,6 @@ from typing import Any
 
 import botocore.session
 from botocore.config import Config
-from botocore.loaders import Loader
 
 from localcloud.provider.errors import ProviderError
 
@@ -23,7 +22,7 @@ _BUILD = threading.RLock()
 
 @dataclass(frozen=True)
 class Access:
-    """With what to sign and where to send: keys, region, and the endpoint of each service ('' for all others)."""
+    """What a client needs: keys, region, and the endpoint of each service ('' for all others)."""
 
     access_key: str
     secret_key: str = field(repr=False)
@@ -32,7 +31,7 @@ class Access:
     endpoints: Mapping[str, str]
 
     def endpoint(self, service: str) -> str:
-        """The URL for a boto3 service name. Raises ProviderError when the caller named none."""
+        """The URL for a boto3 service name. Raises ProviderError when the caller gave none."""
         url = self.endpoints.get(_key(service)) or self.endpoints.get(_key(service_id(service)))
         url = url or self.endpoints.get("")
         if not url:
@@ -48,8 +47,9 @@ def access_of(environment: Mapping[str, str], config: Mapping[str, Any]) -> Acce
 
     Raises ProviderError without keys or region, in the official plug-in's words.
     """
-    access_key = config.get("accessKey") or environment.get("AWS_ACCESS_KEY_ID")
+    # Keys are taken from one place together: a session token belongs to the keys beside it.
     explicit = "accessKey" in config
+    access_key = config.get("accessKey") or environment.get("AWS_ACCESS_KEY_ID")
     secret_key = config.get("secretKey") or (None if explicit else environment.get("AWS_SECRET_ACCESS_KEY"))
     if not access_key or not secret_key:
         raise ProviderError(
@@ -67,33 +67,17 @@ def access_of(environment: Mapping[str, str], config: Mapping[str, Any]) -> Acce
     )
 
 
-class Clients:
-    """Makes and keeps one client for each service and region."""
-
-    def __init__(self, access: Access) -> None:
-        self.access = access
-        self._made: dict[tuple[str, str], Any] = {}
-        self._session: Any = None
-
-    def get(self, service: str, region: str | None = None) -> Any:
-        """The client of a boto3 service name, in the provider's region or another."""
-        key = (service, region or self.access.region)
-        with _BUILD:
-            if key not in self._made:
-                self._made[key] = self._build(*key)
-            return self._made[key]
-
-    def _build(self, service: str, region: str) -> Any:
-        if self._session is None:
-            self._session = botocore.session.Session()
-            self._session.register_component("data_loader", _loader())
-        return self._session.create_client(
+def client(access: Access, service: str, region: str) -> Any:
+    """A new client of a boto3 service name."""
+    endpoint = access.endpoint(service)
+    with _BUILD:
+        return _session().create_client(
             service,
             region_name=region,
-            endpoint_url=self.access.endpoint(service),
-            aws_access_key_id=self.access.access_key,
-            aws_secret_access_key=self.access.secret_key,
-            aws_session_token=self.access.token,
+            endpoint_url=endpoint,
+            aws_access_key_id=access.access_key,
+            aws_secret_access_key=access.secret_key,
+            aws_session_token=access.token,
             config=Config(
                 retries={"mode": "standard", "total_max_attempts": 4},
                 max_pool_connections=32,
@@ -103,10 +87,16 @@ class Clients:
         )
 
 
+def service_id(service: str) -> str:
+    """AWS's own id of a boto3 service name: `AppRunner` for `apprunner`."""
+    with _BUILD:
+        return str(_session().get_service_model(service).metadata.get("serviceId", service))
+
+
 @cache
-def _loader() -> Loader:
+def _session() -> botocore.session.Session:
     # Reading a service model takes longer than using it; all connections share what one has read.
-    return Loader()
+    return botocore.session.Session()
 
 
 def _endpoints(environment: Mapping[str, str], explicit: list[Mapping[str, str]]) -> dict[str, str]:
@@ -120,9 +110,3 @@ def _endpoints(environment: Mapping[str, str], explicit: list[Mapping[str, str]]
 
 def _key(name: str) -> str:
     return name.replace("_", "").replace("-", "").replace(" ", "").lower()
-
-
-def service_id(service: str) -> str:
-    """AWS's own id of a boto3 service name: `AppRunner` for `apprunner`."""
-    with _BUILD:
-        return str(_loader().load_service_model(service, "service-2")["metadata"].get("serviceId", service))

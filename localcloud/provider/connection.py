@@ -1,7 +1,7 @@
-"""What belongs to one engine's connection: who calls, how it was configured, whether it cancelled.
+"""What belongs to one engine's connection: who calls, its configuration and clients, and whether it was cancelled.
 
-Rule: an engine opens one connection for each provider of its program, so this is also where one program's two
-providers with different default tags are kept apart.
+An engine opens one connection for each provider of its program, so one program's two providers with different default
+tags are also kept apart here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 from localcloud.provider.caller import Caller, caller_at
-from localcloud.provider.clients import Access, Clients, access_of
+from localcloud.provider.clients import Access, access_of, client
 
 
 class Connection:
@@ -24,20 +24,23 @@ class Connection:
         self.caller = caller
         self.config = dict(config or {})
         self.cancelled = threading.Event()
+        self._clients: dict[tuple[str, str], Any] = {}
 
-    def configured(self, config: Mapping[str, Any]) -> Connection:
-        """The same connection with a configuration, fresh clients and no cancel."""
-        return Connection(self.caller, config)
+    def client(self, service: str, region: str | None = None) -> Any:
+        """The client of a boto3 service name, in the connection's region or another.
+
+        Raises ProviderError without credentials, region or endpoint.
+        """
+        key = (service, region or self.access.region)
+        # Two threads that both find none make one too many, which does no harm.
+        if key not in self._clients:
+            self._clients[key] = client(self.access, *key)
+        return self._clients[key]
 
     @cached_property
-    def clients(self) -> Clients:
-        """The clients of this connection. Raises ProviderError without credentials."""
-        return Clients(access_of(self.caller.environment, self.config))
-
-    @property
     def access(self) -> Access:
-        """What the clients sign with."""
-        return self.clients.access
+        """The keys, region and endpoints of the clients."""
+        return access_of(self.caller.environment, self.config)
 
     @property
     def default_tags(self) -> Mapping[str, str]:
@@ -48,7 +51,7 @@ class Connection:
     @cached_property
     def account(self) -> str:
         """The caller's account number, asked once."""
-        return str(self.clients.get("sts").get_caller_identity()["Account"])
+        return str(self.client("sts").get_caller_identity()["Account"])
 
 
 class Connections:
@@ -59,26 +62,22 @@ class Connections:
         self._lock = threading.Lock()
         self._open: dict[str, Connection] = {}
 
-    def begin(self, peer: str) -> None:
-        """A new connection from this peer; what an earlier one from the same port left is forgotten."""
+    def begin(self, peer: str) -> Connection:
+        """A new connection from this peer. Connections of processes that have ended are dropped."""
         connection = Connection(caller_at(peer, self.port))
         with self._lock:
             self._open = {key: one for key, one in self._open.items() if psutil.pid_exists(one.caller.pid)}
             self._open[peer] = connection
+        return connection
 
-    def configure(self, peer: str, config: Mapping[str, Any]) -> Connection:
-        """Give the peer's connection its configuration."""
-        connection = self.get(peer).configured(config)
+    def configure(self, peer: str, config: Mapping[str, Any]) -> None:
+        """Replace the peer's connection by one with a configuration, new clients and no cancel."""
+        connection = Connection(self.get(peer).caller, config)
         with self._lock:
             self._open[peer] = connection
-        return connection
 
     def get(self, peer: str) -> Connection:
         """The peer's connection, begun now if it was not."""
         with self._lock:
             known = self._open.get(peer)
-        if known is None:
-            self.begin(peer)
-            with self._lock:
-                known = self._open[peer]
-        return known
+        return known or self.begin(peer)

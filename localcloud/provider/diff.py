@@ -1,8 +1,8 @@
-"""What changed, property by property, and whether that means another resource.
+"""What changed, property by property, and whether the resource has to be replaced.
 
-Rule: old *outputs* are compared with new inputs, as the wrapped plug-in does, looking only at what the old or the new
-program says. A consequence to know: an update that failed leaves the wanted values in the outputs, so the next diff is
-empty until a refresh or the engine's retry has read the real ones (see pulumi/pulumi issue 21458).
+The rule: old *outputs* are compared with new inputs, as in the wrapped plug-in, and only properties that the old or the
+new program gives. A consequence to know: an update that failed leaves the wanted values in the outputs, so the next diff
+is empty until a refresh or the engine's retry has read the real ones (see pulumi/pulumi issue 21458).
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from localcloud.provider.archive import is_packed
+from localcloud.provider.property_values import UNKNOWN
 from localcloud.provider.schema import join
-from localcloud.provider.wire import UNKNOWN
 
 
 @dataclass(frozen=True)
 class Change:
-    """One property that differs: its path, `add`, `delete` or `update`, and whether it makes a replacement."""
+    """One property that differs: its path, its kind (`add`, `delete` or `update`), and whether it forces a replacement."""
 
     path: str
     kind: str
@@ -28,7 +28,12 @@ class Change:
     @property
     def root(self) -> str:
         """The input the path begins with."""
-        return self.path.split(".")[0].split("[")[0]
+        return root_of(self.path)
+
+
+def root_of(path: str) -> str:
+    """The property that a path begins with."""
+    return path.split(".")[0].split("[")[0]
 
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any], replace_on: Collection[str] = ()) -> list[Change]:

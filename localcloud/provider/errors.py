@@ -1,9 +1,9 @@
-"""What can go wrong inside a provider operation, and how AWS's errors are told.
+"""What can go wrong in a provider operation, and the text of AWS's errors.
 
 ProviderError            a message for the person at the terminal
   Cancelled              the engine asked to stop
-  TimedOut               a waiter ran out of time
-  UnexpectedState        a waiter met a state that ends the wait
+  TimedOut               a wait took too long
+  UnexpectedState        a wait met a state from which it cannot succeed
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class ProviderError(Exception):
 
 
 class Cancelled(ProviderError):
-    """The engine cancelled the operation, or went away."""
+    """The engine cancelled the operation, or its connection ended."""
 
 
 class TimedOut(ProviderError):

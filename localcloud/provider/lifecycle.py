@@ -1,7 +1,7 @@
 """What the protocol asks of every resource, in plain values: check, diff, preview, create, read, update, delete.
 
-Rule: outputs are the inputs with the live properties on top. A change that fails half-way is told with the id and the
-properties (`Partial`), so that the engine keeps the resource in its state, as the wrapped plug-in does.
+The rule: outputs are the inputs with the live properties on top. A change that fails half-way raises `PartialFailure` with
+the id and the properties, so that the engine keeps the resource in its state, as with the wrapped plug-in.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from localcloud.provider.clients import service_id
 from localcloud.provider.errors import ProviderError, describe
 from localcloud.provider.naming import name_for
 from localcloud.provider.operation import Operation
+from localcloud.provider.property_values import UNKNOWN, has_unknown
 from localcloud.provider.resource import Resource
 from localcloud.provider.schema import Failure
-from localcloud.provider.wire import UNKNOWN, has_unknown
 
 _FAILURES = (ClientError, BotoCoreError, ProviderError, OSError)
 # Where the wrapped plug-in notes which inputs it made up itself.
 _DEFAULTED = "__defaults"
 
 
-class Partial(Exception):
+class PartialFailure(Exception):
     """A change failed, and the resource exists: its id, its properties, and why."""
 
     def __init__(self, identifier: str, outputs: Mapping[str, Any], reason: str) -> None:
@@ -38,7 +38,7 @@ class Partial(Exception):
 
 @dataclass(frozen=True)
 class Live:
-    """What a read found: inputs as a program would have to say them, and all properties."""
+    """What a read found: inputs as a program would have to give them, and all properties."""
 
     inputs: dict[str, Any]
     outputs: dict[str, Any]
@@ -46,7 +46,7 @@ class Live:
 
 @dataclass(frozen=True)
 class Naming:
-    """How the engine wants a nameless resource named: its logical name, a seed, and a proposal if it has one."""
+    """How the engine wants a resource without a name named: its logical name, a seed, and a proposal if it has one."""
 
     logical: str
     seed: bytes = b""
@@ -55,16 +55,16 @@ class Naming:
 
 
 def check(
-    handler: Resource, token: str, op: Operation, old: Mapping[str, Any], naming: Naming
+    handler: Resource, op: Operation, old: Mapping[str, Any], naming: Naming
 ) -> tuple[dict[str, Any], list[Failure]]:
-    """The inputs with types, defaults and a name put right, and what is wrong with them."""
+    """The inputs with types, defaults and a name filled in, and what is wrong with them."""
     given = {key: value for key, value in op.inputs.items() if not key.startswith("__")}
     named, failures = _named(handler, given, old, naming)
-    checked, wrong = schema.check(token, named)
+    checked, wrong = schema.check(op.token, named)
     failures += wrong
     for key in sorted(set(checked) - handler.supports - {"region", "tags", "tagsAll", _DEFAULTED}):
-        if not any(failure.path.split(".")[0].split("[")[0] == key for failure in failures):
-            failures.append(Failure(key, f"'{key}' is not carried out by the stand-in provider for {token}"))
+        if not any(diff.root_of(failure.path) == key for failure in failures):
+            failures.append(Failure(key, f"'{key}' is not carried out by the stand-in provider for {op.token}"))
     for key, value in handler.defaults.items():
         checked.setdefault(key, value)
     if not failures:
@@ -80,7 +80,7 @@ def _named(
         return given, []
     if naming.disabled:
         return given, [Failure(rule.property, "automatic naming is disabled, so a name must be given")]
-    # A property beside the name that makes one (`namePrefix`) is refused elsewhere, as not carried out.
+    # `namePrefix`, which also makes a name, is refused elsewhere, as not carried out.
     kept = old.get(rule.property) if rule.property in (old.get(_DEFAULTED) or []) else None
     name = kept or naming.proposed or name_for(rule, naming.logical, naming.seed)
     return {**given, rule.property: name, _DEFAULTED: [rule.property]}, []
@@ -95,17 +95,17 @@ def changes(handler: Resource, op: Operation) -> list[diff.Change]:
     for key in handler.unordered & old.keys() & new.keys():
         old[key], new[key] = _sorted(old[key]), _sorted(new[key])
     found = [each for each in diff.changes(old, new, handler.replace_on) if each.path not in handler.ignored]
-    if handler.taggable and not any(change.root == "tags" for change in found):
-        wanted = tags.merged(op.connection.default_tags, op.inputs.get("tags"))
+    if handler.tagging and not any(change.root == "tags" for change in found):
+        wanted = _all_tags(op)
         if wanted is not UNKNOWN:
             found += diff.changes({"tagsAll": op.outputs.get("tagsAll") or {}}, {"tagsAll": wanted})
     return found
 
 
 def deletes_first(handler: Resource, op: Operation) -> bool:
-    """Whether a replacement has to delete the old one first: its fixed name is still taken.
+    """Whether a replacement has to delete the old resource first, because its fixed name is still taken.
 
-    pulumi-terraform-bridge decides so for types that name themselves when the program gave an unchanged name.
+    pulumi-terraform-bridge decides so for types with automatic names when the program gave an unchanged name.
     """
     rule = handler.auto_name
     if rule is None or rule.property in (op.inputs.get(_DEFAULTED) or []):
@@ -114,94 +114,98 @@ def deletes_first(handler: Resource, op: Operation) -> bool:
     return name is not None and name == op.outputs.get(rule.property)
 
 
-def preview(handler: Resource, token: str, op: Operation) -> dict[str, Any]:
-    """The properties as far as they can be told without doing anything."""
-    known = {**op.outputs, **op.inputs}
-    if not op.outputs:
-        known = {**dict.fromkeys(schema.schema_of(token).outputs, UNKNOWN), **op.inputs}
-    if handler.taggable:
-        known["tagsAll"] = tags.merged(op.connection.default_tags, op.inputs.get("tags"))
-    return _without_notes(known)
+def preview(handler: Resource, op: Operation) -> dict[str, Any]:
+    """The properties as far as they are known without doing anything."""
+    known = op.outputs or dict.fromkeys(schema.schema_of(op.token).outputs, UNKNOWN)
+    return _planned(handler, op, known, _all_tags(op))
 
 
-def create(handler: Resource, token: str, op: Operation) -> dict[str, Any]:
-    """Make it; the outputs. Raises Partial when it exists nevertheless, the original error when it does not."""
+def create(handler: Resource, op: Operation) -> dict[str, Any]:
+    """Create it; the outputs. Raises PartialFailure when it fails and the resource exists, else the original error."""
     op.check_cancelled()
     try:
         handler.create(op)
         live = _read(handler, op)
     except _FAILURES as exc:
         if not op.id:
-            raise _told(handler, exc) from exc
-        outputs = _outputs(handler, token, op, _try_read(handler, op))
-        raise Partial(op.id, outputs, str(_told(handler, exc))) from exc
-    return _outputs(handler, token, op, live or {})
+            raise _provider_error(handler, exc) from exc
+        outputs = _outputs(handler, op, _try_read(handler, op))
+        raise PartialFailure(op.id, outputs, str(_provider_error(handler, exc))) from exc
+    return _outputs(handler, op, live or {})
 
 
-def update(handler: Resource, token: str, op: Operation) -> dict[str, Any]:
-    """Carry out what changed; the outputs. Raises Partial with the wanted values as outputs, as the wrapped one does."""
+def update(handler: Resource, op: Operation) -> dict[str, Any]:
+    """Carry out what changed; the outputs.
+
+    Raises PartialFailure with the wanted values as outputs, as the wrapped plug-in does.
+    """
     op.check_cancelled()
     op.changed = changes(handler, op)
     try:
         if op.has_changed():
             handler.update(op)
-        if handler.taggable:
+        if handler.tagging:
             change = tags.change(op.outputs.get("tagsAll") or {}, op.all_tags)
             if change:
-                handler.put_tags(op, change)
+                handler.change_tags(op, change)
         live = _read(handler, op)
     except _FAILURES as exc:
-        planned = {**op.outputs, **op.inputs}
-        if handler.taggable:
-            planned["tagsAll"] = op.all_tags
-        raise Partial(op.id, _without_notes(planned), str(_told(handler, exc))) from exc
-    return _outputs(handler, token, op, live or {})
+        planned = _planned(handler, op, op.outputs, op.all_tags)
+        raise PartialFailure(op.id, planned, str(_provider_error(handler, exc))) from exc
+    return _outputs(handler, op, live or {})
 
 
-def read(handler: Resource, token: str, op: Operation, imported: bool) -> Live | None:
-    """What is there now; None when it is gone. `imported`: there is no program's word yet, only an id."""
+def read(handler: Resource, op: Operation, imported: bool) -> Live | None:
+    """What is there now; None when it is gone. `imported`: there are no inputs of a program yet, only an id."""
     live = _read(handler, op)
     if live is None:
         return None
-    inputs = _adopted(handler, token, live) if imported else _drifted(handler, op, live)
-    if handler.taggable:
+    inputs = _imported_inputs(handler, op, live) if imported else _refreshed_inputs(handler, op, live)
+    if handler.tagging:
         own = tags.own_of(live.get("tagsAll") or {}, op.connection.default_tags, op.inputs.get("tags") or {})
         inputs = {key: value for key, value in inputs.items() if key != "tags"}
         if own or "tags" in op.inputs:
             inputs["tags"] = own
     op.inputs = inputs
-    return Live(inputs, _outputs(handler, token, op, live))
+    return Live(inputs, _outputs(handler, op, live))
 
 
 def delete(handler: Resource, op: Operation) -> None:
-    """Delete it; one that is gone already is fine."""
+    """Delete it; when it is gone already, that is success."""
     op.check_cancelled()
     try:
         handler.delete(op)
     except ClientError as exc:
         if not handler.is_gone(exc):
-            raise _told(handler, exc) from exc
+            raise _provider_error(handler, exc) from exc
 
 
-def _told(handler: Resource, error: BaseException) -> ProviderError:
+def _provider_error(handler: Resource, error: BaseException) -> ProviderError:
     service = service_id(handler.service) if isinstance(error, ClientError) else ""
     return error if isinstance(error, ProviderError) else ProviderError(describe(error, service))
 
 
-def _outputs(handler: Resource, token: str, op: Operation, live: Mapping[str, Any]) -> dict[str, Any]:
-    outputs = {**op.inputs, **{key: _settled(op.inputs.get(key), value, handler, key) for key, value in live.items()}}
-    known = schema.schema_of(token).outputs
-    if "region" in known:
+def _all_tags(op: Operation) -> Any:
+    return tags.merged(op.connection.default_tags, op.inputs.get("tags"))
+
+
+def _planned(handler: Resource, op: Operation, known: Mapping[str, Any], all_tags: Any) -> dict[str, Any]:
+    return _without_notes({**known, **op.inputs, **({"tagsAll": all_tags} if handler.tagging else {})})
+
+
+def _outputs(handler: Resource, op: Operation, live: Mapping[str, Any]) -> dict[str, Any]:
+    outputs = {**op.inputs, **{key: _wording(op.inputs.get(key), value, handler, key) for key, value in live.items()}}
+    if "region" in schema.schema_of(op.token).outputs:
         outputs.setdefault("region", op.region)
-    if handler.taggable and "tagsAll" not in live:
+    if handler.tagging and "tagsAll" not in live:
         outputs["tagsAll"] = op.all_tags
     if "tags" in op.inputs:
         outputs["tags"] = op.inputs["tags"]
     return _without_notes(outputs)
 
 
-def _settled(given: Any, live: Any, handler: Resource, key: str) -> Any:
-    """The program's own wording when AWS only words it differently (another order, another JSON layout)."""
+def _wording(given: Any, live: Any, handler: Resource, key: str) -> Any:
+    """The program's own wording when AWS's means the same (another order, another JSON layout)."""
     if given is None or has_unknown(given):
         return live
     if diff.same(given, live) or (key in handler.unordered and _sorted(given) == _sorted(live)):
@@ -209,19 +213,19 @@ def _settled(given: Any, live: Any, handler: Resource, key: str) -> Any:
     return live
 
 
-def _drifted(handler: Resource, op: Operation, live: Mapping[str, Any]) -> dict[str, Any]:
+def _refreshed_inputs(handler: Resource, op: Operation, live: Mapping[str, Any]) -> dict[str, Any]:
     inputs: dict[str, Any] = {}
     for key, given in op.inputs.items():
         if key not in live:
             inputs[key] = given
         elif live[key] is not None or given in ("", False, [], {}):
-            inputs[key] = given if live[key] is None else _settled(given, diff.project(live[key], given), handler, key)
+            inputs[key] = given if live[key] is None else _wording(given, diff.project(live[key], given), handler, key)
     return inputs
 
 
-def _adopted(handler: Resource, token: str, live: Mapping[str, Any]) -> dict[str, Any]:
-    known, _ = schema.check(token, {key: value for key, value in live.items() if value not in (None, {}, [])})
-    names = schema.inputs_of(token) & handler.supports - handler.kept
+def _imported_inputs(handler: Resource, op: Operation, live: Mapping[str, Any]) -> dict[str, Any]:
+    known, _ = schema.check(op.token, {key: value for key, value in live.items() if value not in (None, {}, [])})
+    names = schema.inputs_of(op.token) & handler.supports - handler.kept
     return {key: value for key, value in known.items() if key in names}
 
 
@@ -231,23 +235,21 @@ def _read(handler: Resource, op: Operation) -> dict[str, Any] | None:
     except ClientError as exc:
         if handler.is_gone(exc):
             return None
-        raise _told(handler, exc) from exc
+        raise _provider_error(handler, exc) from exc
 
 
 def _try_read(handler: Resource, op: Operation) -> dict[str, Any]:
     try:
         return _read(handler, op) or {}
     except _FAILURES:
-        # The first error is the one to tell; without a look the wanted values are the best guess.
+        # The first error is the one to report; without a read the wanted values are the best guess.
         return {}
 
 
 def _sorted(value: Any) -> Any:
-    return (
-        sorted(value, key=lambda item: json.dumps(item, sort_keys=True, default=str))
-        if isinstance(value, list)
-        else value
-    )
+    if not isinstance(value, list):
+        return value
+    return sorted(value, key=lambda item: json.dumps(item, sort_keys=True, default=str))
 
 
 def _without_notes(properties: Mapping[str, Any]) -> dict[str, Any]:

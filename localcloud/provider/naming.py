@@ -1,4 +1,4 @@
-"""Physical names for resources whose program gives none, as Pulumi makes them: the logical name and seven hex digits."""
+"""Names for resources whose program gives none, as Pulumi makes them: the logical name and seven hex digits."""
 
 from __future__ import annotations
 

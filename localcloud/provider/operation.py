@@ -1,4 +1,4 @@
-"""One operation of one engine on one resource: its inputs, its clients, and waits that end when the engine says stop."""
+"""One operation of one engine on one resource: its inputs, its clients, and waits that a cancel ends."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ _SLICE = 0.2
 class Operation:
     """What a resource handler is given.
 
-    connection: whose operation it is. inputs: the wanted properties. outputs: the last known ones. changed: what
-    differs, in an update. timeout: seconds allowed, 0 for the handler's own limit. alive: false once the engine has
-    gone away. id: set by `made` as soon as AWS has given one, so that a later failure still reports the resource.
+    connection: the engine's. token: the resource's type. inputs: the wanted properties. outputs: the last known ones.
+    changed: what differs, in an update. timeout: seconds allowed, 0 for the handler's own limit. alive: false once the
+    engine's connection has ended. id: set by `created` as soon as AWS has given one, so that a later failure still
+    reports the resource.
     """
 
     connection: Connection
+    token: str
     inputs: Mapping[str, Any]
     outputs: Mapping[str, Any] = field(default_factory=dict)
     old_inputs: Mapping[str, Any] = field(default_factory=dict)
@@ -38,7 +40,7 @@ class Operation:
 
     def client(self, service: str) -> Any:
         """The boto3 client, in the resource's own `region` if it has one."""
-        return self.connection.clients.get(service, self.inputs.get("region") or self.outputs.get("region"))
+        return self.connection.client(service, self.inputs.get("region") or self.outputs.get("region"))
 
     @property
     def region(self) -> str:
@@ -55,10 +57,9 @@ class Operation:
         """The provider's default tags with the resource's own on top."""
         return dict(tags.merged(self.connection.default_tags, self.inputs.get("tags")))
 
-    def made(self, identifier: str) -> str:
-        """Remember that AWS now has the resource, under this id."""
+    def created(self, identifier: str) -> None:
+        """Note that AWS now has the resource, under this id."""
         self.id = identifier
-        return identifier
 
     def has_changed(self, *roots: str) -> bool:
         """Whether one of these top-level properties differs; without names, whether any but the tags does."""
@@ -66,12 +67,12 @@ class Operation:
         return bool(found & set(roots)) if roots else bool(found - {"tags", "tagsAll"})
 
     def check_cancelled(self) -> None:
-        """Raises Cancelled when the engine asked to stop, or its connection is gone."""
+        """Raises Cancelled when the engine asked to stop, or its connection has ended."""
         if self.connection.cancelled.is_set() or not self.alive():
             raise Cancelled("context canceled")
 
     def pause(self, seconds: float) -> None:
-        """Wait, but not longer than the engine wants to."""
+        """Wait; a cancel ends the wait."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             self.check_cancelled()
@@ -109,7 +110,7 @@ class Operation:
             self.pause(min(interval, left))
 
     def retry(self, call: Callable[[], Any], *, codes: tuple[str, ...], text: str, limit: float = 120) -> Any:
-        """Call again while AWS answers one of `codes` with `text` in its message: a new role takes time to be known."""
+        """Call, and again while AWS answers one of `codes` with `text` in its message: a new role takes time to be known."""
         deadline = time.monotonic() + limit
         while True:
             self.check_cancelled()

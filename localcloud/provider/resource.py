@@ -1,42 +1,82 @@
-"""The shape of a resource handler: what one AWS resource type needs besides the protocol.
+"""What one AWS resource type needs besides the protocol: mostly data, and methods where a type is special.
 
-A handler holds no state. It makes, reads, changes and deletes by boto3, and says by its class attributes what the
-protocol side does for every type alike: names, tags, replacements, defaults.
+Most types are created, read, updated and deleted by one AWS operation each, whose parameters have the names of Pulumi's
+inputs. For those it is enough to name the operations. A handler holds no state.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from botocore.exceptions import ClientError
 
-from localcloud.provider import shapes, tags
+from localcloud.provider import schema, shapes, tags
 from localcloud.provider.errors import code_of
 from localcloud.provider.naming import AutoName
 from localcloud.provider.operation import Operation
 from localcloud.provider.schema import Failure
 
 
+def names(text: str) -> frozenset[str]:
+    """Property names, written as words."""
+    return frozenset(text.split())
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Inputs that AWS changes by operations of their own.
+
+    inputs: their names, as words. put_by: the operation that sets them. reset_by: the operation that brings back the
+    default, which needs no value; without it, `put_by` sets the default too. after_create: the create does not take
+    them. renamed, more: AWS's names of them and parameters that belong to `put_by` alone.
+    """
+
+    inputs: str
+    put_by: str = ""
+    reset_by: str = ""
+    after_create: bool = False
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    more: Mapping[str, str] = field(default_factory=dict)
+
+
 class Resource:
     """One resource type (or several under one handler).
 
-    tokens: Pulumi's names of it.
-    service: boto3's name of it.
-    supports: inputs that are carried out; others that Pulumi knows are refused, since ignoring them would be a lie.
+    What Pulumi says of it:
+    tokens: Pulumi's names of the type.
+    supports: inputs that are carried out. Others that Pulumi knows are refused, because ignoring them would hide errors.
     replace_on: inputs that cannot change in place.
-    auto_name: how to name one without a name.
+    auto_name: how to name a resource whose program gives no name.
     defaults: what the official plug-in fills in.
-    unordered: lists whose order means nothing.
+    unordered: lists whose order has no meaning.
     ignored: paths of inputs whose change is no change.
     kept: inputs that AWS fills in and keeps, so that leaving them out of a program changes nothing.
-    taggable: takes tags.
+
+    What AWS says of it:
+    service: boto3's name of the service.
+    create_by, read_by, update_by, delete_by: AWS's names of the operations.
+    identity: the parameters that say which resource is meant. Their values, joined by `separator`, are Pulumi's id.
+    member: where the answers of create and read have the resource; empty when they are the resource.
+    renamed: Pulumi's name to AWS's, where more than the case differs.
+    empty: what stands for an input without a value: read when AWS gives none, sent when a program takes it out.
+    settings: inputs that are changed by operations of their own, in the order in which they are changed.
+    updates_all: an update sends all inputs, because AWS replaces those it does not get.
+    tagging: how its tags are changed; None when it takes none.
     gone: AWS's error codes for "not there".
+    role_errors, role_text: codes and text of AWS's refusal while a new role is not known yet; the create is repeated.
+
+    How long it takes:
+    status_in: the member with the status.
+    pending, ready: statuses to wait through after a create or update, and those that end the wait; no wait without.
+    deleting: statuses to wait through after a delete; no wait without.
+    deleted: statuses in which AWS still describes the resource and it is gone nevertheless.
+    title: what the official plug-in calls the type in its messages.
     limit: seconds a wait may take.
     """
 
     tokens: ClassVar[tuple[str, ...]] = ()
-    service: ClassVar[str] = ""
     supports: ClassVar[frozenset[str]] = frozenset()
     replace_on: ClassVar[frozenset[str]] = frozenset()
     auto_name: ClassVar[AutoName | None] = None
@@ -44,44 +84,172 @@ class Resource:
     unordered: ClassVar[frozenset[str]] = frozenset()
     ignored: ClassVar[frozenset[str]] = frozenset()
     kept: ClassVar[frozenset[str]] = frozenset()
-    taggable: ClassVar[bool] = False
+
+    service: ClassVar[str] = ""
+    create_by: ClassVar[str] = ""
+    read_by: ClassVar[str] = ""
+    update_by: ClassVar[str] = ""
+    delete_by: ClassVar[str] = ""
+    identity: ClassVar[tuple[str, ...]] = ()
+    separator: ClassVar[str] = "/"
+    member: ClassVar[str] = ""
+    renamed: ClassVar[Mapping[str, str]] = {}
+    empty: ClassVar[Mapping[str, Any]] = {}
+    settings: ClassVar[tuple[Setting, ...]] = ()
+    updates_all: ClassVar[bool] = False
+    tagging: ClassVar[tags.Tagging | None] = None
     gone: ClassVar[tuple[str, ...]] = ("ResourceNotFoundException",)
+    role_errors: ClassVar[tuple[str, ...]] = ()
+    role_text: ClassVar[str] = ""
+
+    status_in: ClassVar[str] = "Status"
+    pending: ClassVar[tuple[str, ...]] = ()
+    ready: ClassVar[tuple[str, ...]] = ()
+    deleting: ClassVar[tuple[str, ...]] = ()
+    deleted: ClassVar[tuple[str, ...]] = ()
+    title: ClassVar[str] = ""
     limit: ClassVar[float] = 600
+
+    # -- What the protocol asks for ------------------------------------------------------------------------------------
 
     def check(self, op: Operation, inputs: dict[str, Any]) -> list[Failure]:
         """What is wrong beyond names and types; may fill in `inputs`."""
         return []
 
     def create(self, op: Operation) -> None:
-        """Make it; calls `op.made` with the id as soon as there is one."""
-        raise NotImplementedError
+        """Create it, wait until it is ready, then change settings. Calls `op.created` as soon as there is an id."""
+        request = self.request(op, self.create_by, {**op.inputs, "tags": op.all_tags})
+        answer = op.retry(lambda: self.call(op, self.create_by, **request), codes=self.role_errors, text=self.role_text)
+        known = {**request, **(answer.get(self.member) or answer)}
+        op.created(self.separator.join(known[name] for name in self.identity))
+        self.wait(op, "create")
+        for setting in self.settings:
+            if setting.after_create and not self._is_default(op, setting):
+                self._put_setting(op, setting)
 
     def read(self, op: Operation) -> dict[str, Any] | None:
         """The live properties of `op.id`, inputs and computed ones; None when it is gone. Tags go under `tagsAll`."""
-        raise NotImplementedError
+        found = self.find(op)
+        if found is None:
+            return None
+        live = self.properties(op, found)
+        if self.tagging and "tagsAll" not in live:
+            live["tagsAll"] = self.tagging.read(self.client(op), live[self.tagging.by])
+        return live
 
     def update(self, op: Operation) -> None:
-        """Carry out `op.changed`, tags apart."""
-        raise NotImplementedError
+        """Carry out `op.changed`, without the tags, and wait until it is ready again."""
+        for setting in self.settings:
+            if op.has_changed(*setting.inputs.split()):
+                self._put_setting(op, setting)
+        if not self.update_by:
+            return
+        roots = op.inputs.keys() if self.updates_all else {change.root for change in op.changed}
+        wanted = {root: op.inputs.get(root, self.empty.get(root)) for root in roots}
+        given = {root: value for root, value in wanted.items() if value is not None}
+        if request := self.request(op, self.update_by, given):
+            self.call(op, self.update_by, **request | self.key(op))
+            self.wait(op, "update")
 
     def delete(self, op: Operation) -> None:
-        """Delete `op.id`. An error that `gone` names is success."""
-        raise NotImplementedError
+        """Delete `op.id` and wait until it is gone. An error that `gone` names is success."""
+        self.call(op, self.delete_by, **self.key(op))
+        if self.deleting:
+            self.wait_for(op, "delete", pending=self.deleting, target=(*self.deleted, None))
 
-    def put_tags(self, op: Operation, change: tags.TagChange) -> None:
+    def change_tags(self, op: Operation, change: tags.TagChange) -> None:
         """Set and remove tags of `op.id`."""
-        raise NotImplementedError
+        assert self.tagging is not None
+        self.tagging.change(self.client(op), op.outputs[self.tagging.by], change)
 
     def is_gone(self, error: ClientError) -> bool:
         """Whether AWS's error says that the resource is not there."""
         return code_of(error) in self.gone
 
+    # -- What a special type replaces ----------------------------------------------------------------------------------
+
+    def key(self, op: Operation) -> dict[str, str]:
+        """The parameters that say which resource is meant."""
+        return dict(zip(self.identity, op.id.split(self.separator, len(self.identity) - 1), strict=True))
+
+    def request(self, op: Operation, operation: str, properties: Mapping[str, Any]) -> dict[str, Any]:
+        """Properties as the parameters of an operation."""
+        return shapes.request(self.client(op), operation, properties, self.renamed)
+
+    def find(self, op: Operation) -> Mapping[str, Any] | None:
+        """What AWS says of the resource, with its key; None when it is gone."""
+        key = self.key(op)
+        answer = self.call(op, self.read_by, **key)
+        found = answer[self.member] if self.member else answer
+        return None if found.get(self.status_in) in self.deleted else {**key, **found}
+
+    def properties(self, op: Operation, found: Mapping[str, Any]) -> dict[str, Any]:
+        """Pulumi's properties from what AWS says; a type with computed ones adds them here."""
+        live = shapes.response(self.client(op), self.read_by, found, self.member, self.renamed)
+        unset = self._unset()
+        known = schema.schema_of(op.token).outputs.keys() - {"tags", "tagsAll", "region"}
+        return {name: unset.get(name) if value is None else value for name, value in live.items() if name in known}
+
+    def status(self, op: Operation) -> str | None:
+        """The resource's status; None when it is gone."""
+        try:
+            found = self.find(op)
+        except ClientError as exc:
+            if self.is_gone(exc):
+                return None
+            raise
+        return None if found is None else self.status_of(op, found)
+
+    def status_of(self, op: Operation, found: Mapping[str, Any]) -> str:
+        """The status in what AWS says."""
+        return str(found[self.status_in])
+
+    # -- Shared --------------------------------------------------------------------------------------------------------
+
     def client(self, op: Operation) -> Any:
         """The boto3 client of the handler's service."""
         return op.client(self.service)
 
-    def changed_request(self, op: Operation, operation: str, **more: Any) -> dict[str, Any]:
-        """Parameters for `operation` from the top-level properties that changed."""
-        roots = {change.root for change in op.changed}
-        wanted = {key: value for key, value in op.inputs.items() if key in roots}
-        return shapes.request(self.client(op), operation, wanted) | more
+    def call(self, op: Operation, operation: str, **parameters: Any) -> Any:
+        """Call an operation of the service by AWS's name of it."""
+        return shapes.call(self.client(op), operation, **parameters)
+
+    def _unset(self) -> dict[str, Any]:
+        """The values of inputs that a program does not give."""
+        return {**self.defaults, **self.empty}
+
+    def _is_default(self, op: Operation, setting: Setting) -> bool:
+        return all(op.inputs.get(name) in (self._unset().get(name), None, "") for name in setting.inputs.split())
+
+    def _put_setting(self, op: Operation, setting: Setting) -> None:
+        if setting.reset_by and self._is_default(op, setting):
+            self.call(op, setting.reset_by, **self.key(op))
+        elif setting.put_by:
+            given = {name: op.inputs.get(name, self._unset().get(name)) for name in setting.inputs.split()}
+            renamed = {**self.renamed, **setting.renamed}
+            request = shapes.request(self.client(op), setting.put_by, given, renamed)
+            self.call(op, setting.put_by, **request | self.key(op), **setting.more)
+
+    def wait(self, op: Operation, doing: str) -> None:
+        """Wait until the resource is ready, if its type takes time for that."""
+        if self.ready:
+            self.wait_for(op, doing, pending=self.pending, target=self.ready)
+
+    def wait_for(self, op: Operation, doing: str, *, pending: tuple[str, ...], target: tuple[str | None, ...]) -> None:
+        """Wait through the pending statuses until one of the target; None means gone."""
+        what = f"waiting for {self.title} ({op.id}) {doing}"
+        op.wait(lambda: self.status(op), pending=pending, target=target, limit=self.limit, what=what)
+
+
+class ListedResource(Resource):
+    """A type that AWS only describes in lists; `identity` is the name of its members' own name, `member` the list's."""
+
+    def search(self, op: Operation) -> dict[str, Any]:
+        """Parameters that make the list shorter."""
+        return {}
+
+    def find(self, op: Operation) -> Mapping[str, Any] | None:
+        """The member of the list that has the id as its name."""
+        pages = self.client(op).get_paginator(shapes.method(self.read_by)).paginate(**self.search(op))
+        (name,) = self.identity
+        return next((item for page in pages for item in page[self.member] if item[name] == op.id), None)

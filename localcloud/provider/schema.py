@@ -1,7 +1,7 @@
-"""What Pulumi's own Python packages know of a resource's inputs, and whether given inputs agree.
+"""What Pulumi's own Python packages know of a resource's properties, and whether given inputs agree with it.
 
-Rule: the input classes of pulumi_aws and pulumi_docker are the schema; no property name is typed again here. The
-wrapped plug-in turns "8080" into 8080 and 8080 into "8080" as its schema says, so this does too.
+The classes of pulumi_aws and pulumi_docker are the schema. The wrapped plug-in turns "8080" into 8080 and 8080 into
+"8080" as its schema says, so this does too.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import re
 import threading
 import typing
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
@@ -21,7 +22,7 @@ from typing import Any
 from pulumi import Archive, Asset
 from pulumi._types import input_type_py_to_pulumi_names, input_type_types, is_input_type, resource_types, unwrap_type
 
-from localcloud.provider.wire import UNKNOWN
+from localcloud.provider.property_values import UNKNOWN
 
 # Two threads importing one package for the first time deadlock or see half of it.
 _IMPORT = threading.Lock()
@@ -38,10 +39,10 @@ class Failure:
 
 @dataclass(frozen=True)
 class Schema:
-    """The properties of one resource type: input class, and the names of everything it answers with."""
+    """The properties of one resource type: the class of its inputs, and its outputs' names with their types."""
 
     args: type
-    outputs: frozenset[str]
+    outputs: Mapping[str, Any]
 
 
 def join(path: str, key: str | int) -> str:
@@ -66,18 +67,18 @@ def schema_of(token: str) -> Schema:
     folder = module.split("/")[0]
     path = f"pulumi_{package}" if folder == "index" else f"pulumi_{package}.{folder}"
     with _IMPORT:
-        try:
-            loaded = importlib.import_module(path)
-        except ModuleNotFoundError:
-            try:
-                # `lambda` is a word of Python's.
-                loaded = importlib.import_module(path + "_")
-            except ModuleNotFoundError as exc:
-                raise LookupError(f"no package {path} for {token}") from exc
+        loaded = None
+        # A module cannot be called `lambda` in Python, so it is `lambda_`.
+        for candidate in (path, f"{path}_"):
+            with suppress(ModuleNotFoundError):
+                loaded = loaded or importlib.import_module(candidate)
+        # Names of a module are imported at their first use.
         resource, args = getattr(loaded, name, None), getattr(loaded, f"{name}Args", None)
+    if loaded is None:
+        raise LookupError(f"no package {path} for {token}")
     if resource is None or args is None:
         raise LookupError(f"{path} has no resource {name}")
-    return Schema(args=args, outputs=frozenset(resource_types(resource)))
+    return Schema(args=args, outputs=dict(resource_types(resource)))
 
 
 def check(token: str, inputs: Mapping[str, Any]) -> tuple[dict[str, Any], list[Failure]]:
@@ -85,6 +86,17 @@ def check(token: str, inputs: Mapping[str, Any]) -> tuple[dict[str, Any], list[F
     failures: list[Failure] = []
     checked = _structure(schema_of(token).args, inputs, "", failures)
     return checked, failures
+
+
+def inputs_of(token: str) -> frozenset[str]:
+    """The names of a type's inputs."""
+    return frozenset(_fields(schema_of(token).args)[0])
+
+
+def outputs(token: str, properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Outputs with scalars in the types the schema says."""
+    types = schema_of(token).outputs
+    return {name: _value(types[name], value, name, []) for name, value in properties.items()}
 
 
 def _structure(cls: type, value: Mapping[str, Any], path: str, failures: list[Failure]) -> dict[str, Any]:
@@ -193,8 +205,3 @@ def _number(kind: type, value: Any, path: str, failures: list[Failure]) -> Any:
 def _refuse(wanted: str, value: Any, path: str, failures: list[Failure]) -> Any:
     failures.append(Failure(path, f"expected {wanted}, got {type(value).__name__}"))
     return value
-
-
-def inputs_of(token: str) -> frozenset[str]:
-    """The names of a type's inputs."""
-    return frozenset(_fields(schema_of(token).args)[0])

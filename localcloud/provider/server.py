@@ -11,7 +11,7 @@ from pulumi.runtime.proto import provider_pb2_grpc
 
 from localcloud.provider.servicer import Servicer
 
-# Twenty engines with a few slow creates each, and their quick calls beside them.
+# Enough for twenty engines with a few slow creates each, and quick calls at the same time.
 _THREADS = 128
 # The engine's own limit, 400 MB (sdk/go/common/util/rpcutil): archives travel in requests.
 _MESSAGE = 400 * 1024 * 1024
@@ -41,6 +41,6 @@ def serve(port: int = 0) -> Iterator[int]:
     try:
         yield bound
     finally:
-        # In-flight calls see their context end within a fraction of a second and give up their waits.
+        # Calls that are waiting notice within a fraction of a second that their context has ended.
         server.stop(grace=None).wait()
         pool.shutdown(wait=True)

@@ -1,4 +1,4 @@
-"""Pulumi's ResourceProvider protocol: requests to plain values, and plain values, failures and errors to answers.
+"""Pulumi's ResourceProvider protocol: requests to plain values, and plain values and errors to answers.
 
 Source of the messages: pulumi's proto/pulumi/provider.proto at 3.250.0 and the engine's provider_plugin.go, which says
 what the engine does with each.
@@ -6,40 +6,56 @@ what the engine does with each.
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import grpc
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
-from localcloud.provider import functions, lifecycle, schema
-from localcloud.provider.connection import Connection, Connections
+from localcloud.provider import invokes, lifecycle, schema
+from localcloud.provider.connection import Connections
 from localcloud.provider.errors import describe
 from localcloud.provider.operation import Operation
-from localcloud.provider.resource import Resource
-from localcloud.provider.resources import handler_for
-from localcloud.provider.wire import decode, encode
+from localcloud.provider.property_values import decode, encode
+from localcloud.provider.resources import TYPES, handler_for
 
 _LOG = logging.getLogger(__name__)
 _KINDS = provider_pb2.PropertyDiff.Kind
 # The version of pulumi_aws whose types are the schema; the engine asks for a plug-in's version.
 VERSION = "7.51.1"
 
-Answer = TypeVar("Answer")
+Method = Callable[[Any, Any, Any], Any]
+
+
+def _reporting_errors(method: Method) -> Method:
+    """A method whose errors become the status that the engine understands."""
+
+    @functools.wraps(method)
+    def answer(self: Any, request: Any, context: Any) -> Any:
+        try:
+            return method(self, request, context)
+        except lifecycle.PartialFailure as exc:
+            failed = provider_pb2.ErrorResourceInitFailed(id=exc.id, properties=encode(exc.outputs), reasons=[str(exc)])
+            _abort(context, str(exc), failed)
+        except Exception as exc:  # The one place where any error may arrive: the engine must get an answer.
+            _LOG.debug("operation failed", exc_info=exc)
+            _abort(context, describe(exc), None)
+
+    return answer
 
 
 class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     """The provider, for all engines at once."""
 
-    def __init__(self, handlers: Callable[[str], Resource] = handler_for) -> None:
+    def __init__(self) -> None:
         self._connections = Connections()
-        self._handlers = handlers
 
     def listens_on(self, port: int) -> None:
-        """The port that engines connect to; to be told before the first one does."""
+        """Set the port that engines connect to; to be called before the first one does."""
         self._connections.port = port
 
     # -- The connection ------------------------------------------------------------------------------------------------
@@ -59,21 +75,16 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def GetSchema(self, request: Any, context: Any) -> Any:
         """The least that is a schema: the name and the types that are served."""
-        from localcloud.provider.resources import TYPES
-
         package = {"name": "aws", "version": VERSION, "resources": {t: {} for t in sorted(TYPES) if t[:3] == "aws"}}
         return provider_pb2.GetSchemaResponse(schema=json.dumps(package))
 
+    @_reporting_errors
     def CheckConfig(self, request: Any, context: Any) -> Any:
-        """A provider's own configuration, by the types of its package."""
-        return self._answer(context, lambda: self._check_config(request))
-
-    def _check_config(self, request: Any) -> Any:
-        token = request.type or request.urn.split("::")[2].rsplit("$", 1)[-1]
+        """Check a provider's own configuration by the types of its package."""
         given = decode(request.news)
-        # Structured configuration of a provider travels as JSON text.
-        known = {key: _unfolded(value) for key, value in given.items() if key != "version"}
-        _, failures = schema.check(token, known)
+        known = _configuration(given)
+        known.pop("version", None)
+        _, failures = schema.check(_token(request), known)
         return _checked(given, failures)
 
     def DiffConfig(self, request: Any, context: Any) -> Any:
@@ -81,35 +92,32 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         old, new = decode(request.old_inputs or request.olds), decode(request.news)
         differing = sorted(key for key in {*old, *new} - {"version"} if old.get(key) != new.get(key))
         return provider_pb2.DiffResponse(
-            changes=provider_pb2.DiffResponse.DIFF_SOME if differing else provider_pb2.DiffResponse.DIFF_NONE,
-            diffs=differing,
-            replaces=[key for key in differing if key == "region"],
+            changes=_some_or_none(differing), diffs=differing, replaces=[key for key in differing if key == "region"]
         )
 
     def Configure(self, request: Any, context: Any) -> Any:
         """Give the connection its configuration."""
-        config = {key: _unfolded(value) for key, value in decode(request.args).items()}
-        self._connections.configure(context.peer(), config)
+        self._connections.configure(context.peer(), _configuration(decode(request.args)))
         return provider_pb2.ConfigureResponse(supportsPreview=True, supports_autonaming_configuration=True)
 
     def Cancel(self, request: Any, context: Any) -> Any:
-        """Stop what this connection's operations are waiting for."""
+        """End what this connection's operations are waiting for."""
         self._connections.get(context.peer()).cancelled.set()
         return empty_pb2.Empty()
 
+    @_reporting_errors
     def Invoke(self, request: Any, context: Any) -> Any:
-        """A function of the package."""
-        return self._answer(context, lambda: functions.invoke(self._here(context), request.tok, decode(request.args)))
+        """Call a function of the package."""
+        connection = self._connections.get(context.peer())
+        result = invokes.invoke(connection, request.tok, decode(request.args))
+        return provider_pb2.InvokeResponse(**{"return": encode(result)})
 
     # -- A resource ----------------------------------------------------------------------------------------------------
 
+    @_reporting_errors
     def Check(self, request: Any, context: Any) -> Any:
-        """The inputs put right, or what is wrong with them."""
-        return self._answer(context, lambda: self._check(request, context))
-
-    def _check(self, request: Any, context: Any) -> Any:
-        token = _token(request)
-        op = Operation(self._here(context), decode(request.news))
+        """The inputs with types, defaults and a name filled in, or what is wrong with them."""
+        op = self._operation(request, context, request.news)
         modes = provider_pb2.CheckRequest.AutonamingOptions
         naming = lifecycle.Naming(
             logical=request.name or request.urn.split("::")[-1],
@@ -117,20 +125,17 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             proposed=request.autonaming.proposed_name,
             disabled=request.HasField("autonaming") and request.autonaming.mode == modes.DISABLE,
         )
-        return _checked(*lifecycle.check(self._handlers(token), token, op, decode(request.olds), naming))
+        return _checked(*lifecycle.check(handler_for(op.token), op, decode(request.olds), naming))
 
+    @_reporting_errors
     def Diff(self, request: Any, context: Any) -> Any:
-        """Property by property."""
-        return self._answer(context, lambda: self._diff(request, context))
-
-    def _diff(self, request: Any, context: Any) -> Any:
-        handler, op = self._handlers(_token(request)), self._operation(request, context)
-        found = lifecycle.changes(handler, op)
-        ignored = set(request.ignoreChanges)
-        found = [change for change in found if change.path not in ignored and change.root not in ignored]
+        """What changed, property by property."""
+        op = self._operation(request, context, request.news, request.olds, request.old_inputs)
+        handler, ignored = handler_for(op.token), set(request.ignoreChanges)
+        found = [each for each in lifecycle.changes(handler, op) if not {each.path, each.root} & ignored]
         replaces = sorted({change.root for change in found if change.replaces})
         return provider_pb2.DiffResponse(
-            changes=provider_pb2.DiffResponse.DIFF_SOME if found else provider_pb2.DiffResponse.DIFF_NONE,
+            changes=_some_or_none(found),
             diffs=sorted({change.root for change in found}),
             replaces=replaces,
             deleteBeforeReplace=bool(replaces) and lifecycle.deletes_first(handler, op),
@@ -144,91 +149,50 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             },
         )
 
+    @_reporting_errors
     def Create(self, request: Any, context: Any) -> Any:
-        """Make it, or say what it would be."""
-        return self._answer(context, lambda: self._create(request, context))
-
-    def _create(self, request: Any, context: Any) -> Any:
-        token = _token(request)
-        op = Operation(
-            self._here(context), decode(request.properties), timeout=request.timeout, alive=context.is_active
-        )
-        handler = self._handlers(token)
-        if request.preview:
-            return provider_pb2.CreateResponse(properties=encode(lifecycle.preview(handler, token, op)))
-        outputs = lifecycle.create(handler, token, op)
+        """Create a resource; in a preview, what is known of it."""
+        op = self._operation(request, context, request.properties)
+        act = lifecycle.preview if request.preview else lifecycle.create
+        outputs = act(handler_for(op.token), op)
         return provider_pb2.CreateResponse(id=op.id, properties=encode(outputs))
 
+    @_reporting_errors
     def Read(self, request: Any, context: Any) -> Any:
         """What is there now, for a refresh or an import; an empty id when it is gone."""
-        return self._answer(context, lambda: self._read(request, context))
-
-    def _read(self, request: Any, context: Any) -> Any:
-        token = _token(request)
-        op = Operation(
-            self._here(context),
-            decode(request.inputs),
-            outputs=decode(request.properties),
-            alive=context.is_active,
-            id=request.id,
-        )
-        live = lifecycle.read(self._handlers(token), token, op, imported=not request.HasField("inputs"))
+        op = self._operation(request, context, request.inputs, request.properties)
+        live = lifecycle.read(handler_for(op.token), op, imported=not request.HasField("inputs"))
         if live is None:
             return provider_pb2.ReadResponse()
         return provider_pb2.ReadResponse(id=op.id, inputs=encode(live.inputs), properties=encode(live.outputs))
 
+    @_reporting_errors
     def Update(self, request: Any, context: Any) -> Any:
-        """Carry out what changed, or say what it would be."""
-        return self._answer(context, lambda: self._update(request, context))
-
-    def _update(self, request: Any, context: Any) -> Any:
-        token, op = _token(request), self._operation(request, context)
-        op.timeout = request.timeout
+        """Carry out what changed; in a preview, what is known of it."""
+        op = self._operation(request, context, request.news, request.olds, request.old_inputs)
         act = lifecycle.preview if request.preview else lifecycle.update
-        return provider_pb2.UpdateResponse(properties=encode(act(self._handlers(token), token, op)))
+        return provider_pb2.UpdateResponse(properties=encode(act(handler_for(op.token), op)))
 
+    @_reporting_errors
     def Delete(self, request: Any, context: Any) -> Any:
-        """Delete it."""
-        return self._answer(context, lambda: self._delete(request, context))
-
-    def _delete(self, request: Any, context: Any) -> Any:
-        op = Operation(
-            self._here(context),
-            decode(request.old_inputs),
-            outputs=decode(request.properties),
-            timeout=request.timeout,
-            alive=context.is_active,
-            id=request.id,
-        )
-        lifecycle.delete(self._handlers(_token(request)), op)
+        """Delete a resource."""
+        op = self._operation(request, context, request.old_inputs, request.properties)
+        lifecycle.delete(handler_for(op.token), op)
         return empty_pb2.Empty()
 
-    # -- Shared --------------------------------------------------------------------------------------------------------
-
-    def _here(self, context: Any) -> Connection:
-        return self._connections.get(context.peer())
-
-    def _operation(self, request: Any, context: Any) -> Operation:
+    def _operation(
+        self, request: Any, context: Any, inputs: Any, outputs: Any = None, old_inputs: Any = None
+    ) -> Operation:
         return Operation(
-            self._here(context),
-            decode(request.news),
-            outputs=decode(request.olds),
-            old_inputs=decode(request.old_inputs),
+            self._connections.get(context.peer()),
+            _token(request),
+            decode(inputs),
+            outputs=decode(outputs),
+            old_inputs=decode(old_inputs),
+            timeout=getattr(request, "timeout", 0),
             alive=context.is_active,
-            id=request.id,
+            id=getattr(request, "id", ""),
         )
-
-    def _answer(self, context: Any, act: Callable[[], Answer]) -> Answer:
-        """Run it; an error becomes the status that the engine understands."""
-        try:
-            return act()
-        except lifecycle.Partial as exc:
-            failed = provider_pb2.ErrorResourceInitFailed(id=exc.id, properties=encode(exc.outputs), reasons=[str(exc)])
-            _abort(context, str(exc), failed)
-        except Exception as exc:  # The one place where anything may arrive: the engine must get an answer.
-            _LOG.debug("operation failed", exc_info=exc)
-            _abort(context, describe(exc), None)
-        raise AssertionError("abort returns never")
 
 
 def _abort(context: Any, message: str, detail: provider_pb2.ErrorResourceInitFailed | None) -> None:
@@ -250,7 +214,16 @@ def _checked(inputs: Mapping[str, Any], failures: list[schema.Failure]) -> Any:
     )
 
 
-def _unfolded(value: Any) -> Any:
+def _some_or_none(differing: list[Any]) -> Any:
+    return provider_pb2.DiffResponse.DIFF_SOME if differing else provider_pb2.DiffResponse.DIFF_NONE
+
+
+def _configuration(given: Mapping[str, Any]) -> dict[str, Any]:
+    """A provider's configuration, in which structured values travel as JSON text."""
+    return {key: _from_json(value) for key, value in given.items()}
+
+
+def _from_json(value: Any) -> Any:
     if isinstance(value, str) and value[:1] in ("{", "[", "t", "f"):
         try:
             return json.loads(value)

@@ -1,4 +1,4 @@
-"""Tags: a provider's default tags under a resource's own, and how to get from the tags there are to those wanted."""
+"""Tags: a provider's default tags under a resource's own, and how each service's tags are read and changed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from localcloud.provider.wire import UNKNOWN
+from localcloud.provider import shapes
+from localcloud.provider.property_values import UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,38 @@ class TagChange:
 
     def __bool__(self) -> bool:
         return bool(self.put or self.remove)
+
+
+@dataclass(frozen=True)
+class Tagging:
+    """How the tags of one type's resources are read and changed.
+
+    by: the output that names the resource in these calls. The others are AWS's names of the operations; botocore's
+    model of them says whether tags are a map or a list there.
+    """
+
+    by: str = "arn"
+    put_by: str = "TagResource"
+    remove_by: str = "UntagResource"
+    list_by: str = "ListTagsForResource"
+
+    def read(self, client: Any, resource: str) -> dict[str, str]:
+        """The resource's tags, without those of AWS itself (`aws:…`), which cannot be changed."""
+        answer = self._call(client, self.list_by, resource)
+        found = answer.get("Tags") or answer.get("tags") or {}
+        tags = found if isinstance(found, Mapping) else shapes.as_map(found)
+        return {key: value for key, value in tags.items() if not key.startswith("aws:")}
+
+    def change(self, client: Any, resource: str, change: TagChange) -> None:
+        """Remove tags and set others."""
+        if change.remove:
+            self._call(client, self.remove_by, resource, tagKeys=change.remove)
+        if change.put:
+            self._call(client, self.put_by, resource, tags=change.put)
+
+    def _call(self, client: Any, operation: str, resource: str, **given: Any) -> Any:
+        parameter = client.meta.service_model.operation_model(operation).input_shape.required_members[0]
+        return shapes.call(client, operation, **shapes.request(client, operation, {parameter: resource, **given}))
 
 
 def merged(default: Mapping[str, Any], own: Any) -> Any:
@@ -36,18 +69,8 @@ def change(old: Mapping[str, str], new: Mapping[str, str]) -> TagChange:
 
 
 def own_of(live: Mapping[str, str], default: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
-    """The tags that count as the resource's own: those there are, less the provider's untouched defaults.
+    """The tags that count as the resource's own: those it has, without the provider's unchanged defaults.
 
     A default tag that the program repeats stays the program's.
     """
     return {key: value for key, value in live.items() if default.get(key) != value or key in given}
-
-
-def as_list(tags: Mapping[str, str], key: str = "Key", value: str = "Value") -> list[dict[str, str]]:
-    """Tags in the list form most of AWS's services take."""
-    return [{key: name, value: text} for name, text in tags.items()]
-
-
-def as_map(tags: list[dict[str, str]] | None, key: str = "Key", value: str = "Value") -> dict[str, str]:
-    """Tags out of the list form; AWS's own (`aws:…`) are not the user's to manage."""
-    return {tag[key]: tag[value] for tag in tags or [] if not tag[key].startswith("aws:")}

@@ -14,8 +14,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-# What a person may have set for another AWS, and a proxy that loopback must not go through.
-SOMEBODYS_SETTINGS = {
+# Settings that a user may have for another AWS, and a proxy that must not be used for loopback.
+FOREIGN_SETTINGS = {
     "AWS_PROFILE": "nobody-has-this",
     "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
     "AWS_ENDPOINT_URL_SCHEDULER": "http://127.0.0.1:9",
@@ -30,8 +30,8 @@ SOMEBODYS_SETTINGS = {
 }
 
 
-def test_the_demo_shows_each_step_whatever_is_set_and_ends_with_nothing_running(tmp_path: Path) -> None:
-    environment = {**os.environ, "TMPDIR": str(tmp_path), **SOMEBODYS_SETTINGS}
+def test_the_demo_shows_each_step_with_any_environment_and_leaves_nothing_running(tmp_path: Path) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path), **FOREIGN_SETTINGS}
     shown = subprocess.run(
         [sys.executable, "-m", "tools.demo"],
         cwd=ROOT,

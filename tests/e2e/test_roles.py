@@ -266,12 +266,9 @@ REFUSED: list[tuple[str, str, str, Arguments]] = [
         "update_service",
         of(OURS, InstanceConfiguration={"InstanceRoleArn": "arn:aws:iam::000000000000:role/fibfactory-worker"}),
     ),
-    (
-        "worker",
-        "apprunner",
-        "create_auto_scaling_configuration",
-        {"AutoScalingConfigurationName": "fib-app-x", "Tags": listed(OWNERSHIP)},
-    ),
+    # Nothing but a service is made, whatever its name and tags say, and App Runner does nothing that is not listed.
+    ("worker", "sqs", "create_queue", {"QueueName": "fib-app-x", "tags": OWNERSHIP}),
+    ("worker", "apprunner", "start_deployment", of(OURS)),
 ]
 
 

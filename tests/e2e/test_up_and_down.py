@@ -104,7 +104,7 @@ def test_an_up_interrupted_at_any_moment_leaves_no_process(tmp_path: Path, momen
         run("down", state)
 
 
-def test_a_taken_port_is_said_in_one_sentence(tmp_path: Path) -> None:
+def test_a_taken_port_is_reported_without_a_traceback(tmp_path: Path) -> None:
     state = LocalState(tmp_path / "local")
     port = three_free_ports_in_a_row()
     with socket.create_server(("127.0.0.1", port)):

@@ -1,6 +1,6 @@
-"""A small web application for the App Runner emulator's tests: tells its process id and environment; `/health` is a setting.
+"""A small web application for the App Runner emulator's tests: answers with its process id and environment.
 
-`HEALTH` is the status of `/health` (200). With `HELPER=yes` it starts a process of its own first and tells its id too.
+`HEALTH` is the status of `/health` (200). With `HELPER=yes` it starts a child process first and answers with its id too.
 """
 
 from __future__ import annotations

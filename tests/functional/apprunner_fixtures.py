@@ -1,4 +1,4 @@
-"""An App Runner emulator for a test, its clients, and short ways to ask for the usual things.
+"""An App Runner emulator for a test, its clients, and shortcuts for the usual requests.
 
 Rule: the real server on loopback and real processes; only its clock is the test's to move. Modules that use its fixtures
 import the functions named `fixture_…`.
@@ -90,7 +90,7 @@ def private_image(role: str | None = ACCESS_ROLE) -> dict[str, Any]:
 
 
 def eventually(condition: Callable[[], bool]) -> bool:
-    """Whether the condition comes to hold before a generous limit."""
+    """Whether the condition becomes true within a generous limit."""
     deadline = time.monotonic() + LIMIT_SECONDS
     while not condition():
         if time.monotonic() > deadline:
@@ -105,7 +105,7 @@ def is_gone(pid: int) -> bool:
 
 
 def has_ended(pid: int) -> bool:
-    """Whether a process runs no more; for one whose collecting is somebody else's business."""
+    """Whether a process has ended, reaped or not; for one that this process does not reap."""
     try:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -120,7 +120,7 @@ def get(url: str) -> dict[str, Any]:
 
 
 def answers(url: str) -> bool:
-    """Whether anybody answers there."""
+    """Whether a service answers there."""
     try:
         urllib3.request("GET", url, retries=False, timeout=10)
     except urllib3.exceptions.HTTPError:

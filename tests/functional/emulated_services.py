@@ -1,4 +1,4 @@
-"""A look at everything that the local cloud has, in every service that it emulates: all lists that need no arguments."""
+"""Searches everything in the local cloud, in every service that it emulates, by all lists that need no arguments."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 _LISTS = ("List", "Describe", "GetApis", "GetRestApis")
-# Records of what happened rather than things: they stay on AWS, too.
+# Records of events rather than resources: they stay on AWS, too.
 _NO_THINGS = {"cloudwatch": {"describe_alarm_history", "list_metrics"}}
 _TELL = """
 import json
@@ -29,7 +29,7 @@ _MAKING = threading.Lock()
 
 @dataclass(frozen=True)
 class Look:
-    """What was asked, and where a text was found: `service.operation` to the strings that have it."""
+    """The operations that were called, and where a text was found: `service.operation` to the strings with it."""
 
     asked: tuple[str, ...]
     found: dict[str, set[str]]
@@ -41,7 +41,7 @@ class Look:
 
 def services(session: boto3.Session) -> list[str]:
     """The services that ministack says it emulates, by boto3's names, and App Runner."""
-    # In a process of its own, as ministack sets up the logging of whoever imports it.
+    # In a process of its own, as ministack sets up logging when it is imported.
     told = subprocess.run([sys.executable, "-c", _TELL], capture_output=True, text=True, check=True).stdout
     return sorted({"apprunner", *json.loads(told)} & set(session.get_available_services()))
 
@@ -55,7 +55,7 @@ def look_for(text: str, session: boto3.Session, within: list[str]) -> Look:
 
 
 def _asked(session: boto3.Session, service: str, text: str) -> Iterator[tuple[str, set[str]]]:
-    # Clients are made one by one: making them is not safe in threads. Once made, they are.
+    # Clients are created one at a time: creating them is not thread-safe, using them is.
     with _MAKING:
         client = session.client(service, config=Config(retries={"total_max_attempts": 1}, read_timeout=20))
     model = client.meta.service_model
@@ -71,7 +71,7 @@ def _asked(session: boto3.Session, service: str, text: str) -> Iterator[tuple[st
         try:
             answer = getattr(client, method)()
         except (ClientError, BotoCoreError):
-            # Not everything is emulated; what nobody answers has nothing either.
+            # Not everything is emulated; an operation that is not has no resources either.
             continue
         yield f"{service}.{method}", {one for one in _strings(answer) if text in one}
 

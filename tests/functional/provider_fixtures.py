@@ -24,19 +24,19 @@ def secrets_provider(operator_session: boto3.Session) -> str:
 
 @pytest.fixture
 def workspace(cloud: RunningCloud, tmp_path: Path, secrets_provider: str) -> Iterator[Workspace]:
-    """A workspace of the local cloud's administrator; what a test leaves in its stacks is destroyed."""
+    """A workspace of the local cloud's operator; stacks that a test leaves behind are destroyed."""
     made = workspace_of(cloud, tmp_path, "operator", secrets_provider)
     yield made
     for name, stack in made.stacks.items():
         if made.resources(name):
             stack.destroy()
-    # What the SDK leaves behind has to be found in the test that left it.
+    # So that warnings about unclosed things of the SDK appear in the test that left them.
     gc.collect()
 
 
 @pytest.fixture
 def apprunner_admin(cloud: RunningCloud) -> Iterator[AppRunnerAdmin]:
-    """The emulator's own door; it behaves as at the start again afterwards."""
+    """The emulator's control API; the emulator behaves as at the start again afterwards."""
     with AppRunnerAdmin(cloud.apprunner_url) as admin:
         before: Behaviour = admin.behaviour()
         yield admin

@@ -29,7 +29,7 @@ assert aws.apprunner.Service
 WARNINGS_OF_THE_SDK = [
     # Parts of pulumi_aws warn of their own resources when they are imported.
     pytest.mark.filterwarnings("ignore:.* has been deprecated in favor of:DeprecationWarning"),
-    # The Automation API's server leaves the program's loop open when an update fails while resources are registered.
+    # The Automation API's server does not close the program's loop when an update fails while resources are registered.
     pytest.mark.filterwarnings("ignore:unclosed event loop:ResourceWarning"),
 ]
 
@@ -44,7 +44,7 @@ class Workspace:
     stacks: dict[str, auto.Stack] = field(default_factory=dict)
 
     def stack(self, name: str) -> auto.Stack:
-        """A stack, made when it is asked for the first time."""
+        """A stack, created at its first use."""
         if name not in self.stacks:
             self.stacks[name] = auto.create_or_select_stack(
                 stack_name=name,
@@ -99,7 +99,7 @@ def pulumi_command() -> auto.PulumiCommand:
 
 
 def changes(result: auto.UpResult) -> dict[str, int]:
-    """What an update did, without what stayed the same."""
+    """How many resources an update changed, by kind of change."""
     return counted(result.summary)
 
 
@@ -123,7 +123,7 @@ def workspace_of(cloud: RunningCloud, folder: Path, identity: str, secrets_provi
 
 
 def drift(workspace: Workspace, name: str) -> dict[str, int]:
-    """What a refresh finds different; the stack's state follows it."""
+    """How many differences a refresh finds; it updates the stack's state."""
     return counted(workspace.stack(name).refresh(color="never").summary)
 
 

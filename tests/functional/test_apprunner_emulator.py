@@ -1,4 +1,4 @@
-"""What services on the App Runner emulator go through, seen with boto3; each runs as a real process."""
+"""The life of services on the App Runner emulator, seen with boto3; each runs as a real process."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_private_image_runs_with_an_access_role(lab: Lab) -> None:
     assert service["SourceConfiguration"]["AutoDeploymentsEnabled"] is True
 
 
-def test_a_create_takes_as_long_as_it_is_told_by_the_emulator_s_clock(lab: Lab) -> None:
+def test_a_create_takes_its_delay_by_the_emulator_s_clock(lab: Lab) -> None:
     lab.admin.behave(delays={"create": 120}, clock_speed=0)
     arn = lab.create("slow")["ServiceArn"]
     assert eventually(lambda: lab.pid(arn) is not None)
@@ -112,13 +112,13 @@ def test_a_service_that_never_gets_healthy_is_create_failed(impatient_lab: Lab, 
         ("missing-folder", "could not be started"),
     ],
 )
-def test_a_service_whose_process_does_not_stay_is_create_failed(lab: Lab, tag: str, reason: str) -> None:
+def test_a_service_whose_process_ends_is_create_failed(lab: Lab, tag: str, reason: str) -> None:
     service = lab.created("ill-fated", image(tag))
     assert service["Status"] == "CREATE_FAILED"
     assert reason in str(lab.reason(service["ServiceArn"]))
 
 
-def test_an_image_that_nothing_stands_for_is_create_failed(lab: Lab) -> None:
+def test_an_unknown_image_is_create_failed(lab: Lab) -> None:
     source = image()
     source["ImageRepository"]["ImageIdentifier"] = "public.ecr.aws/somebody/else:latest"
     service = lab.created("unknown", source)
@@ -126,7 +126,7 @@ def test_an_image_that_nothing_stands_for_is_create_failed(lab: Lab) -> None:
     assert "no such image" in str(lab.reason(service["ServiceArn"]))
 
 
-def test_a_start_command_of_the_caller_s_is_not_run(lab: Lab) -> None:
+def test_a_caller_s_start_command_is_not_run(lab: Lab) -> None:
     service = lab.created("commanded", image(StartCommand="touch /tmp/anything"))
     assert service["Status"] == "CREATE_FAILED"
     assert "StartCommand" in str(lab.reason(service["ServiceArn"]))
@@ -150,7 +150,7 @@ def test_a_failed_create_is_listed_counted_and_deletable(lab: Lab) -> None:
     assert lab.created("another")["Status"] == "RUNNING"
 
 
-def test_a_failed_create_can_be_mended_by_an_update(lab: Lab) -> None:
+def test_a_failed_create_can_be_repaired_by_an_update(lab: Lab) -> None:
     arn = lab.created("ill-fated", image("broken"))["ServiceArn"]
     lab.apprunner.update_service(ServiceArn=arn, SourceConfiguration=image("missing-command"))
     assert lab.settled(arn)["Status"] == "CREATE_FAILED"
@@ -178,7 +178,7 @@ def test_an_update_keeps_the_url_and_replaces_the_process(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("wanted", ["public.ecr.aws/test/app:broken", "public.ecr.aws/somebody/else:latest"])
-def test_an_update_that_fails_is_rolled_back_and_only_its_operation_tells(lab: Lab, wanted: str) -> None:
+def test_a_failing_update_is_rolled_back_and_only_its_operation_shows_it(lab: Lab, wanted: str) -> None:
     before = lab.created("hello", image(RuntimeEnvironmentVariables={"COLOUR": "blue"}))
     arn = before["ServiceArn"]
     source = image()
@@ -201,7 +201,7 @@ def test_an_update_can_be_made_to_fail(lab: Lab) -> None:
     assert lab.pid(arn) == pid
 
 
-def test_a_rollback_can_be_seen_while_it_goes_on_and_can_be_made_to_fail(lab: Lab) -> None:
+def test_a_rollback_is_visible_while_in_progress_and_can_be_made_to_fail(lab: Lab) -> None:
     arn = lab.created("hello")["ServiceArn"]
     lab.admin.behave(delays={"update": 60}, clock_speed=0)
     lab.admin.inject("fail_rollback")
@@ -296,7 +296,7 @@ def test_a_create_can_be_made_to_fail_as_often_as_asked(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(("kind", "status"), [("pause", "RUNNING"), ("resume", "PAUSED")])
-def test_a_pause_or_resume_that_fails_leaves_what_was(lab: Lab, kind: str, status: str) -> None:
+def test_a_failed_pause_or_resume_leaves_the_service_as_before(lab: Lab, kind: str, status: str) -> None:
     arn = lab.created("hello")["ServiceArn"]
     if kind == "resume":
         lab.apprunner.pause_service(ServiceArn=arn)

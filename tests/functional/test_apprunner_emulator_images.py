@@ -71,7 +71,7 @@ def test_a_pushed_image_can_be_pulled_by_the_digest_that_its_tag_means(cloud: Ru
     )
 
 
-def test_without_a_docker_daemon_a_pushed_image_runs_as_the_images_files_process_and_its_log_says_why(
+def test_without_docker_a_pushed_image_runs_as_the_images_files_process_and_the_log_says_why(
     cloud: RunningCloud, lab: Lab, repository: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
@@ -82,7 +82,7 @@ def test_without_a_docker_daemon_a_pushed_image_runs_as_the_images_files_process
     assert "not run as a container, because no Docker daemon answers: " in log_of(lab, service["ServiceArn"])
 
 
-def test_an_image_that_ecr_was_only_told_of_runs_as_the_images_files_process(
+def test_an_image_known_only_to_ecr_s_api_runs_as_the_images_files_process(
     lab: Lab, repository: str, operator_session: boto3.Session
 ) -> None:
     operator_session.client("ecr").put_image(repositoryName=repository, imageManifest="{}", imageTag="v1")
@@ -91,7 +91,9 @@ def test_an_image_that_ecr_was_only_told_of_runs_as_the_images_files_process(
     assert "container" not in log_of(lab, service["ServiceArn"])
 
 
-def test_a_registry_that_does_not_answer_is_a_failed_deployment_that_says_so(tmp_path: Path, images_file: Path) -> None:
+def test_a_registry_that_does_not_answer_fails_the_deployment_with_that_reason(
+    tmp_path: Path, images_file: Path
+) -> None:
     with running_lab(tmp_path / "apprunner", images_file, registry="127.0.0.1:1") as lab:
         service = lab.created("cut-off", source("team/app", ":v1"))
         assert service["Status"] == "CREATE_FAILED"

@@ -1,4 +1,4 @@
-"""Lists of the App Runner emulator: pages, tags, the tagging API, automatic scaling configurations."""
+"""Lists of the App Runner emulator: pages, tags, the tagging API, and the default automatic scaling configuration."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_token_of_one_list_is_refused_by_another(lab: Lab) -> None:
     assert refused(lab.apprunner.list_operations, ServiceArn=arn, NextToken=token)[0] == INVALID
 
 
-def test_tags_are_added_changed_listed_and_taken_away(lab: Lab) -> None:
+def test_tags_are_added_changed_listed_and_removed(lab: Lab) -> None:
     arn = lab.created("hello", Tags=tags(owner="alice", stage="test"))["ServiceArn"]
     lab.apprunner.tag_resource(ResourceArn=arn, Tags=tags(stage="proof", colour="blue"))
     lab.apprunner.untag_resource(ResourceArn=arn, TagKeys=["owner", "never-there"])
@@ -69,7 +69,7 @@ def test_tags_are_added_changed_listed_and_taken_away(lab: Lab) -> None:
     assert refused(lab.apprunner.tag_resource, ResourceArn=arn, Tags=tags(a="b"))[0] == "InvalidStateException"
 
 
-def test_a_change_of_tags_is_no_operation_and_works_on_a_busy_service(lab: Lab) -> None:
+def test_changing_tags_is_no_operation_and_works_on_a_busy_service(lab: Lab) -> None:
     lab.admin.inject("wedge")
     arn = lab.create("hello")["ServiceArn"]
     lab.apprunner.tag_resource(ResourceArn=arn, Tags=tags(a="b"))
@@ -100,7 +100,7 @@ def test_the_tagging_api_finds_services_by_all_filters_together(lab: Lab) -> Non
     assert elsewhere.get_resources()["ResourceTagMappingList"] == []
 
 
-def test_the_tagging_api_does_not_find_what_is_deleted(lab: Lab) -> None:
+def test_the_tagging_api_does_not_find_deleted_services(lab: Lab) -> None:
     arn = lab.created("hello", Tags=tags(owner="alice"))["ServiceArn"]
     tagging = client("resourcegroupstaggingapi", lab.emulator.url)
     assert found_names(tagging.get_resources(ResourceARNList=[arn])) == ["hello"]
@@ -130,84 +130,77 @@ def test_the_tagging_api_answers_in_pages(lab: Lab) -> None:
         {"ResourceARNList": ["arn:aws:s3:::bucket"], "ResourcesPerPage": 1},
     ],
 )
-def test_the_tagging_api_refuses_by_its_own_name(lab: Lab, request_: dict[str, Any]) -> None:
+def test_the_tagging_api_refuses_with_its_own_error_name(lab: Lab, request_: dict[str, Any]) -> None:
     tagging = client("resourcegroupstaggingapi", lab.emulator.url)
     assert refused(tagging.get_resources, **request_)[0] == "InvalidParameterException"
 
 
-def test_automatic_scaling_configurations_have_revisions_of_which_one_is_the_latest(lab: Lab) -> None:
-    make = lab.apprunner.create_auto_scaling_configuration
-    first = make(AutoScalingConfigurationName="steady")["AutoScalingConfiguration"]
-    second = make(AutoScalingConfigurationName="steady", MaxConcurrency=50, MaxSize=2)["AutoScalingConfiguration"]
-    assert (first["MaxConcurrency"], first["MinSize"], first["MaxSize"]) == (100, 1, 25)
-    assert (second["MaxConcurrency"], second["MinSize"], second["MaxSize"]) == (50, 1, 2)
-    assert (first["AutoScalingConfigurationRevision"], second["AutoScalingConfigurationRevision"]) == (1, 2)
-    assert second["Status"] == "active"
-    describe = lab.apprunner.describe_auto_scaling_configuration
-    by_name = second["AutoScalingConfigurationArn"].rsplit("/", 2)[0]
-    found = describe(AutoScalingConfigurationArn=by_name)["AutoScalingConfiguration"]
-    assert (found["AutoScalingConfigurationArn"], found["Latest"]) == (second["AutoScalingConfigurationArn"], True)
-    old = describe(AutoScalingConfigurationArn=f"{by_name}/1")["AutoScalingConfiguration"]
-    assert (old["AutoScalingConfigurationArn"], old["Latest"]) == (first["AutoScalingConfigurationArn"], False)
+def default_scaling(lab: Lab) -> str:
+    return str(lab.created("plain")["AutoScalingConfigurationSummary"]["AutoScalingConfigurationArn"])
 
 
-def test_automatic_scaling_configurations_are_listed_in_pages_and_by_name(lab: Lab) -> None:
-    for name in ("steady", "steady", "bursty"):
-        lab.apprunner.create_auto_scaling_configuration(AutoScalingConfigurationName=name)
-
-    def listed(**request: Any) -> list[tuple[str, int]]:
-        found: list[tuple[str, int]] = []
-        answer = lab.apprunner.list_auto_scaling_configurations(MaxResults=2, **request)
-        while True:
-            found += [
-                (each["AutoScalingConfigurationName"], each["AutoScalingConfigurationRevision"])
-                for each in answer["AutoScalingConfigurationSummaryList"]
-            ]
-            if "NextToken" not in answer:
-                return sorted(found)
-            answer = lab.apprunner.list_auto_scaling_configurations(
-                MaxResults=2, NextToken=answer["NextToken"], **request
-            )
-
-    assert listed() == [("DefaultConfiguration", 1), ("bursty", 1), ("steady", 1), ("steady", 2)]
-    assert listed(LatestOnly=True) == [("DefaultConfiguration", 1), ("bursty", 1), ("steady", 2)]
-    assert listed(AutoScalingConfigurationName="steady") == [("steady", 1), ("steady", 2)]
+def test_every_service_uses_the_default_scaling_configuration(lab: Lab) -> None:
+    service = lab.created("hello")
+    summary = service["AutoScalingConfigurationSummary"]
+    prefix = "arn:aws:apprunner:us-west-2:000000000000:autoscalingconfiguration"
+    assert summary.pop("CreatedAt") <= service["CreatedAt"]
+    assert summary == {
+        "AutoScalingConfigurationArn": f"{prefix}/DefaultConfiguration/1/{'1'.zfill(32)}",
+        "AutoScalingConfigurationName": "DefaultConfiguration",
+        "AutoScalingConfigurationRevision": 1,
+        "Status": "active",
+        "HasAssociatedService": True,
+        "IsDefault": True,
+    }
 
 
-def test_an_automatic_scaling_configuration_in_use_cannot_be_deleted(lab: Lab) -> None:
-    made = lab.apprunner.create_auto_scaling_configuration(AutoScalingConfigurationName="steady")
-    arn = made["AutoScalingConfiguration"]["AutoScalingConfigurationArn"]
-    service = lab.created("hello", AutoScalingConfigurationArn=arn)
-    assert service["AutoScalingConfigurationSummary"]["AutoScalingConfigurationArn"] == arn
-    delete = lab.apprunner.delete_auto_scaling_configuration
-    assert refused(delete, AutoScalingConfigurationArn=arn)[0] == INVALID
-    default = lab.created("plain")["AutoScalingConfigurationSummary"]["AutoScalingConfigurationArn"]
-    lab.apprunner.update_service(ServiceArn=service["ServiceArn"], AutoScalingConfigurationArn=default)
-    lab.settled(service["ServiceArn"])
-    gone = delete(AutoScalingConfigurationArn=arn)["AutoScalingConfiguration"]
-    assert (gone["Status"], gone["Latest"]) == ("inactive", False)
-    assert refused(delete, AutoScalingConfigurationArn=default)[0] == INVALID
-    assert refused(lab.create, name="late", AutoScalingConfigurationArn=arn)[0] == INVALID
-    described = lab.apprunner.describe_auto_scaling_configuration(AutoScalingConfigurationArn=arn)
-    assert described["AutoScalingConfiguration"]["Status"] == "inactive"
+def test_the_default_scaling_configuration_has_no_service_once_the_last_one_is_deleted(lab: Lab) -> None:
+    arn = lab.created("hello")["ServiceArn"]
+    lab.apprunner.delete_service(ServiceArn=arn)
+    assert lab.settled(arn)["AutoScalingConfigurationSummary"]["HasAssociatedService"] is False
 
 
-def test_all_revisions_of_a_name_can_be_deleted_at_once(lab: Lab) -> None:
-    for _ in range(2):
-        made = lab.apprunner.create_auto_scaling_configuration(AutoScalingConfigurationName="steady")
-    arn = made["AutoScalingConfiguration"]["AutoScalingConfigurationArn"]
-    lab.apprunner.delete_auto_scaling_configuration(AutoScalingConfigurationArn=arn, DeleteAllRevisions=True)
-    left = lab.apprunner.list_auto_scaling_configurations(AutoScalingConfigurationName="steady")
-    assert left["AutoScalingConfigurationSummaryList"] == []
-    missing = arn.rsplit("/", 2)[0] + "/9"
-    describe = lab.apprunner.describe_auto_scaling_configuration
-    assert refused(describe, AutoScalingConfigurationArn=missing)[0] == "ResourceNotFoundException"
+@pytest.mark.parametrize("parts_left_out", [0, 1, 2], ids=["by-id", "by-revision", "by-name"])
+def test_the_default_scaling_configuration_can_be_named(lab: Lab, parts_left_out: int) -> None:
+    default = default_scaling(lab)
+    named = "/".join(default.split("/")[: 4 - parts_left_out])
+    service = lab.created("hello", AutoScalingConfigurationArn=named)
+    assert service["AutoScalingConfigurationSummary"]["AutoScalingConfigurationArn"] == default
+    lab.apprunner.update_service(ServiceArn=service["ServiceArn"], AutoScalingConfigurationArn=named)
+    updated = lab.settled(service["ServiceArn"])
+    assert (updated["Status"], lab.operations(service["ServiceArn"])[0]) == ("RUNNING", ("UPDATE_SERVICE", "SUCCEEDED"))
+    assert updated["AutoScalingConfigurationSummary"] == service["AutoScalingConfigurationSummary"]
 
 
-def test_automatic_scaling_configurations_can_be_tagged_and_found(lab: Lab) -> None:
-    make = lab.apprunner.create_auto_scaling_configuration
-    made = make(AutoScalingConfigurationName="steady", Tags=tags(owner="alice"))["AutoScalingConfiguration"]
+@pytest.mark.parametrize(
+    ("part", "other"),
+    [("DefaultConfiguration", "steady"), ("/1/", "/2/"), ("us-west-2", "eu-west-1")],
+    ids=["another-name", "another-revision", "another-region"],
+)
+def test_an_unknown_scaling_configuration_is_refused_and_nothing_changes(lab: Lab, part: str, other: str) -> None:
+    default = default_scaling(lab)
+    unknown = default.replace(part, other)
+    plain = lab.admin.services()[0].arn
+    expected = (INVALID, f"Auto scaling configuration with the provided ARN was not found: {unknown}")
+    assert refused(lab.create, name="hello", AutoScalingConfigurationArn=unknown) == expected
+    assert refused(lab.apprunner.update_service, ServiceArn=plain, AutoScalingConfigurationArn=unknown) == expected
+    assert lab.names() == ["plain"]
+    assert lab.operations(plain) == [("CREATE_SERVICE", "SUCCEEDED")]
+
+
+@pytest.mark.parametrize("operation", ["create", "describe", "delete", "update_default"])
+def test_the_operations_on_scaling_configurations_are_not_emulated(lab: Lab, operation: str) -> None:
+    call = getattr(lab.apprunner, f"{operation}_auto_scaling_configuration")
+    named = {"Name": "steady"} if operation == "create" else {"Arn": default_scaling(lab)}
+    code, message = refused(call, **{f"AutoScalingConfiguration{key}": value for key, value in named.items()})
+    assert code == "UnknownOperationException"
+    assert message.startswith("The emulator does not have AppRunner.")
+
+
+def test_the_default_scaling_configuration_has_no_tags(lab: Lab) -> None:
+    default = default_scaling(lab)
+    assert refused(lab.apprunner.list_tags_for_resource, ResourceArn=default)[0] == "ResourceNotFoundException"
+    assert refused(lab.apprunner.tag_resource, ResourceArn=default, Tags=tags(a="b"))[0] == "ResourceNotFoundException"
     tagging = client("resourcegroupstaggingapi", lab.emulator.url)
     found = tagging.get_resources(ResourceTypeFilters=["apprunner:autoscalingconfiguration"])
-    assert [each["ResourceARN"] for each in found["ResourceTagMappingList"]] == [made["AutoScalingConfigurationArn"]]
-    assert tagging.get_resources(ResourceTypeFilters=["apprunner:service"])["ResourceTagMappingList"] == []
+    assert found["ResourceTagMappingList"] == []

@@ -19,7 +19,7 @@ import psutil
 import pytest
 import urllib3
 
-from localcloud.apprunner.admin import AppRunnerAdmin, DoorRefused
+from localcloud.apprunner.admin import AppRunnerAdmin, ControlApiError
 from localcloud.apprunner.server import RunningEmulator
 from localcloud.apprunner.settings import DEFAULT_IMAGES
 from tests.functional.apprunner_fixtures import (  # noqa: F401
@@ -72,7 +72,7 @@ def started(folder: Path, images: Path, *more: str) -> Iterator[Started]:
             process.kill()
 
 
-def test_twenty_services_asked_for_at_once_all_run_and_are_all_deleted(lab: Lab) -> None:
+def test_twenty_services_created_at_once_all_run_and_are_all_deleted(lab: Lab) -> None:
     names = [f"service-{number:02}" for number in range(20)]
     with ThreadPoolExecutor(20) as pool:
         services = list(pool.map(lab.created, names))
@@ -87,7 +87,7 @@ def test_twenty_services_asked_for_at_once_all_run_and_are_all_deleted(lab: Lab)
     assert all(is_gone(pid) for pid in pids)
 
 
-def test_forty_clients_at_once_are_answered_and_a_name_goes_to_one_of_them(lab: Lab) -> None:
+def test_of_forty_clients_at_once_only_one_gets_a_name(lab: Lab) -> None:
     lab.admin.inject("wedge", times=40)
 
     def ask(_: int) -> str:
@@ -102,9 +102,7 @@ def test_forty_clients_at_once_are_answered_and_a_name_goes_to_one_of_them(lab: 
     assert lab.names() == ["wanted"]
 
 
-def test_leaving_the_emulator_ends_every_process_also_those_that_services_started(
-    tmp_path: Path, images_file: Path
-) -> None:
+def test_leaving_the_emulator_ends_every_process_and_their_children(tmp_path: Path, images_file: Path) -> None:
     with running_lab(tmp_path / "apprunner", images_file) as lab:
         service = lab.created("family", image(RuntimeEnvironmentVariables=HELPED))
         answer = get(service["ServiceUrl"])
@@ -115,7 +113,7 @@ def test_leaving_the_emulator_ends_every_process_also_those_that_services_starte
     assert all(eventually(partial(has_ended, pid)) for pid in pids)
 
 
-def test_deleting_a_service_ends_what_its_process_started_too(lab: Lab) -> None:
+def test_deleting_a_service_ends_the_children_of_its_process_too(lab: Lab) -> None:
     service = lab.created("family", image(RuntimeEnvironmentVariables=HELPED))
     helper = get(service["ServiceUrl"])["helper"]
     assert psutil.pid_exists(helper)
@@ -124,7 +122,7 @@ def test_deleting_a_service_ends_what_its_process_started_too(lab: Lab) -> None:
     assert eventually(partial(has_ended, helper))
 
 
-def test_a_process_that_dies_by_itself_is_collected_and_its_service_can_be_deployed_again(lab: Lab) -> None:
+def test_a_process_that_dies_is_reaped_and_its_service_can_be_deployed_again(lab: Lab) -> None:
     service = lab.created("mortal")
     arn, pid = service["ServiceArn"], get(service["ServiceUrl"])["pid"]
     os.kill(pid, signal.SIGKILL)
@@ -135,7 +133,7 @@ def test_a_process_that_dies_by_itself_is_collected_and_its_service_can_be_deplo
     assert get(service["ServiceUrl"])["pid"] != pid
 
 
-def test_a_reset_ends_all_processes_and_forgets_all_that_was_set(lab: Lab) -> None:
+def test_a_reset_ends_all_processes_and_restores_all_settings(lab: Lab) -> None:
     pids = [get(lab.created(name)["ServiceUrl"])["pid"] for name in ("first", "second")]
     lab.admin.behave(delays={"create": 3600}, quota=3, clock_speed=0)
     lab.create("in-the-middle")
@@ -147,7 +145,7 @@ def test_a_reset_ends_all_processes_and_forgets_all_that_was_set(lab: Lab) -> No
     assert lab.created("first")["Status"] == "RUNNING"
 
 
-def test_a_service_gets_no_credentials_and_its_secrets_are_left_out_with_a_word_in_its_log(
+def test_a_service_gets_no_credentials_and_its_log_says_which_secrets_are_left_out(
     tmp_path: Path, images_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "the-emulator-s-own")
@@ -163,7 +161,7 @@ def test_a_service_gets_no_credentials_and_its_secrets_are_left_out_with_a_word_
     assert "left out: TOKEN" in log.read_text()
 
 
-def test_the_call_log_tells_who_called_what_with_which_end(lab: Lab) -> None:
+def test_the_call_log_has_caller_operation_service_and_error(lab: Lab) -> None:
     lab.create("hello")
     refused(lab.create, name="hello")
     calls = [(call.target, call.access_key, call.region, call.service, call.error) for call in lab.admin.calls()]
@@ -173,12 +171,12 @@ def test_the_call_log_tells_who_called_what_with_which_end(lab: Lab) -> None:
     ]
 
 
-def test_the_door_refuses_what_it_does_not_know_and_strangers(lab: Lab) -> None:
-    door = f"{lab.emulator.url}/_emulator"
+def test_the_control_api_refuses_unknown_input_and_browsers(lab: Lab) -> None:
+    control_api = f"{lab.emulator.url}/_emulator"
 
     def ask(method: str, path: str, body: object, **headers: str) -> int:
         sent = {"Content-Type": "application/json"} | {name.replace("_", "-"): text for name, text in headers.items()}
-        return urllib3.request(method, door + path, body=json.dumps(body), headers=sent).status
+        return urllib3.request(method, control_api + path, body=json.dumps(body), headers=sent).status
 
     assert ask("PUT", "/settings", {"quotas": 1}) == 400
     assert ask("PUT", "/settings", {"quota": -1}) == 400
@@ -186,7 +184,7 @@ def test_the_door_refuses_what_it_does_not_know_and_strangers(lab: Lab) -> None:
     assert ask("POST", "/clock/advance", {"seconds": -1}) == 400
     assert ask("POST", "/reset", {}, Content_Type="text/plain") == 403
     assert ask("GET", "/settings", {}, Host="evil.example") == 403
-    with pytest.raises(DoorRefused), AppRunnerAdmin(f"{lab.emulator.url}/elsewhere") as admin:
+    with pytest.raises(ControlApiError), AppRunnerAdmin(f"{lab.emulator.url}/elsewhere") as admin:
         admin.behaviour()
 
 
@@ -207,7 +205,7 @@ def test_services_end_with_an_emulator_that_is_killed(tmp_path: Path, images_fil
         pids = [get(emulator.lab.created(name)["ServiceUrl"])["pid"] for name in ("first", "second")]
         emulator.process.kill()
         emulator.process.wait(LIMIT_SECONDS)
-    # Whoever inherits them here may not collect them; what must not be is that they run.
+    # The process that inherits them may not reap them, but they must not run.
     assert all(eventually(partial(has_ended, pid)) for pid in pids)
 
 
@@ -219,7 +217,9 @@ def test_settings_come_from_a_file_and_the_command_line_wins(tmp_path: Path, ima
         assert emulator.lab.create("hello")["ServiceArn"].split(":")[4] == "123456789012"
 
 
-def test_a_taken_port_and_a_bad_file_end_with_a_word_on_what_to_do(lab: Lab, tmp_path: Path, images_file: Path) -> None:
+def test_a_taken_port_and_a_bad_file_are_errors_that_say_what_to_do(
+    lab: Lab, tmp_path: Path, images_file: Path
+) -> None:
     folder = str(tmp_path / "other")
     with start("--port", str(lab.emulator.port), "--folder", folder, "--images", str(images_file)) as process:
         output, _ = process.communicate(timeout=LIMIT_SECONDS)

@@ -84,7 +84,7 @@ def test_a_private_image_needs_an_access_role(lab: Lab) -> None:
     assert found == (INVALID, "Authentication configuration is invalid.")
 
 
-def test_a_refused_value_that_may_be_secret_is_not_repeated(lab: Lab) -> None:
+def test_a_sensitive_value_is_not_repeated_in_a_refusal(lab: Lab) -> None:
     _, message = refused(
         lab.create, name="hello", source=image(RuntimeEnvironmentVariables={"KEY": "hunter2\nhunter3"})
     )
@@ -118,7 +118,7 @@ def test_the_quota_is_thirty_unless_it_is_set(lab: Lab) -> None:
     assert lab.admin.behaviour().quota == 30
 
 
-def test_a_role_that_is_not_known_yet_is_refused_as_often_as_asked(lab: Lab) -> None:
+def test_an_unknown_role_is_refused_as_often_as_injected(lab: Lab) -> None:
     lab.admin.inject("instance_role", times=2)
     with_role = {"InstanceConfiguration": {"InstanceRoleArn": INSTANCE_ROLE}}
     assert lab.created("without-role")["Status"] == "RUNNING"
@@ -186,7 +186,7 @@ def test_defaults_are_filled_in_and_units_written_out(lab: Lab) -> None:
     assert lab.create("plain")["InstanceConfiguration"] == {"Cpu": "1024", "Memory": "2048"}
 
 
-def test_blocks_that_an_update_leaves_out_stay(lab: Lab) -> None:
+def test_an_update_keeps_the_blocks_it_leaves_out(lab: Lab) -> None:
     before = lab.created(
         "hello",
         private_image(),
@@ -221,7 +221,7 @@ def test_an_unknown_service_is_not_found_and_neither_is_one_of_another_region(la
     assert refused(elsewhere.describe_service, ServiceArn=arn)[0] == "ResourceNotFoundException"
 
 
-def test_what_is_no_arn_is_an_invalid_request(lab: Lab) -> None:
+def test_a_malformed_arn_is_an_invalid_request(lab: Lab) -> None:
     assert refused(lab.apprunner.describe_service, ServiceArn="hello")[0] == INVALID
 
 
@@ -236,7 +236,7 @@ def test_any_operation_can_be_made_to_answer_with_an_error(lab: Lab, kind: str, 
     assert [call.status for call in lab.admin.calls()] == [status, status, 200]
 
 
-def test_throttling_of_the_tagging_api_has_its_own_name(lab: Lab) -> None:
+def test_the_tagging_api_has_its_own_name_for_throttling(lab: Lab) -> None:
     lab.admin.inject("throttling")
     tagging = client("resourcegroupstaggingapi", lab.emulator.url)
     assert refused(tagging.get_resources)[0] == "ThrottledException"
@@ -280,7 +280,7 @@ def post(lab: Lab, target: str, body: bytes, authorization: str | None = None) -
         ("", b"{}", (400, "UnknownOperationException")),
     ],
 )
-def test_a_request_that_cannot_be_understood_has_aws_s_name_for_it(
+def test_a_request_that_cannot_be_read_gets_aws_s_error(
     lab: Lab, target: str, body: bytes, expected: tuple[int, str]
 ) -> None:
     assert post(lab, target, body) == expected

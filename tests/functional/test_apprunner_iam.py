@@ -110,7 +110,7 @@ def sent(request: AWSRequest) -> tuple[int, str]:
     return answer.status, json.loads(answer.data).get("__type", "")
 
 
-def test_a_signature_made_with_the_secret_key_is_right(cloud: RunningCloud) -> None:
+def test_a_signature_made_with_the_secret_key_is_accepted(cloud: RunningCloud) -> None:
     assert sent(signed(cloud, cloud.identity("operator"))) == (200, "")
 
 
@@ -128,11 +128,11 @@ def test_a_body_that_was_changed_after_signing_is_refused(cloud: RunningCloud) -
 
 def test_an_operation_that_was_changed_after_signing_is_refused(cloud: RunningCloud) -> None:
     request = signed(cloud, cloud.identity("operator"))
-    request.headers.replace_header("X-Amz-Target", "AppRunner.ListAutoScalingConfigurations")
+    request.headers.replace_header("X-Amz-Target", "AppRunner.DescribeService")
     assert sent(request) == (400, "InvalidSignatureException")
 
 
-def test_a_signature_of_long_ago_is_refused(cloud: RunningCloud) -> None:
+def test_an_old_signature_is_refused(cloud: RunningCloud) -> None:
     identity, request = cloud.identity("operator"), signed(cloud, cloud.identity("operator"))
     del request.headers["Authorization"]
     then = datetime.now(UTC) - timedelta(hours=1)
@@ -144,17 +144,17 @@ def test_a_signature_of_long_ago_is_refused(cloud: RunningCloud) -> None:
     assert sent(request) == (400, "InvalidSignatureException")
 
 
-def test_a_key_that_nobody_has_is_refused(cloud: RunningCloud) -> None:
+def test_an_unknown_key_is_refused(cloud: RunningCloud) -> None:
     stranger = client(cloud, "apprunner", "AKIAIOSFODNN7EXAMPLE", "x")
     assert refused(stranger.list_services)[0] == "UnrecognizedClientException"
 
 
-def test_a_key_that_was_switched_off_is_refused(person: Person) -> None:
+def test_an_inactive_key_is_refused(person: Person) -> None:
     person.iam.update_access_key(UserName=person.name, AccessKeyId=person.access_key, Status="Inactive")
     assert refused(person.apprunner.list_services)[0] == "UnrecognizedClientException"
 
 
-def test_a_session_is_known_by_its_token_too(cloud: RunningCloud) -> None:
+def test_session_keys_need_their_token(cloud: RunningCloud) -> None:
     own = cloud.identity("operator")
     session = client(cloud, "sts", own.access_key, own.secret_key).get_session_token()["Credentials"]
     keys = session["AccessKeyId"], session["SecretAccessKey"]
@@ -173,7 +173,7 @@ def test_the_accounts_root_may_do_everything(cloud: RunningCloud) -> None:
         ("resourcegroupstaggingapi", "get_resources", "tag:GetResources"),
     ],
 )
-def test_who_has_no_permission_is_told_which(cloud: RunningCloud, api: str, operation: str, action: str) -> None:
+def test_a_refusal_names_the_missing_permission(cloud: RunningCloud, api: str, operation: str, action: str) -> None:
     code, message = refused(getattr(cloud.session("alice").client(api), operation))
     assert code == "AccessDeniedException"
     assert message.startswith(
@@ -181,7 +181,7 @@ def test_who_has_no_permission_is_told_which(cloud: RunningCloud, api: str, oper
     )
 
 
-def test_permission_comes_before_everything_else_that_is_wrong_with_a_request(person: Person) -> None:
+def test_permission_is_checked_before_anything_else_in_a_request(person: Person) -> None:
     nowhere = f"arn:aws:apprunner:{person.cloud.region}:{person.cloud.account}:service/x/0"
     assert refused(person.apprunner.describe_service, ServiceArn=nowhere)[0] == "AccessDeniedException"
     person.may(allow("apprunner:DescribeService"))
@@ -220,7 +220,7 @@ def test_a_condition_can_be_about_the_tags_of_the_request(
     assert outcome_of(lambda: person.apprunner.create_service(**made)) == outcome
 
 
-def test_a_refusal_can_compare_a_tag_that_is_given_with_the_one_that_is_there(person: Person, service: str) -> None:
+def test_a_policy_can_compare_a_request_tag_with_the_services_tag(person: Person, service: str) -> None:
     change = {"aws:RequestTag/team": "${aws:ResourceTag/team}"}
     person.may(allow("apprunner:TagResource"), {**allow("*", StringNotEquals=change), "Effect": "Deny"})
     person.apprunner.tag_resource(ResourceArn=service, Tags=[{"Key": "team", "Value": "red"}])

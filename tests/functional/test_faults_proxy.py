@@ -1,4 +1,4 @@
-"""The fault proxy: what it lets through is untouched, and what is ordered happens to the calls that were meant."""
+"""The fault proxy: it passes calls on unchanged, and faults happen to the matching calls only."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def through(proxy: Proxy, session: boto3.Session, service: str, config: Config =
     return session.client(service, endpoint_url=proxy.url, config=config)
 
 
-def test_what_passes_is_untouched_and_the_signature_holds(
+def test_a_passed_call_is_unchanged_and_its_signature_valid(
     proxy: Proxy, operator_session: boto3.Session, bucket: str
 ) -> None:
     s3 = through(proxy, operator_session, "s3")
@@ -85,7 +85,7 @@ def test_app_runner_and_the_rest_are_behind_the_same_port(proxy: Proxy, operator
         ("lambda", "list_functions", {}, "TooManyRequestsException"),
     ],
 )
-def test_an_ordered_error_comes_in_the_services_own_words(
+def test_an_injected_error_has_the_form_of_the_service(
     proxy: Proxy,
     operator_session: boto3.Session,
     bucket: str,
@@ -103,7 +103,7 @@ def test_an_ordered_error_comes_in_the_services_own_words(
     call(**arguments)
 
 
-def test_only_the_meant_calls_are_counted(proxy: Proxy, operator_session: boto3.Session, bucket: str) -> None:
+def test_only_matching_calls_are_counted(proxy: Proxy, operator_session: boto3.Session, bucket: str) -> None:
     s3 = through(proxy, operator_session, "s3")
     match = Match("s3", "PutObject", "wanted/*", about="wanted/x")
     proxy.arm(Fault(match, faults.answer(500, "InternalError"), nth=2, every=2, times=2))
@@ -118,7 +118,7 @@ def test_only_the_meant_calls_are_counted(proxy: Proxy, operator_session: boto3.
 
 
 @pytest.mark.parametrize(("moment", "stored"), [(Moment.BEFORE, False), (Moment.AFTER, True)])
-def test_a_cut_comes_before_the_effect_or_after_it(
+def test_a_call_is_cut_before_or_after_its_effect(
     proxy: Proxy, operator_session: boto3.Session, bucket: str, moment: Moment, stored: bool
 ) -> None:
     s3 = through(proxy, operator_session, "s3")
@@ -129,7 +129,7 @@ def test_a_cut_comes_before_the_effect_or_after_it(
     assert bool(found.get("Contents")) is stored
 
 
-def test_a_slow_call_arrives(proxy: Proxy, operator_session: boto3.Session) -> None:
+def test_a_delayed_call_arrives(proxy: Proxy, operator_session: boto3.Session) -> None:
     dynamodb = through(proxy, operator_session, "dynamodb")
     proxy.arm(Fault(Match("dynamodb"), faults.delay(0.5)))
     started = time.monotonic()
@@ -137,7 +137,7 @@ def test_a_slow_call_arrives(proxy: Proxy, operator_session: boto3.Session) -> N
     assert time.monotonic() - started >= 0.5
 
 
-def test_disarmed_nothing_happens_any_more(proxy: Proxy, operator_session: boto3.Session) -> None:
+def test_a_disarmed_fault_does_not_happen(proxy: Proxy, operator_session: boto3.Session) -> None:
     dynamodb = through(proxy, operator_session, "dynamodb")
     kept = proxy.arm(Fault(Match("s3"), faults.cut))
     proxy.faults.disarm(proxy.arm(Fault(Match("dynamodb"), faults.cut, times=10)))
@@ -146,7 +146,9 @@ def test_disarmed_nothing_happens_any_more(proxy: Proxy, operator_session: boto3
     assert not kept.happened.is_set()
 
 
-def test_a_fault_learns_which_process_calls(proxy: Proxy, cloud: RunningCloud, operator_session: boto3.Session) -> None:
+def test_a_fault_can_find_the_calling_process(
+    proxy: Proxy, cloud: RunningCloud, operator_session: boto3.Session
+) -> None:
     seen: list[int | None] = []
 
     def kill(call: Call) -> faults.Outcome:

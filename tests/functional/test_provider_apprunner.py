@@ -1,4 +1,4 @@
-"""App Runner services through the real engine: the post's program and what may happen to it."""
+"""App Runner services through the real engine: the post's program, its changes and its failures."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_a_new_variable_updates_the_service_in_place(workspace: Workspace, appru
     assert config["RuntimeEnvironmentVariables"] == {"A": "2", "b.c": "3"}
 
 
-def test_changed_tags_are_put_without_an_update_of_the_service(workspace: Workspace, apprunner: Any) -> None:
+def test_changed_tags_do_not_update_the_service(workspace: Workspace, apprunner: Any) -> None:
     first = workspace.up("tags", lambda: service_program("tags-service", tags={"a": "1", "b": "1"}))
     second = workspace.up("tags", lambda: service_program("tags-service", tags={"a": "2", "c": "1"}))
     arn = first.outputs["arn"].value
@@ -126,7 +126,7 @@ def test_only_the_name_and_the_encryption_replace_a_service(
 
 
 def test_a_service_that_fails_to_start_is_kept_in_the_state_with_its_id(workspace: Workspace, apprunner: Any) -> None:
-    program = lambda: service_program("broken-service", image="public.ecr.aws/nobody/knows:this")  # noqa: E731
+    program = lambda: service_program("broken-service", image="public.ecr.aws/no/image:here")  # noqa: E731
     with pytest.raises(auto.CommandError, match="unexpected state 'CREATE_FAILED', wanted target 'RUNNING'"):
         workspace.up("broken", program)
     kept = workspace.resources("broken")[URN_NAME]
@@ -139,13 +139,15 @@ def test_a_service_that_fails_to_start_is_kept_in_the_state_with_its_id(workspac
     assert apprunner.describe_service(ServiceArn=kept["id"])["Service"]["Status"] == "DELETED"
 
 
-def test_a_refused_create_leaves_nothing_in_the_state_and_says_why_in_the_plug_ins_words(workspace: Workspace) -> None:
+def test_a_refused_create_leaves_nothing_in_the_state_and_has_the_official_plug_ins_error(workspace: Workspace) -> None:
     with pytest.raises(auto.CommandError, match=r"operation error AppRunner: CreateService, .*InvalidRequestException"):
         workspace.up("refused", lambda: service_program("no_spaces here"))
     assert URN_NAME not in workspace.resources("refused")
 
 
-def test_a_role_that_is_not_known_yet_is_tried_again(workspace: Workspace, apprunner_admin: AppRunnerAdmin) -> None:
+def test_a_create_is_repeated_while_its_role_is_not_known_yet(
+    workspace: Workspace, apprunner_admin: AppRunnerAdmin
+) -> None:
     def program() -> None:
         aws.apprunner.Service(
             URN_NAME,
@@ -163,10 +165,10 @@ def test_a_role_that_is_not_known_yet_is_tried_again(workspace: Workspace, appru
     assert apprunner_admin.faults() == []
 
 
-def test_an_update_that_is_refused_hides_in_the_outputs_until_a_refresh(
+def test_after_a_refused_update_the_outputs_have_the_wanted_values_until_a_refresh(
     workspace: Workspace, apprunner_admin: AppRunnerAdmin
 ) -> None:
-    """The wrapped plug-in's behaviour that reconciling has to know: a retry without refresh does nothing at first."""
+    """As with the wrapped plug-in; the reconciler has to know that a retry without refresh does nothing at first."""
     workspace.up("lost", lambda: service_program("lost-service", variables={"A": "1"}))
     apprunner_admin.inject("internal_error", operation="UpdateService", service="lost-service", times=20)
     wanted = lambda: service_program("lost-service", variables={"A": "2"})  # noqa: E731
@@ -189,9 +191,7 @@ def variables_of(properties: dict[str, Any]) -> Any:
     return config["runtimeEnvironmentVariables"]
 
 
-def test_what_somebody_changed_behind_the_program_shows_as_drift_and_is_put_back(
-    workspace: Workspace, apprunner: Any
-) -> None:
+def test_a_change_made_outside_the_program_is_drift_and_is_reverted(workspace: Workspace, apprunner: Any) -> None:
     program = lambda: service_program("drift-service", tags={"a": "1"})  # noqa: E731
     arn = workspace.up("drift", program).outputs["arn"].value
     apprunner.tag_resource(ResourceArn=arn, Tags=[{"Key": "a", "Value": "other"}, {"Key": "foreign", "Value": "1"}])
@@ -202,7 +202,9 @@ def test_what_somebody_changed_behind_the_program_shows_as_drift_and_is_put_back
     assert live == {"team": "platform", "a": "1"}
 
 
-def test_a_service_that_is_gone_drops_from_the_state_and_is_made_again(workspace: Workspace, apprunner: Any) -> None:
+def test_a_service_that_is_gone_is_dropped_from_the_state_and_created_again(
+    workspace: Workspace, apprunner: Any
+) -> None:
     program = lambda: service_program("gone-service")  # noqa: E731
     arn = workspace.up("gone", program).outputs["arn"].value
     apprunner.delete_service(ServiceArn=arn)
@@ -252,7 +254,7 @@ def test_a_secret_variable_stays_encrypted_in_the_state(workspace: Workspace, ap
     assert "correct-horse" not in workspace.checkpoint("secret")
 
 
-def test_a_custom_timeout_ends_the_wait_with_the_service_in_the_state(
+def test_a_custom_timeout_ends_the_wait_and_keeps_the_service_in_the_state(
     workspace: Workspace, apprunner_admin: AppRunnerAdmin
 ) -> None:
     options = pulumi.ResourceOptions(custom_timeouts=pulumi.CustomTimeouts(create="1s"))
@@ -265,15 +267,12 @@ def test_a_custom_timeout_ends_the_wait_with_the_service_in_the_state(
     wait_idle(apprunner_admin, "slow-service")
 
 
-def test_a_scaling_configuration_is_made_used_and_replaced(workspace: Workspace) -> None:
-    def program(size: int) -> None:
-        scaling = aws.apprunner.AutoScalingConfigurationVersion(
-            "scaling", auto_scaling_configuration_name="small", max_size=size, opts=provider()
-        )
-        pulumi.export("revision", scaling.auto_scaling_configuration_revision)
-
-    assert workspace.up("scaling", lambda: program(2)).outputs["revision"].value == 1
-    assert changes(workspace.up("scaling", lambda: program(2))) == {}
-    second = workspace.up("scaling", lambda: program(3))
-    assert second.outputs["revision"].value == 2
+def test_a_renamed_service_is_replaced_and_its_outputs_follow(workspace: Workspace, apprunner: Any) -> None:
+    first = workspace.up("renamed", lambda: service_program("first-service"))
+    assert changes(workspace.up("renamed", lambda: service_program("first-service"))) == {}
+    second = workspace.up("renamed", lambda: service_program("second-service"))
     assert changes(second) == {"replace": 1}
+    old, new = (each.outputs["arn"].value for each in (first, second))
+    assert apprunner.describe_service(ServiceArn=old)["Service"]["Status"] == "DELETED"
+    assert apprunner.describe_service(ServiceArn=new)["Service"]["Status"] == "RUNNING"
+    assert second.outputs["app_runner_service_url"].value != first.outputs["app_runner_service_url"].value

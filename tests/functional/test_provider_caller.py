@@ -1,4 +1,4 @@
-"""Finding out whose engine calls: the environment and the folder of the process at the other end of a connection."""
+"""The process at the other end of a connection: its environment and its folder."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _CONNECT_FROM = (
 
 @contextmanager
 def connected(folder: Path, environment: dict[str, str]) -> Iterator[Caller]:
-    """What is found out about a process of its own that has connected."""
+    """The caller found for a new process that has connected."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         with subprocess.Popen([sys.executable, "-c", _CONNECT, str(port)], cwd=folder, env=environment) as child:
@@ -42,7 +42,7 @@ def connected(folder: Path, environment: dict[str, str]) -> Iterator[Caller]:
                 connection.sendall(b"x")
 
 
-def test_two_processes_are_told_apart_by_their_connections(tmp_path: Path) -> None:
+def test_each_connection_leads_to_its_own_process(tmp_path: Path) -> None:
     one = {"AWS_ACCESS_KEY_ID": "ONE", "AWS_SECRET_ACCESS_KEY": "s1", "AWS_REGION": "us-west-2"}
     two = {"AWS_ACCESS_KEY_ID": "TWO", "AWS_SECRET_ACCESS_KEY": "s2", "AWS_DEFAULT_REGION": "eu-west-1"}
     two["AWS_SESSION_TOKEN"] = "token"
@@ -50,11 +50,11 @@ def test_two_processes_are_told_apart_by_their_connections(tmp_path: Path) -> No
         ours, theirs = access_of(first.environment, {}), access_of(second.environment, {})
     assert (ours.access_key, ours.secret_key, ours.token, ours.region) == ("ONE", "s1", None, "us-west-2")
     assert (theirs.access_key, theirs.secret_key, theirs.token, theirs.region) == ("TWO", "s2", "token", "eu-west-1")
-    assert "s1" not in repr(ours) + repr(first), "secrets stay out of what may be printed"
+    assert "s1" not in repr(ours) + repr(first), "secrets are not printed"
 
 
 @pytest.mark.parametrize("name", ["Pulumi.yaml", "Pulumi.json"])
-def test_relative_paths_start_where_the_project_file_says_that_the_program_is(tmp_path: Path, name: str) -> None:
+def test_relative_paths_start_in_the_main_folder_of_the_project_file(tmp_path: Path, name: str) -> None:
     (tmp_path / "program").mkdir()
     project = {"name": "inline", "runtime": "python", "main": str(tmp_path / "program")}
     (tmp_path / name).write_text(json.dumps(project))
@@ -62,19 +62,19 @@ def test_relative_paths_start_where_the_project_file_says_that_the_program_is(tm
         assert caller.folder == tmp_path / "program"
 
 
-def test_without_a_project_file_they_start_in_the_callers_folder(tmp_path: Path) -> None:
+def test_without_a_project_file_relative_paths_start_in_the_callers_folder(tmp_path: Path) -> None:
     with connected(tmp_path, {}) as caller:
         assert caller.folder == tmp_path
 
 
 @pytest.mark.parametrize("peer", ["ipv4:10.0.0.1:5000", "unix:/tmp/socket", "ipv4:127.0.0.1:1"])
-def test_a_peer_that_is_nobody_here_is_refused(peer: str) -> None:
+def test_a_peer_that_is_no_process_of_this_machine_is_refused(peer: str) -> None:
     with pytest.raises(ProviderError):
         caller_at(peer, 1)
 
 
-def test_one_local_port_with_two_connections_belongs_to_whoever_is_connected_to_the_server() -> None:
-    """Linux gives a local port again for another destination: the port alone does not name a process."""
+def test_of_two_connections_from_one_local_port_the_one_to_the_server_counts() -> None:
+    """Linux reuses a local port for another destination, so that the port alone does not identify a process."""
     with (
         socket.create_server(("127.0.0.1", 0)) as one,
         socket.create_server(("127.0.0.1", 0)) as two,

@@ -1,4 +1,4 @@
-"""Stopping an engine in order: its waits end, what it made stays known, and no other engine notices."""
+"""Cancelling an engine: its waits end, its resources stay in the state, and other engines are not affected."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def service(name: str, variable: str = "1") -> None:
 
 
 def eventually(what: Callable[[], bool], update: Future[auto.UpResult] | None = None, seconds: float = 60) -> None:
-    """Returns once `what` holds; an update that ends before tells what became of it."""
+    """Returns once `what` is true; an update that ends before that is an error with its result."""
     deadline = time.monotonic() + seconds
     while not what():
         if update is not None and update.done():
             raise AssertionError(f"the update ended: {update.result().summary}")
-        assert time.monotonic() < deadline, "it never came true"
+        assert time.monotonic() < deadline, "it did not become true in time"
         time.sleep(0.05)
 
 
@@ -62,7 +62,7 @@ def status(admin: AppRunnerAdmin, name: str) -> str | None:
     return next((str(each.status.value) for each in admin.services() if each.name == name), None)
 
 
-def test_sigint_in_the_middle_of_a_create_keeps_the_service_in_the_state_and_leaves_other_engines_alone(
+def test_sigint_during_a_create_keeps_the_service_in_the_state_and_does_not_affect_other_engines(
     workspace: Workspace,
     cloud: RunningCloud,
     tmp_path: Path,
@@ -71,7 +71,7 @@ def test_sigint_in_the_middle_of_a_create_keeps_the_service_in_the_state_and_lea
 ) -> None:
     other = workspace_of(cloud, tmp_path / "other", "operator", secrets_provider)
     with ThreadPoolExecutor() as pool:
-        # Neither create can end before it is told to.
+        # Neither create can end before the clock is advanced.
         with apprunner_admin.standing_still():
             stopped = pool.submit(lambda: workspace.up("stopped", lambda: service("stopped-service")))
             going = pool.submit(lambda: other.up("going", lambda: service("going-service")))
@@ -99,9 +99,7 @@ def test_sigint_in_the_middle_of_a_create_keeps_the_service_in_the_state_and_lea
     assert changes(workspace.up("stopped", lambda: service("stopped-service"))) == {}
 
 
-def test_sigint_in_the_middle_of_an_update_ends_the_wait_too(
-    workspace: Workspace, apprunner_admin: AppRunnerAdmin
-) -> None:
+def test_sigint_during_an_update_ends_the_wait(workspace: Workspace, apprunner_admin: AppRunnerAdmin) -> None:
     workspace.up("half", lambda: service("half-service"))
     with ThreadPoolExecutor() as pool, apprunner_admin.standing_still():
         stopped = pool.submit(lambda: workspace.up("half", lambda: service("half-service", variable="2")))

@@ -1,6 +1,6 @@
-"""Docker's images through the real engine, in the post's shape: what the CLI is told to do, and its errors.
+"""Docker's images through the real engine, in the post's shape: the commands the CLI gets, and its errors.
 
-What a daemon makes of it is in tests/containers.
+Builds by a daemon are in tests/containers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ pytestmark = WARNINGS_OF_THE_SDK
 
 NAME = "127.0.0.1:1/fibfactory/fibservice:app"
 
-# Stands where the docker CLI is looked for: writes down what it is told, and says what a push says.
+# Stands for the docker CLI: writes down its arguments and input, and prints what a push prints.
 _RECORDER = """#!{python}
 import json, os, sys
 with open({calls!r}, "a") as calls:
@@ -35,7 +35,7 @@ if "push" in sys.argv:
 
 @pytest.fixture
 def calls(workspace: Workspace, tmp_path: Path) -> Path:
-    """The CLI's stand-in on the engine's PATH; the file that it writes."""
+    """Put the CLI's stand-in on the engine's PATH; the file that it writes."""
     folder = tmp_path / "recorder"
     folder.mkdir()
     (folder / "docker").write_text(_RECORDER.format(python=sys.executable, calls=str(folder / "calls")))
@@ -59,8 +59,8 @@ def image(context: Path, name: str = NAME, *, password: str = "") -> None:
 
 
 def verbs(calls: Path) -> list[str]:
-    told = [json.loads(line)[0] for line in calls.read_text().splitlines()]
-    return [next(word for word in words if not word.startswith(("-", "/"))) for words in told]
+    commands = [json.loads(line)[0] for line in calls.read_text().splitlines()]
+    return [next(word for word in words if not word.startswith(("-", "/"))) for words in commands]
 
 
 def test_an_image_is_built_and_pushed_once_and_again_when_its_context_changes(
@@ -88,26 +88,26 @@ def test_an_image_is_built_and_pushed_once_and_again_when_its_context_changes(
     assert changes(workspace.up("image", lambda: image(context, NAME + "2"))) == {"replace": 1}
 
 
-def test_a_registry_with_a_password_is_logged_into_apart_and_the_password_is_on_no_command_line(
+def test_a_login_to_a_registry_has_its_own_configuration_and_no_password_on_a_command_line(
     workspace: Workspace, context: Path, calls: Path
 ) -> None:
     workspace.up("login", lambda: image(context, password="pass-word"))
-    told = [json.loads(line) for line in calls.read_text().splitlines()]
-    login = next(words for words, _, _ in told if "login" in words)
+    commands = [json.loads(line) for line in calls.read_text().splitlines()]
+    login = next(words for words, _, _ in commands if "login" in words)
     assert login[-3:] == ["me", "--password-stdin", "127.0.0.1:1"]
     assert not Path(login[1]).exists(), "the configuration with the login is gone"
-    assert [entered for words, _, entered in told if "login" in words] == ["pass-word"]
-    assert not any("pass-word" in word for words, _, _ in told for word in words)
+    assert [entered for words, _, entered in commands if "login" in words] == ["pass-word"]
+    assert not any("pass-word" in word for words, _, _ in commands for word in words)
     assert "pass-word" not in workspace.checkpoint("login")
 
 
-def test_a_registrys_new_password_is_no_change(workspace: Workspace, context: Path, calls: Path) -> None:
+def test_a_new_password_for_the_registry_is_no_change(workspace: Workspace, context: Path, calls: Path) -> None:
     workspace.up("token", lambda: image(context, password="today's"))
     assert changes(workspace.up("token", lambda: image(context, password="tomorrow's"))) == {}
     assert verbs(calls).count("push") == 1
 
 
-def test_without_a_daemon_the_error_is_dockers_own(workspace: Workspace, context: Path) -> None:
+def test_without_a_daemon_the_error_is_dockers(workspace: Workspace, context: Path) -> None:
     if shutil.which("docker") is None:
         pytest.skip("no docker CLI on PATH")
     workspace.environment["DOCKER_HOST"] = "tcp://127.0.0.1:1"
@@ -116,7 +116,7 @@ def test_without_a_daemon_the_error_is_dockers_own(workspace: Workspace, context
     assert "app-image" not in workspace.resources("daemonless")
 
 
-def test_without_the_docker_cli_that_is_said(workspace: Workspace, context: Path, tmp_path: Path) -> None:
+def test_without_the_docker_cli_the_error_names_it(workspace: Workspace, context: Path, tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     pulumi_cli = shutil.which("pulumi", path=workspace.environment["PATH"])
     assert pulumi_cli
@@ -126,7 +126,7 @@ def test_without_the_docker_cli_that_is_said(workspace: Workspace, context: Path
         workspace.up("bare", lambda: image(context))
 
 
-def test_a_context_or_dockerfile_that_is_not_there_is_refused_before_anything_is_built(
+def test_a_missing_context_or_dockerfile_is_refused_before_anything_is_built(
     workspace: Workspace, context: Path, calls: Path
 ) -> None:
     with pytest.raises(auto.CommandError, match="is not a folder"):

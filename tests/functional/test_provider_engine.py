@@ -1,4 +1,4 @@
-"""What the stand-in owes the engine, whatever the type: refusals, names, replacements, previews, tags, one engine's own."""
+"""Behaviour that is the same for every type: refusals, names, replacements, previews, tags, and each engine's own."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ pytestmark = WARNINGS_OF_THE_SDK
 
 
 class Raw(pulumi.CustomResource):
-    """A resource with inputs that no class has checked, as another language or an old package might send them."""
+    """A resource whose inputs no class has checked, as from another language or an old package."""
 
     def __init__(self, token: str, name: str, inputs: dict[str, Any], opts: pulumi.ResourceOptions) -> None:
         super().__init__(token, name, inputs, opts)
 
 
-def test_an_input_that_pulumi_aws_does_not_know_is_refused_with_the_name_that_was_meant(workspace: Workspace) -> None:
+def test_an_input_that_pulumi_aws_does_not_know_is_refused_with_the_nearest_name(workspace: Workspace) -> None:
     def program() -> None:
         source = {"imageRepository": {"imageIdentifer": "public.ecr.aws/a/b:c", "imageRepositoryType": "ECR_PUBLIC"}}
         inputs = {"serviceName": "typo", "sourceConfiguration": source, "instanceConfig": {}}
@@ -44,10 +44,10 @@ def test_an_input_that_pulumi_aws_does_not_know_is_refused_with_the_name_that_wa
 
     with pytest.raises(auto.CommandError) as failed:
         workspace.up("typo", program)
-    said = str(failed.value)
-    assert "Unknown property 'imageIdentifer'; did you mean 'imageIdentifier'?" in said
-    assert "sourceConfiguration.imageRepository.imageIdentifier" in said, "the missing one is named by its path"
-    assert "Unknown property 'instanceConfig'; did you mean 'instanceConfiguration'?" in said
+    message = str(failed.value)
+    assert "Unknown property 'imageIdentifer'; did you mean 'imageIdentifier'?" in message
+    assert "sourceConfiguration.imageRepository.imageIdentifier" in message, "the missing one is named by its path"
+    assert "Unknown property 'instanceConfig'; did you mean 'instanceConfiguration'?" in message
     assert "typo" not in workspace.resources("typo")
 
 
@@ -71,10 +71,10 @@ def test_a_type_or_an_input_that_is_not_carried_out_is_refused_and_not_ignored(w
 
 
 def void(_: object) -> None:
-    """A program is a function that returns nothing."""
+    """Drop a value: a program returns nothing."""
 
 
-def test_a_resource_without_a_name_gets_the_logical_one_with_seven_hex_digits_and_keeps_it(
+def test_a_resource_without_a_name_is_named_once_after_its_logical_name(
     workspace: Workspace, operator_session: boto3.Session
 ) -> None:
     def program(retention: int) -> None:
@@ -89,7 +89,7 @@ def test_a_resource_without_a_name_gets_the_logical_one_with_seven_hex_digits_an
 
 
 def table(hash_key: str, name: str | None) -> None:
-    """A table whose key decides whether it is another one."""
+    """A table, which another key replaces."""
     made = aws.dynamodb.Table(
         "table",
         name=name,
@@ -113,9 +113,7 @@ def test_a_replacement_with_a_fixed_name_deletes_first_and_one_without_creates_f
     assert workspace.up("free", lambda: table("id", None)).outputs["name"].value != first
 
 
-def test_a_preview_shows_what_is_not_known_yet_and_makes_nothing(
-    workspace: Workspace, operator_session: boto3.Session
-) -> None:
+def test_a_preview_with_unknown_values_creates_nothing(workspace: Workspace, operator_session: boto3.Session) -> None:
     def program() -> None:
         queue = aws.sqs.Queue("first", name="preview-first", opts=provider())
         policy = queue.arn.apply(lambda arn: '{"deadLetterTargetArn":"' + arn + '","maxReceiveCount":3}')
@@ -128,7 +126,9 @@ def test_a_preview_shows_what_is_not_known_yet_and_makes_nothing(
     assert drift(workspace, "preview") == {}
 
 
-def test_a_changed_default_tag_changes_what_carries_it(workspace: Workspace, operator_session: boto3.Session) -> None:
+def test_a_changed_default_tag_changes_resources_that_have_it(
+    workspace: Workspace, operator_session: boto3.Session
+) -> None:
     def program(team: str) -> None:
         opts = provider(default_tags={"tags": {"team": team, "kept": "yes"}})
         queue = aws.sqs.Queue("queue", name="default-tags", tags={"kept": "own"}, opts=opts)
@@ -141,7 +141,7 @@ def test_a_changed_default_tag_changes_what_carries_it(workspace: Workspace, ope
     assert drift(workspace, "defaults") == {}
 
 
-def test_the_default_tags_of_engines_at_work_at_once_do_not_mix(
+def test_default_tags_of_engines_that_run_at_once_do_not_mix(
     cloud: RunningCloud, tmp_path: Path, secrets_provider: str, operator_session: boto3.Session
 ) -> None:
     def program(owner: str) -> None:
@@ -199,7 +199,7 @@ def test_a_caller_without_an_endpoint_is_refused_rather_than_sent_to_aws(cloud: 
         space.up("nowhere", lambda: void(aws.sqs.Queue("queue", opts=provider())))
 
 
-def test_a_project_of_the_seeds_shape_lives_under_the_seeds_defaults(cloud: RunningCloud, tmp_path: Path) -> None:
+def test_a_project_in_the_seeds_shape_runs_with_the_seeds_defaults(cloud: RunningCloud, tmp_path: Path) -> None:
     """The passphrase provider and the calls of the post, in its order: init, config, up, outputs, destroy, remove."""
     space = workspace_of(cloud, tmp_path, "operator")
     del space.environment["PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER"]

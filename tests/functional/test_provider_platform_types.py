@@ -1,4 +1,4 @@
-"""Every AWS type that the stand-in serves but App Runner's, through the real engine: made, kept, changed, read, removed."""
+"""Every AWS type that the stand-in serves except App Runner's, through the real engine."""
 
 from __future__ import annotations
 
@@ -64,6 +64,7 @@ def everything(folder: Path, later: bool) -> None:
         name="every-role",
         assume_role_policy=trust("lambda.amazonaws.com"),
         description="later" if later else "first",
+        permissions_boundary=None if later else "arn:aws:iam::aws:policy/PowerUserAccess",
         tags=tags,
         opts=options,
     )
@@ -87,6 +88,7 @@ def everything(folder: Path, later: bool) -> None:
         handler="app.handler",
         timeout=20 if later else 10,
         memory_size=256,
+        reserved_concurrent_executions=2 if later else -1,
         environment={"variables": {"GREETING": "bye" if later else "hi"}},
         code=pulumi.AssetArchive(
             {
@@ -115,6 +117,7 @@ def everything(folder: Path, later: bool) -> None:
         name="every-api",
         protocol_type="HTTP",
         description="later" if later else "first",
+        cors_configuration=None if later else {"allow_origins": ["https://page.example"]},
         tags=tags,
         opts=options,
     )
@@ -219,7 +222,12 @@ def everything(folder: Path, later: bool) -> None:
         "dashboard", dashboard_name="every-dashboard", dashboard_body=page("later" if later else "first"), opts=options
     )
     key = aws.kms.Key(
-        "key", description="later" if later else "first", deletion_window_in_days=7, tags=tags, opts=options
+        "key",
+        description="later" if later else "first",
+        deletion_window_in_days=7,
+        enable_key_rotation=later,
+        tags=tags,
+        opts=options,
     )
     aws.kms.Alias("alias", name="alias/every-alias", target_key_id=key.key_id, opts=options)
 
@@ -227,7 +235,7 @@ def everything(folder: Path, later: bool) -> None:
     pulumi.export("tags_all", role.tags_all)
 
 
-# What has nothing that can change in place.
+# Resources without anything that can change in place.
 _FIXED = {"attachment", "permission", "alias", "lifecycle"}
 
 
@@ -239,7 +247,7 @@ def library(tmp_path: Path) -> Path:
     return folder
 
 
-def test_every_type_is_made_kept_changed_in_place_read_back_and_removed(
+def test_every_type_is_created_left_alone_updated_in_place_refreshed_and_deleted(
     workspace: Workspace, library: Path, operator_session: boto3.Session
 ) -> None:
     made = workspace.up("every", lambda: everything(library, later=False))
@@ -291,7 +299,7 @@ def leftovers(session: boto3.Session) -> list[str]:
 
 
 def watched(name: str, threshold: int, lifecycle: int, audience: str) -> None:
-    """A program of what watches a platform, and of its doors; some of it can't be changed in place."""
+    """A program of alarms, registries and an API; some of it cannot be changed in place."""
     options = provider()
     topic = aws.sns.Topic("topic", name=f"{name}-topic", opts=options)
     aws.cloudwatch.MetricAlarm(
@@ -340,7 +348,7 @@ def replaced(result: Any) -> int:
     return changes(result).get("replace", 0) + changes(result).get("create-replacement", 0)
 
 
-def test_what_aws_cannot_change_in_place_is_made_anew_and_nothing_else_is(
+def test_only_resources_that_aws_cannot_change_in_place_are_replaced(
     workspace: Workspace, operator_session: boto3.Session
 ) -> None:
     made = workspace.up("watched", lambda: watched("before", 1, lifecycle=5, audience="ours"))
@@ -370,7 +378,7 @@ def test_what_aws_cannot_change_in_place_is_made_anew_and_nothing_else_is(
     ] == []
 
 
-def test_an_authorizer_of_another_kind_is_refused_before_anything_is_made(workspace: Workspace) -> None:
+def test_an_authorizer_of_another_kind_is_refused_before_anything_is_created(workspace: Workspace) -> None:
     def program() -> None:
         options = provider()
         api = aws.apigatewayv2.Api("api", name="strange", protocol_type="HTTP", opts=options)

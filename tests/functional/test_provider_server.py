@@ -1,4 +1,4 @@
-"""The server itself: a program that says its port, and many engines' long creates at once."""
+"""The server: its program, and long creates of many engines at once."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from google.protobuf import empty_pb2
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc, status_pb2
 
 from localcloud.apprunner.admin import AppRunnerAdmin
+from localcloud.provider.property_values import decode, encode
 from localcloud.provider.server import serve
-from localcloud.provider.wire import decode, encode
 from localcloud.running import RunningCloud
 from localcloud.settings import ROOT
 
@@ -52,7 +52,7 @@ def configure(stub: Any, cloud: RunningCloud) -> None:
 def create(stub: Any, name: str) -> Future[Any]:
     source = {
         "autoDeploymentsEnabled": False,
-        "imageRepository": {"imageIdentifier": "public.ecr.aws/no/body:knows", "imageRepositoryType": "ECR_PUBLIC"},
+        "imageRepository": {"imageIdentifier": "public.ecr.aws/no/image:here", "imageRepositoryType": "ECR_PUBLIC"},
     }
     properties = encode({"serviceName": name, "sourceConfiguration": source})
     urn = f"urn:pulumi:s::p::{_SERVICE}::{name}"
@@ -100,7 +100,7 @@ def test_twenty_engines_wait_for_their_creates_at_once_and_each_is_cancelled_alo
         creates = [create(stub, f"many-{number}") for number, stub in enumerate(stubs)]
         deadline = time.monotonic() + 60
         while busy(apprunner_admin) < _ENGINES:
-            assert time.monotonic() < deadline, "not all creates are at work"
+            assert time.monotonic() < deadline, "not all creates have started"
             time.sleep(0.05)
 
         token = "aws:index/getCallerIdentity:getCallerIdentity"

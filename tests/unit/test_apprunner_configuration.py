@@ -20,19 +20,19 @@ PRIVATE = {
 
 
 def private(**blocks: Any) -> Any:
-    return create({"SourceConfiguration": PRIVATE} | blocks, "scaling")
+    return create({"SourceConfiguration": PRIVATE} | blocks)
 
 
-def test_a_private_image_is_deployed_automatically_unless_told_otherwise() -> None:
-    assert private().source["AutoDeploymentsEnabled"] is True
-    told = create({"SourceConfiguration": PRIVATE | {"AutoDeploymentsEnabled": False}}, "scaling")
-    assert told.source["AutoDeploymentsEnabled"] is False
+def test_a_private_image_is_deployed_automatically_unless_the_request_says_otherwise() -> None:
+    assert private()["SourceConfiguration"]["AutoDeploymentsEnabled"] is True
+    manual = create({"SourceConfiguration": PRIVATE | {"AutoDeploymentsEnabled": False}})
+    assert manual["SourceConfiguration"]["AutoDeploymentsEnabled"] is False
 
 
-def test_a_given_block_keeps_what_it_says_and_gets_defaults_for_the_rest() -> None:
-    made = private(HealthCheckConfiguration={"Protocol": "HTTP", "Path": "/health"})
-    assert made.health_check["Path"] == "/health"
-    assert made.health_check["Interval"] == 5
+def test_a_given_block_keeps_its_members_and_gets_defaults_for_the_rest() -> None:
+    check = private(HealthCheckConfiguration={"Protocol": "HTTP", "Path": "/health"})["HealthCheckConfiguration"]
+    assert check["Path"] == "/health"
+    assert check["Interval"] == 5
 
 
 @pytest.mark.parametrize(
@@ -45,12 +45,12 @@ def test_a_given_block_keeps_what_it_says_and_gets_defaults_for_the_rest() -> No
     ],
 )
 def test_sizes_are_written_in_units_and_megabytes(given: dict[str, str], expected: dict[str, str]) -> None:
-    assert private(InstanceConfiguration=given).instance == expected
+    assert private(InstanceConfiguration=given)["InstanceConfiguration"] == expected
 
 
 def test_an_empty_update_changes_nothing() -> None:
     before = private(InstanceConfiguration={"InstanceRoleArn": ROLE})
-    assert update(before, {}, None) == before
+    assert update(before, {}) == before
 
 
 def test_an_update_replaces_the_blocks_it_gives_and_keeps_the_others() -> None:
@@ -58,32 +58,44 @@ def test_an_update_replaces_the_blocks_it_gives_and_keeps_the_others() -> None:
         InstanceConfiguration={"Cpu": "2 vCPU", "Memory": "4 GB", "InstanceRoleArn": ROLE},
         HealthCheckConfiguration={"Interval": 20},
     )
-    after = update(before, {"InstanceConfiguration": {"Memory": "3 GB"}}, "other-scaling")
-    assert after.instance == {"Cpu": "1024", "Memory": "3072"}
+    after = update(before, {"InstanceConfiguration": {"Memory": "3 GB"}})
+    assert after["InstanceConfiguration"] == {"Cpu": "1024", "Memory": "3072"}
     assert instance_role(after) is None
-    assert after.health_check == before.health_check
-    assert after.autoscaling_arn == "other-scaling"
+    assert after["HealthCheckConfiguration"] == before["HealthCheckConfiguration"]
+    assert after["HealthCheckConfiguration"]["Interval"] == 20
 
 
 def test_an_update_of_the_source_keeps_the_members_it_leaves_out() -> None:
-    before = create({"SourceConfiguration": PRIVATE | {"AutoDeploymentsEnabled": False}}, "scaling")
+    before = create({"SourceConfiguration": PRIVATE | {"AutoDeploymentsEnabled": False}})
     image = PRIVATE["ImageRepository"] | {"ImageConfiguration": {"Port": "9000"}}
-    after = update(before, {"SourceConfiguration": {"ImageRepository": image}}, None)
+    after = update(before, {"SourceConfiguration": {"ImageRepository": image}})
+    source = after["SourceConfiguration"]
     assert access_role(after) == ROLE
-    assert after.source["AutoDeploymentsEnabled"] is False
-    assert after.source["ImageRepository"]["ImageConfiguration"] == {"Port": "9000"}
-    only_switch = update(after, {"SourceConfiguration": {"AutoDeploymentsEnabled": True}}, None)
-    assert only_switch.source["ImageRepository"] == after.source["ImageRepository"]
+    assert source["AutoDeploymentsEnabled"] is False
+    assert source["ImageRepository"]["ImageConfiguration"] == {"Port": "9000"}
+    only_switch = update(after, {"SourceConfiguration": {"AutoDeploymentsEnabled": True}})
+    assert only_switch["SourceConfiguration"]["ImageRepository"] == source["ImageRepository"]
 
 
-def test_the_given_request_is_not_changed() -> None:
-    request = {"SourceConfiguration": {**PRIVATE, "ImageRepository": dict(PRIVATE["ImageRepository"])}}
-    create(request, "scaling")
-    assert request == {"SourceConfiguration": PRIVATE}
+def test_the_given_request_and_the_defaults_are_not_changed() -> None:
+    request = {
+        "SourceConfiguration": {**PRIVATE, "ImageRepository": dict(PRIVATE["ImageRepository"])},
+        "InstanceConfiguration": {"Cpu": "2 vCPU", "Memory": "4 GB"},
+    }
+    create(request)
+    assert request["SourceConfiguration"] == PRIVATE
+    assert request["InstanceConfiguration"] == {"Cpu": "2 vCPU", "Memory": "4 GB"}
+    assert private()["InstanceConfiguration"] == {"Cpu": "1024", "Memory": "2048"}
+
+
+def test_a_configuration_is_not_changed_by_its_update() -> None:
+    before, again = private(), private()
+    update(before, {"SourceConfiguration": {"AutoDeploymentsEnabled": False}, "InstanceConfiguration": {"Cpu": "1024"}})
+    assert before == again
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "-1", "80a", "８０"])
 def test_a_port_is_a_number_that_a_port_can_have(port: str) -> None:
     image = PRIVATE["ImageRepository"] | {"ImageConfiguration": {"Port": port}}
     with pytest.raises(InvalidRequest):
-        create({"SourceConfiguration": PRIVATE | {"ImageRepository": image}}, "scaling")
+        create({"SourceConfiguration": PRIVATE | {"ImageRepository": image}})

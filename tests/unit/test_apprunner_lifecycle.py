@@ -6,13 +6,13 @@ import pytest
 
 from localcloud.apprunner import configuration
 from localcloud.apprunner.errors import InvalidState
-from localcloud.apprunner.lifecycle import RULES, Outcome, begin, begin_create, in_progress, roll_back, settle
-from localcloud.apprunner.model import OperationStatus, OperationType, Service, ServiceStatus
+from localcloud.apprunner.lifecycle import RULES, Outcome, begin, begin_create, roll_back, settle
+from localcloud.apprunner.model import Configuration, OperationStatus, OperationType, Service, ServiceStatus
 
 
-def wanted(tag: str) -> configuration.Configuration:
+def wanted(tag: str) -> Configuration:
     image = {"ImageIdentifier": f"public.ecr.aws/a/b:{tag}", "ImageRepositoryType": "ECR_PUBLIC"}
-    return configuration.create({"SourceConfiguration": {"ImageRepository": image}}, "scaling")
+    return configuration.create({"SourceConfiguration": {"ImageRepository": image}})
 
 
 OLD, NEW = wanted("old"), wanted("new")
@@ -35,7 +35,7 @@ def new_service() -> Service:
 
 
 def service_in(status: ServiceStatus) -> Service:
-    """A service that came to this state by what really leads there."""
+    """A service that reached this state by the operations that really lead there."""
     created = settle(new_service(), Outcome.DONE, 110.0)
     match status:
         case ServiceStatus.OPERATION_IN_PROGRESS:
@@ -52,7 +52,7 @@ def service_in(status: ServiceStatus) -> Service:
 
 
 @pytest.mark.parametrize("status", list(ServiceStatus))
-def test_every_state_can_be_come_to(status: ServiceStatus) -> None:
+def test_every_state_can_be_reached(status: ServiceStatus) -> None:
     assert service_in(status).status is status
 
 
@@ -65,24 +65,24 @@ def test_an_operation_begins_in_the_states_of_its_rule_and_in_no_other(
     if status in RULES[kind].allowed:
         begun = begin(service, kind, "next", 200.0)
         assert begun.status is ServiceStatus.OPERATION_IN_PROGRESS
-        operation = in_progress(begun)
-        assert operation is not None
+        operation = begun.operations[-1]
+        assert operation.status is OperationStatus.IN_PROGRESS
         assert (operation.id, operation.type, operation.started_at) == ("next", kind, 200.0)
     else:
         with pytest.raises(InvalidState, match=f"current state: {status}$"):
             begin(service, kind, "next", 200.0)
 
 
-def test_nothing_is_allowed_on_what_is_busy_or_deleted() -> None:
+def test_no_operation_is_allowed_on_a_busy_or_deleted_service() -> None:
     for rule in RULES.values():
         assert not {ServiceStatus.OPERATION_IN_PROGRESS, ServiceStatus.DELETED} & rule.allowed
 
 
-def test_a_settled_operation_has_ended_and_nothing_is_in_progress() -> None:
+def test_a_settled_operation_has_ended_and_the_service_is_idle() -> None:
     service = settle(new_service(), Outcome.DONE, 110.0)
     [operation] = service.operations
     assert (operation.status, operation.ended_at, operation.updated_at) == (OperationStatus.SUCCEEDED, 110.0, 110.0)
-    assert (in_progress(service), service.before, service.updated_at) == (None, None, 110.0)
+    assert (service.status, service.before, service.updated_at) == (ServiceStatus.RUNNING, None, 110.0)
 
 
 def test_an_update_shows_the_new_configuration_at_once_and_keeps_it_when_done() -> None:
@@ -107,7 +107,7 @@ def test_a_failed_update_is_running_with_the_old_configuration(outcome: Outcome,
     assert (settled.operations[-1].status, settled.operations[-1].reason) == (status, "why")
 
 
-def test_an_update_of_what_never_ran_has_nothing_to_roll_back_to() -> None:
+def test_an_update_of_a_service_that_never_ran_has_nothing_to_roll_back_to() -> None:
     failed = service_in(ServiceStatus.CREATE_FAILED)
     begun = begin(failed, OperationType.UPDATE_SERVICE, "update", 200.0, NEW)
     settled = settle(begun, Outcome.FAILED, 210.0)

@@ -45,11 +45,11 @@ def test_a_clock_can_run_so_fast_that_minutes_pass_at_once() -> None:
 
 
 @pytest.mark.parametrize("end", ["reset", "close"])
-def test_who_waits_is_told_to_give_up_when_the_clock_is_reset_or_closed(end: str) -> None:
+def test_waiting_ends_with_false_when_the_clock_is_reset_or_closed(end: str) -> None:
     clock = EmulatorClock(speed=0)
     thread, results = waiting(clock, clock.now() + 3600)
     if end == "reset":
-        # Until the thread waits there is nothing to give up.
+        # A reset before the thread waits has no effect on it.
         while thread.is_alive():
             clock.reset(0)
     else:
@@ -58,12 +58,12 @@ def test_who_waits_is_told_to_give_up_when_the_clock_is_reset_or_closed(end: str
     assert results == [False]
 
 
-def test_what_is_due_already_is_not_waited_for() -> None:
+def test_a_time_that_has_passed_is_not_waited_for() -> None:
     clock = EmulatorClock(speed=0)
     assert clock.wait_until(clock.now())
 
 
-def test_pages_go_on_after_the_last_one_seen_whatever_comes_and_goes() -> None:
+def test_a_page_continues_after_the_last_item_shown_whatever_is_added_or_removed() -> None:
     shown, token = page([1, 2, 3, 4, 5], lambda each: each, of="numbers", size=2, token=None)
     assert shown == [1, 2]
     shown, token = page([0, 3, 5, 6], lambda each: each, of="numbers", size=2, token=token)
@@ -73,12 +73,21 @@ def test_pages_go_on_after_the_last_one_seen_whatever_comes_and_goes() -> None:
 
 
 @pytest.mark.parametrize("token", ["x", "=", "WyJvdGhlciIsIDFd", "e30=", "é", "WyJudW1iZXJzIiwgIjEiXQ=="])
-def test_a_token_that_is_not_the_list_s_is_refused(token: str) -> None:
+def test_a_token_that_does_not_belong_to_the_list_is_refused(token: str) -> None:
     with pytest.raises(InvalidRequest):
         page([1], lambda each: each, of="numbers", size=1, token=token)
 
 
-def test_a_fault_happens_as_often_as_asked_to_what_it_matches() -> None:
+def test_a_token_of_another_list_or_a_changed_one_is_refused() -> None:
+    _, token = page([1, 2], lambda each: each, of="others", size=1, token=None)
+    assert token is not None
+    assert page([1, 2], lambda each: each, of="others", size=1, token=token) == ([2], None)
+    for wrong, of in ((token, "numbers"), (f"{token}x", "others"), (f"x{token}", "others")):
+        with pytest.raises(InvalidRequest):
+            page([1, 2], lambda each: each, of=of, size=1, token=wrong)
+
+
+def test_a_fault_happens_as_often_as_asked_to_matching_calls() -> None:
     faults = Faults()
     faults.add(Fault(kind=FaultKind.FAIL, operation="Create*", service="pr-?", times=2))
     kinds = (FaultKind.FAIL, FaultKind.WEDGE)
@@ -124,7 +133,7 @@ def test_an_image_without_a_tag_is_the_latest(image: str, expected: str) -> None
         ("000000000000.dkr.ecr.us-west-2.amazonaws.com/fibservice:broken", "-c"),
     ],
 )
-def test_the_sample_file_tells_fibservice_from_its_broken_image(image: str, option: str) -> None:
+def test_the_sample_file_distinguishes_fibservice_from_its_broken_image(image: str, option: str) -> None:
     program = load_images(DEFAULT_IMAGES).program(image)
     assert program is not None
     assert program.command[:2] == (sys.executable, option)
@@ -148,10 +157,10 @@ def test_the_caller_is_read_from_the_credential_scope() -> None:
         "AWS4-HMAC-SHA256 Credential=AKIA1/20250101/eu-west-1/apprunner/aws4_request, "
         f"SignedHeaders=host;x-amz-date, Signature={'a' * 64}"
     )
-    headers = {"Authorization": header, "X-Amz-Date": "20250101T000000Z"}
-    caller = read_caller(headers, signing_name="apprunner", account="000000000000")
+    date = "20250101T000000Z"
+    caller = read_caller(header, date, signing_name="apprunner", account="000000000000")
     assert (caller.access_key, caller.region, caller.account) == ("AKIA1", "eu-west-1", "000000000000")
     with pytest.raises(NotAuthenticated, match="correct service"):
-        read_caller(headers, signing_name="tagging", account="000000000000")
+        read_caller(header, date, signing_name="tagging", account="000000000000")
     with pytest.raises(NotAuthenticated, match="requires"):
-        read_caller({"Authorization": header}, signing_name="apprunner", account="000000000000")
+        read_caller(header, None, signing_name="apprunner", account="000000000000")

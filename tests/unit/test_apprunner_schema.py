@@ -25,7 +25,7 @@ def create(**members: Any) -> dict[str, Any]:
     return parse(shape("CreateService"), {"ServiceName": "hello", "SourceConfiguration": IMAGE} | members)
 
 
-def test_a_good_request_comes_through_as_it_is() -> None:
+def test_a_valid_request_is_not_changed() -> None:
     assert create() == {"ServiceName": "hello", "SourceConfiguration": IMAGE}
 
 
@@ -55,7 +55,7 @@ def test_unknown_and_null_members_are_dropped_at_every_depth() -> None:
         ),
     ],
 )
-def test_what_breaks_a_constraint_is_named_in_aws_s_words(members: dict[str, Any], expected: str) -> None:
+def test_a_broken_constraint_is_reported_in_aws_s_words(members: dict[str, Any], expected: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         create(**members)
     assert refused.value.message == expected
@@ -71,7 +71,7 @@ def test_patterns_match_the_whole_value_in_ascii(name: str) -> None:
     "members",
     [{"ServiceName": 4}, {"Tags": {}}, {"HealthCheckConfiguration": {"Interval": "5"}}, {"SourceConfiguration": []}],
 )
-def test_another_type_cannot_be_read(members: dict[str, Any]) -> None:
+def test_a_value_of_another_type_is_malformed(members: dict[str, Any]) -> None:
     with pytest.raises(Malformed):
         create(**members)
 
@@ -82,7 +82,7 @@ def test_a_message_is_no_longer_than_aws_s() -> None:
     assert len(refused.value.message) == 600
 
 
-def test_answers_leave_out_what_is_none_and_know_only_their_shape() -> None:
+def test_answers_omit_none_and_allow_only_members_of_their_shape() -> None:
     output = MODEL.operation_model("ListServices").output_shape
     summary = {"ServiceName": "hello", "ServiceUrl": None}
     assert serialise(output, {"ServiceSummaryList": [summary], "NextToken": None}) == {
@@ -99,7 +99,7 @@ def test_every_operation_of_the_table_is_one_of_botocore_s() -> None:
             assert find(apis, f"{prefix}.{name}").operation.name == name
 
 
-def test_every_error_that_app_runner_declares_for_its_operations_is_one_of_ours() -> None:
+def test_the_emulator_has_every_error_that_app_runner_declares_for_its_operations() -> None:
     names = {error.code for error in ApiError.__subclasses__()} | {ApiError.code}
     for name in load_apis()["AppRunner"].functions:
         assert {each.name for each in MODEL.operation_model(name).error_shapes} <= names

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from localcloud.provider.archive import ARCHIVE, ASSET, SIGNATURE, is_packed, zip_bytes
-from localcloud.provider.context import digest
+from localcloud.provider.archive import ARCHIVE, ASSET, is_packed, zip_bytes
+from localcloud.provider.build_context import digest
 from localcloud.provider.errors import ProviderError
+from localcloud.provider.property_values import SIGNATURE
 
 
 def asset(**given: Any) -> dict[str, Any]:
@@ -37,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_assets_and_archives_within_archives_land_at_their_names(folder: Path) -> None:
+def test_assets_and_nested_archives_are_packed_under_their_names(folder: Path) -> None:
     value = archive(
         assets={
             "text.txt": asset(text="hello"),
@@ -67,7 +68,7 @@ def test_a_folder_is_packed_with_its_executables_and_always_to_the_same_bytes(fo
     assert zip_bytes(value, folder) == data
 
 
-def test_a_zip_file_is_taken_as_it_is_and_a_tar_file_is_repacked(folder: Path) -> None:
+def test_a_zip_file_is_used_unchanged_and_a_tar_file_is_repacked(folder: Path) -> None:
     zipped = folder / "code.zip"
     with zipfile.ZipFile(zipped, "w") as packed:
         packed.writestr("a", "1")
@@ -84,12 +85,12 @@ def test_a_zip_file_is_taken_as_it_is_and_a_tar_file_is_repacked(folder: Path) -
 @pytest.mark.parametrize(
     "value", [asset(text="x"), {"plain": "map"}, archive(path="missing"), archive(path="code/app.py")]
 )
-def test_what_is_no_archive_or_not_there_is_said(folder: Path, value: dict[str, Any]) -> None:
+def test_a_value_that_is_no_archive_or_a_missing_file_is_an_error(folder: Path, value: dict[str, Any]) -> None:
     with pytest.raises(ProviderError):
         zip_bytes(value, folder)
 
 
-def test_packed_values_are_told_from_plain_maps() -> None:
+def test_assets_and_archives_are_recognised_by_their_mark() -> None:
     assert is_packed(archive())
     assert is_packed(asset())
     assert not is_packed({"path": "x"})
@@ -107,14 +108,14 @@ def context(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("changed", ["Dockerfile", "app.py", "cache/one/two.pyc"])
-def test_a_changed_file_is_another_digest(context: Path, changed: str) -> None:
+def test_a_changed_file_changes_the_digest(context: Path, changed: str) -> None:
     before = digest(context, context / "Dockerfile")
     assert digest(context, context / "Dockerfile") == before
     (context / changed).write_text("other")
     assert digest(context, context / "Dockerfile") != before
 
 
-def test_a_mode_or_a_new_file_is_another_digest(context: Path) -> None:
+def test_a_changed_mode_or_a_new_file_changes_the_digest(context: Path) -> None:
     before = digest(context, context / "Dockerfile")
     (context / "app.py").chmod(0o755)
     after = digest(context, context / "Dockerfile")
@@ -135,7 +136,9 @@ def test_a_mode_or_a_new_file_is_another_digest(context: Path) -> None:
         (["# a comment", "", "app"], True),
     ],
 )
-def test_what_dockerignore_leaves_out_does_not_count(context: Path, ignored: list[str], counts: bool) -> None:
+def test_files_that_dockerignore_leaves_out_do_not_change_the_digest(
+    context: Path, ignored: list[str], counts: bool
+) -> None:
     watched = {"notes.md": "notes.md", "*.md": "README.md", "# a comment": "app.py"}.get(ignored[0], "cache/keep.txt")
     (context / ".dockerignore").write_text("\n".join(ignored))
     before = digest(context, context / "Dockerfile")

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from localcloud.provider.archive import ARCHIVE, SIGNATURE
+from localcloud.provider.archive import ARCHIVE
 from localcloud.provider.diff import Change, changes, project, same, union
-from localcloud.provider.wire import UNKNOWN
+from localcloud.provider.property_values import SIGNATURE, UNKNOWN
 
 
 def archive(digest: str) -> dict[str, Any]:
@@ -34,7 +34,9 @@ def test_equal_properties_have_no_changes() -> None:
         ({"a": "text"}, {"a": {"b": 1}}, Change("a", "update")),
     ],
 )
-def test_a_change_is_named_by_its_path_and_kind(old: dict[str, Any], new: dict[str, Any], expected: Change) -> None:
+def test_a_change_has_the_path_and_the_kind_of_what_differs(
+    old: dict[str, Any], new: dict[str, Any], expected: Change
+) -> None:
     assert changes(old, new) == [expected]
 
 
@@ -49,7 +51,7 @@ def test_a_change_is_named_by_its_path_and_kind(old: dict[str, Any], new: dict[s
         ({"code": archive("one")}, {"code": {SIGNATURE: ARCHIVE, "hash": "one", "path": "elsewhere"}}),
     ],
 )
-def test_what_means_the_same_is_no_change(old: dict[str, Any], new: dict[str, Any]) -> None:
+def test_values_with_the_same_meaning_are_no_change(old: dict[str, Any], new: dict[str, Any]) -> None:
     assert changes(old, new) == []
 
 
@@ -58,7 +60,7 @@ def test_texts_that_only_look_like_json_are_compared_as_texts() -> None:
     assert not same("[1", "[2")
 
 
-def test_a_property_that_cannot_change_in_place_replaces_also_from_inside() -> None:
+def test_a_change_inside_a_property_that_cannot_change_in_place_is_a_replacement() -> None:
     found = changes({"a": {"b": 1}, "ab": 1}, {"a": {"b": 2}, "ab": 2}, replace_on={"a"})
     assert found == [Change("a.b", "update", replaces=True), Change("ab", "update", replaces=False)]
     assert changes({"a": {"b": 1, "c": 1}}, {"a": {"b": 1, "c": 2}}, replace_on={"a.b"})[0].replaces is False
@@ -69,7 +71,7 @@ def test_the_root_of_a_path_is_the_input_it_begins_with() -> None:
     assert [Change(path, "add").root for path in ("a.b", "a[0]", 'a["x.y"]', "a")] == ["a"] * 4
 
 
-def test_live_properties_are_cut_to_what_a_program_says() -> None:
+def test_live_properties_are_cut_to_those_that_a_program_gives() -> None:
     live = {"a": {"b": 1, "computed": 2}, "items": [{"x": 1, "id": 7}], "other": 3}
     assert project(live, {"a": {"b": 0}, "items": [{"x": 0}]}) == {"a": {"b": 1}, "items": [{"x": 1}]}
     assert project([1, 2], [1]) == [1, 2]

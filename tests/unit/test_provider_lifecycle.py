@@ -1,4 +1,4 @@
-"""What holds for every type alike, shown with a handler that keeps its one resource in memory."""
+"""Behaviour that is the same for every type, with a handler that keeps its one resource in memory."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from localcloud.provider import lifecycle
 from localcloud.provider.caller import Caller
 from localcloud.provider.connection import Connection
 from localcloud.provider.errors import ProviderError
-from localcloud.provider.lifecycle import Naming, Partial
+from localcloud.provider.lifecycle import Naming, PartialFailure
 from localcloud.provider.naming import AutoName
 from localcloud.provider.operation import Operation
-from localcloud.provider.resource import Resource
-from localcloud.provider.tags import TagChange
-from localcloud.provider.wire import UNKNOWN
+from localcloud.provider.property_values import UNKNOWN
+from localcloud.provider.resource import Resource, names
+from localcloud.provider.tags import TagChange, Tagging
 
-# Its types are a queue's; what is behind them is not.
+# The handler's properties are those of a queue; its cloud is not AWS.
 TOKEN = "aws:sqs/queue:Queue"
 
 
@@ -29,12 +29,12 @@ class InMemory(Resource):
 
     tokens = (TOKEN,)
     service = "sqs"
-    supports = frozenset({"name", "delaySeconds", "policy", "redrivePolicy", "fifoQueue"})
-    replace_on = frozenset({"name", "fifoQueue"})
+    supports = names("name delaySeconds policy redrivePolicy fifoQueue")
+    replace_on = names("name fifoQueue")
     auto_name = AutoName()
     defaults: ClassVar[Mapping[str, Any]] = {"delaySeconds": 0}
-    kept = frozenset({"policy"})
-    taggable = True
+    kept = names("policy")
+    tagging = Tagging()
     gone = ("Gone",)
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class InMemory(Resource):
         if self.fails == "before":
             raise error("Refused")
         self.cloud = {**op.inputs, "arn": "arn", "tagsAll": op.all_tags}
-        op.made("one")
+        op.created("one")
         if self.fails == "after":
             raise error("Wedged")
 
@@ -68,7 +68,7 @@ class InMemory(Resource):
             raise error("Busy")
         self.cloud = None
 
-    def put_tags(self, op: Operation, change: TagChange) -> None:
+    def change_tags(self, op: Operation, change: TagChange) -> None:
         assert self.cloud is not None
         self.cloud["tagsAll"] = op.all_tags
 
@@ -82,13 +82,13 @@ def operation(inputs: Mapping[str, Any], **known: Any) -> Operation:
     environment = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_REGION": "us-west-2"}
     caller = Caller(pid=1, environment=environment, folder=Path("/"))
     config = {"defaultTags": {"tags": known.pop("default_tags", {"team": "a"})}}
-    return Operation(Connection(caller, config), inputs, **known)
+    return Operation(Connection(caller, config), TOKEN, inputs, **known)
 
 
 def made(handler: InMemory, **inputs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """The inputs and outputs of a created resource."""
     op = operation({"name": "n", "delaySeconds": 0, **inputs})
-    return dict(op.inputs), lifecycle.create(handler, TOKEN, op)
+    return dict(op.inputs), lifecycle.create(handler, op)
 
 
 def again(inputs: Mapping[str, Any], outputs: Mapping[str, Any], news: Mapping[str, Any], **more: Any) -> Operation:
@@ -108,17 +108,17 @@ def test_outputs_are_the_inputs_the_live_properties_the_region_and_all_tags() ->
     }
 
 
-def test_a_create_that_fails_after_the_resource_exists_tells_its_id_and_properties() -> None:
+def test_a_create_that_fails_after_the_resource_exists_reports_its_id_and_properties() -> None:
     handler = InMemory()
     handler.fails = "after"
-    with pytest.raises(Partial, match=r"operation error SQS: DoIt, .*StatusCode: 400, .*Wedged: why") as failed:
+    with pytest.raises(PartialFailure, match=r"operation error SQS: DoIt, .*StatusCode: 400, .*Wedged: why") as failed:
         made(handler)
     assert failed.value.id == "one"
     assert failed.value.outputs["arn"] == "arn"
     handler.fails = "read"
-    with pytest.raises(Partial, match="Denied") as failed:
+    with pytest.raises(PartialFailure, match="Denied") as failed:
         made(handler)
-    assert failed.value.id == "one", "made and never seen, it is the stack's all the same"
+    assert failed.value.id == "one", "the resource exists, although it could not be read"
     handler.fails = "before"
     with pytest.raises(ProviderError, match="Refused"):
         made(handler)
@@ -129,23 +129,23 @@ def test_an_update_that_fails_leaves_the_wanted_values_in_the_outputs_so_that_th
     inputs, outputs = made(handler)
     handler.fails = "update"
     news = {**inputs, "delaySeconds": 5}
-    with pytest.raises(Partial) as failed:
-        lifecycle.update(handler, TOKEN, again(inputs, outputs, news))
+    with pytest.raises(PartialFailure) as failed:
+        lifecycle.update(handler, again(inputs, outputs, news))
     assert failed.value.outputs["delaySeconds"] == 5
     assert lifecycle.changes(handler, again(inputs, failed.value.outputs, news)) == []
 
     handler.fails = ""
-    healed = lifecycle.update(handler, TOKEN, again(inputs, failed.value.outputs, news))
-    assert healed["delaySeconds"] == 0, "the empty update reads what is really there"
+    healed = lifecycle.update(handler, again(inputs, failed.value.outputs, news))
+    assert healed["delaySeconds"] == 0, "an update without changes reads the live values"
     assert lifecycle.changes(handler, again(news, healed, news)) != []
 
 
-def test_a_refresh_takes_over_what_is_there_and_drops_what_is_gone() -> None:
+def test_a_refresh_reads_live_properties_and_finds_nothing_when_the_resource_is_gone() -> None:
     handler = InMemory()
     inputs, outputs = made(handler, tags={"x": "1"})
     assert handler.cloud is not None
     handler.cloud |= {"delaySeconds": 9, "tagsAll": {"team": "a", "x": "2", "foreign": "f"}}
-    live = lifecycle.read(handler, TOKEN, again({}, outputs, inputs), imported=False)
+    live = lifecycle.read(handler, again({}, outputs, inputs), imported=False)
     assert live is not None
     assert live.inputs == {"name": "n", "delaySeconds": 9, "tags": {"x": "2", "foreign": "f"}}
     assert [change.path for change in lifecycle.changes(handler, again(live.inputs, live.outputs, inputs))] == [
@@ -154,24 +154,24 @@ def test_a_refresh_takes_over_what_is_there_and_drops_what_is_gone() -> None:
         "tags.foreign",
     ]
     handler.cloud = None
-    assert lifecycle.read(handler, TOKEN, again({}, outputs, inputs), imported=False) is None
+    assert lifecycle.read(handler, again({}, outputs, inputs), imported=False) is None
     lifecycle.delete(handler, again({}, outputs, inputs))
 
 
-def test_an_import_says_what_a_program_would_have_to_say() -> None:
+def test_an_import_finds_the_inputs_that_a_program_would_need() -> None:
     handler = InMemory()
     made(handler, policy="{}")
-    live = lifecycle.read(handler, TOKEN, operation({}, id="one"), imported=True)
+    live = lifecycle.read(handler, operation({}, id="one"), imported=True)
     assert live is not None
     assert live.inputs == {"name": "n", "delaySeconds": 0}
 
 
-def test_json_that_is_only_laid_out_otherwise_keeps_the_programs_wording() -> None:
+def test_json_with_the_same_meaning_keeps_the_programs_layout() -> None:
     handler = InMemory()
     inputs, outputs = made(handler, redrivePolicy='{"a": 1}')
     assert handler.cloud is not None
     handler.cloud["redrivePolicy"] = '{"a":1}'
-    live = lifecycle.read(handler, TOKEN, again({}, outputs, inputs), imported=False)
+    live = lifecycle.read(handler, again({}, outputs, inputs), imported=False)
     assert live is not None
     assert live.inputs["redrivePolicy"] == live.outputs["redrivePolicy"] == '{"a": 1}'
 
@@ -183,35 +183,35 @@ def test_an_input_that_aws_keeps_may_be_left_out() -> None:
     assert [change.path for change in lifecycle.changes(handler, again(inputs, outputs, news))] == ["redrivePolicy"]
 
 
-def test_changed_default_tags_change_what_carries_them() -> None:
+def test_changed_default_tags_change_resources_that_have_them() -> None:
     handler = InMemory()
     inputs, outputs = made(handler)
     op = again(inputs, outputs, inputs, default_tags={"team": "b"})
     assert [change.path for change in lifecycle.changes(handler, op)] == ["tagsAll.team"]
-    assert lifecycle.update(handler, TOKEN, op)["tagsAll"] == {"team": "b"}
+    assert lifecycle.update(handler, op)["tagsAll"] == {"team": "b"}
 
 
-def test_a_preview_knows_the_inputs_and_all_tags_and_nothing_else() -> None:
-    known = lifecycle.preview(InMemory(), TOKEN, operation({"name": "n", "policy": UNKNOWN}))
+def test_a_preview_knows_only_the_inputs_and_all_tags() -> None:
+    known = lifecycle.preview(InMemory(), operation({"name": "n", "policy": UNKNOWN}))
     assert known["name"] == "n"
     assert known["tagsAll"] == {"team": "a"}
     assert known["arn"] is known["policy"] is known["url"] is UNKNOWN
 
 
 def checked(given: Mapping[str, Any], old: Mapping[str, Any] | None = None, **naming: Any) -> tuple[Any, Any]:
-    return lifecycle.check(InMemory(), TOKEN, operation(given), old or {}, Naming("logical", b"seed", **naming))
+    return lifecycle.check(InMemory(), operation(given), old or {}, Naming("logical", b"seed", **naming))
 
 
-def test_a_check_names_what_has_no_name_once_and_fills_in_defaults() -> None:
+def test_a_check_makes_up_a_missing_name_once_and_fills_in_defaults() -> None:
     first, failures = checked({})
     assert failures == []
     assert first["name"].startswith("logical-")
     assert first["delaySeconds"] == 0
     assert checked({}, first)[0]["name"] == first["name"]
-    assert checked({}, {"name": "given"})[0]["name"] != "given", "a name that the program once gave was the program's"
+    assert checked({}, {"name": "given"})[0]["name"] != "given", "a name that the program gave before is not kept"
 
 
-def test_the_engines_own_naming_rules_are_kept() -> None:
+def test_the_engines_naming_rules_are_followed() -> None:
     assert checked({}, proposed="proposed")[0]["name"] == "proposed"
     assert [failure.path for failure in checked({}, disabled=True)[1]] == ["name"]
     assert checked({"name": "given"}, disabled=True)[1] == []
@@ -223,7 +223,7 @@ def test_an_input_that_is_not_carried_out_is_refused() -> None:
     assert "is not carried out" in failures[0].reason
 
 
-def test_only_a_fixed_name_that_stays_has_to_be_freed_before_a_replacement() -> None:
+def test_a_replacement_deletes_first_only_when_a_given_name_stays_the_same() -> None:
     handler = InMemory()
     inputs, outputs = made(handler)
     assert lifecycle.deletes_first(handler, again(inputs, outputs, {**inputs, "fifoQueue": True}))
@@ -232,10 +232,10 @@ def test_only_a_fixed_name_that_stays_has_to_be_freed_before_a_replacement() -> 
     assert not lifecycle.deletes_first(handler, again(made_up, outputs, {**made_up, "fifoQueue": True}))
 
 
-def test_a_cancelled_connection_starts_nothing_more() -> None:
+def test_a_cancelled_connection_creates_nothing() -> None:
     handler = InMemory()
     op = operation({"name": "n"})
     op.connection.cancelled.set()
     with pytest.raises(ProviderError, match="context canceled"):
-        lifecycle.create(handler, TOKEN, op)
+        lifecycle.create(handler, op)
     assert handler.cloud is None

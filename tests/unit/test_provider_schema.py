@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from localcloud.provider.property_values import UNKNOWN
 from localcloud.provider.schema import Failure, check, inputs_of, join, schema_of
-from localcloud.provider.wire import UNKNOWN
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* has been deprecated in favor of:DeprecationWarning")
 
@@ -28,23 +28,23 @@ def test_known_inputs_pass() -> None:
     assert check(SERVICE, service()) == (service(), [])
 
 
-def test_a_misspelt_property_is_named_by_its_path_with_the_one_that_was_meant() -> None:
+def test_a_misspelt_property_is_reported_with_its_path_and_the_nearest_name() -> None:
     _, failures = check(SERVICE, service(imageConfigurations={}))
     path = "sourceConfiguration.imageRepository.imageConfigurations"
     assert failures == [Failure(path, "Unknown property 'imageConfigurations'; did you mean 'imageConfiguration'?")]
 
 
-def test_a_python_spelling_is_recognised() -> None:
+def test_a_property_in_pythons_spelling_is_recognised() -> None:
     _, failures = check(SERVICE, {**service(), "auto_scaling_configuration_arn": "arn"})
     assert "did you mean 'autoScalingConfigurationArn'?" in failures[0].reason
 
 
-def test_a_property_like_no_other_gets_no_hint() -> None:
+def test_an_unknown_property_without_a_similar_name_gets_no_hint() -> None:
     _, failures = check(SERVICE, {**service(), "zzzzz": 1})
     assert failures == [Failure("zzzzz", "Unknown property 'zzzzz'")]
 
 
-def test_missing_properties_are_named_also_inside_lists() -> None:
+def test_missing_properties_are_reported_also_inside_lists() -> None:
     _, failures = check(TABLE, {"attributes": [{"name": "pk", "type": "S"}, {"name": "sk"}]})
     assert failures == [Failure("attributes[1].type", "Missing required property 'type'")]
     _, failures = check(SERVICE, {"serviceName": "x"})
@@ -76,17 +76,17 @@ def test_unknown_values_pass_everywhere() -> None:
     assert check(SERVICE, given) == (given, [])
 
 
-def test_keys_of_maps_are_the_users_own() -> None:
+def test_keys_of_maps_are_not_checked() -> None:
     tags = {"fibfactory:owner": "me", "zzz": "1"}
     assert check(SERVICE, {**service(), "tags": tags})[1] == []
 
 
-def test_the_notes_of_the_wrapped_plug_in_are_no_inputs() -> None:
+def test_notes_of_the_wrapped_plug_in_are_not_checked() -> None:
     assert check(SERVICE, {**service(), "__defaults": ["serviceName"]})[1] == []
 
 
 def test_outputs_and_inputs_come_from_the_package() -> None:
-    assert {"arn", "serviceUrl", "status", "tagsAll", "serviceName"} <= schema_of(SERVICE).outputs
+    assert {"arn", "serviceUrl", "status", "tagsAll", "serviceName"} <= schema_of(SERVICE).outputs.keys()
     assert "repoDigest" in schema_of("docker:index/image:Image").outputs
     assert "arn" not in inputs_of(SERVICE)
 
@@ -97,11 +97,11 @@ def test_a_provider_has_a_schema_too() -> None:
 
 
 @pytest.mark.parametrize("token", ["aws:nothing/here:Here", "aws:s3/bucket:Nothing", "gcp:index/thing:Thing"])
-def test_a_token_that_no_package_has_is_an_error(token: str) -> None:
+def test_a_token_that_is_in_no_package_is_an_error(token: str) -> None:
     with pytest.raises(LookupError):
         schema_of(token)
 
 
-def test_paths_quote_what_is_not_a_plain_name() -> None:
+def test_keys_that_are_not_plain_names_are_quoted_in_paths() -> None:
     assert join(join(join("", "tags"), "a.b"), 0) == 'tags["a.b"][0]'
     assert join("a", "b") == "a.b"

@@ -1,4 +1,4 @@
-"""Set-up: what it decides, what it leaves behind, and what it says when it can't go on.
+"""Set-up: what it decides, what it leaves behind, and what it says when it fails.
 
 Nothing is installed here: the machines, Pythons and CLIs are small scripts, run for real.
 """
@@ -20,11 +20,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tools.commands import CommandFailed, ToolFailure, tail
 from tools.setup import pulumi_cli, venv
-from tools.setup.failures import SetupFailure, advice_for, require_space, tail
 from tools.setup.layout import Layout, cache_folder, pulumi_version, venv_key
 from tools.setup.locking import only_one
-from tools.setup.steps import CommandFailed, Workplace
+from tools.setup.steps import Workplace, advice_for, require_space
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 LIMIT_SECONDS = 30
@@ -56,7 +56,7 @@ def pulumi_saying(path: Path, version: str) -> Path:
     return executable(path, f"echo {version}")
 
 
-# What things are named after
+# Names
 
 
 def test_other_packages_or_another_python_make_another_environment() -> None:
@@ -78,12 +78,12 @@ def test_the_cache_is_where_xdg_says(environ: Mapping[str, str], folder: Path) -
     assert cache_folder(environ) == folder
 
 
-def test_the_cli_s_version_is_the_pinned_sdk_s() -> None:
+def test_the_cli_has_the_version_of_the_pinned_sdk() -> None:
     assert pulumi_version("a==1\npulumi==3.250.0 \\\n    --hash=x\npulumi-aws==7.51.1") == "3.250.0"
 
 
 def test_requirements_without_pulumi_are_refused() -> None:
-    with pytest.raises(SetupFailure, match="pins no pulumi"):
+    with pytest.raises(ToolFailure, match="pins no pulumi"):
         pulumi_version("pulumi-aws==7.51.1")
 
 
@@ -123,7 +123,9 @@ def test_a_cli_of_the_right_version_on_the_path_is_used(layout: Layout, machine:
 
 
 @pytest.mark.parametrize("answer", ["v3.249.0", "3.250.0", "", "v3.250.0; exit 1"])
-def test_any_other_cli_on_the_path_gives_way_to_the_cache(layout: Layout, machine: dict[str, str], answer: str) -> None:
+def test_the_cached_cli_is_used_instead_of_another_version_on_the_path(
+    layout: Layout, machine: dict[str, str], answer: str
+) -> None:
     pulumi_saying(Path(machine["PATH"]) / "pulumi", answer)
     cached = pulumi_saying(layout.pulumi, "v3.250.0")
     assert pulumi_cli.found(layout, machine) == cached
@@ -133,7 +135,7 @@ def test_without_any_cli_none_is_found(layout: Layout, machine: dict[str, str]) 
     assert pulumi_cli.found(layout, machine) is None
 
 
-def test_our_own_link_is_not_taken_for_the_machine_s_cli(layout: Layout, machine: dict[str, str]) -> None:
+def test_a_link_made_by_set_up_is_not_taken_for_the_machine_s_cli(layout: Layout, machine: dict[str, str]) -> None:
     """Neither this environment's nor an older one's that the checkout's link still points at."""
     older = replace(layout, venv_key="older")
     for environment in (layout, older):
@@ -145,15 +147,15 @@ def test_our_own_link_is_not_taken_for_the_machine_s_cli(layout: Layout, machine
 
 
 def make_cli(layout: Layout, machine: Mapping[str, str]) -> Path:
-    """Make the CLI on a machine whose way to the installer is closed: the environment's Python fails to ask for it."""
+    """Make the CLI on a machine that cannot reach the installer: the environment's Python fails to ask for it."""
     executable(layout.venv_python, "exit 1")
     layout.pulumi_module.mkdir(parents=True, exist_ok=True)
     with only_one(layout.lock) as lock:
         return pulumi_cli.make(layout, Workplace(machine, layout.scratch, lock))
 
 
-def test_without_installer_and_go_it_says_what_to_do(layout: Layout, machine: dict[str, str]) -> None:
-    with pytest.raises(SetupFailure, match=r"3\.250\.0 is missing") as failure:
+def test_without_installer_and_go_set_up_says_what_to_do(layout: Layout, machine: dict[str, str]) -> None:
+    with pytest.raises(ToolFailure, match=r"3\.250\.0 is missing") as failure:
         make_cli(layout, machine)
     assert "install Go" in failure.value.advice
 
@@ -174,11 +176,11 @@ def test_with_go_the_cli_is_built_into_the_cache(layout: Layout, machine: dict[s
     assert pulumi_cli.version_of(layout.pulumi, machine) == "3.250.0"
 
 
-def test_a_cli_that_says_another_version_does_not_get_into_the_cache(layout: Layout, machine: dict[str, str]) -> None:
+def test_a_cli_of_another_version_does_not_get_into_the_cache(layout: Layout, machine: dict[str, str]) -> None:
     machine = {**machine, "PATH": f"{machine['PATH']}:/usr/bin:/bin"}
     tools = {**machine, "PATH": machine["PATH"].split(":")[0]}
     go_that_builds(tools, 'mkdir -p "${2%/*}" && printf "#!/bin/sh\\necho v9.9.9\\n" > "$2" && chmod +x "$2"')
-    with pytest.raises(SetupFailure, match=r"says it is 9\.9\.9"):
+    with pytest.raises(ToolFailure, match=r"says it is 9\.9\.9"):
         make_cli(layout, machine)
     assert not layout.pulumi_home.exists()
 
@@ -194,15 +196,15 @@ def test_a_cli_that_says_another_version_does_not_get_into_the_cache(layout: Lay
 )
 def test_a_failed_build_says_what_to_do(layout: Layout, machine: dict[str, str], said: str, advised: str) -> None:
     go_that_builds(machine, f"echo '{said}'; exit 1")
-    with pytest.raises(SetupFailure, match="could not build") as failure:
+    with pytest.raises(ToolFailure, match="could not build") as failure:
         make_cli(layout, machine)
     assert re.search(advised, failure.value.advice)
     assert failure.value.output == said
 
 
-def test_a_go_too_old_for_modules_like_ours_is_refused(layout: Layout, machine: dict[str, str]) -> None:
+def test_a_go_that_is_too_old_is_refused(layout: Layout, machine: dict[str, str]) -> None:
     go_that_builds(machine, "exit 1", version="go1.19.8")
-    with pytest.raises(SetupFailure, match="too old"):
+    with pytest.raises(ToolFailure, match="too old"):
         make_cli(layout, machine)
 
 
@@ -216,7 +218,7 @@ def test_an_environment_without_its_marker_is_not_whole(layout: Layout) -> None:
     assert venv.is_whole(layout)
 
 
-def test_an_environment_whose_python_went_away_is_not_whole(layout: Layout) -> None:
+def test_an_environment_without_its_python_is_not_whole(layout: Layout) -> None:
     layout.venv_python.parent.mkdir(parents=True)
     layout.venv_python.symlink_to(layout.cache / "removed")
     layout.venv_marker.touch()
@@ -229,7 +231,7 @@ def test_a_failed_installation_leaves_no_environment_and_says_what_to_do(
     layout.requirements.parent.mkdir()
     layout.requirements.write_text("nothing-of-this-name==1 --hash=sha256:00\n")
     environ = {**machine, "PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull}
-    with only_one(layout.lock) as lock, pytest.raises(SetupFailure, match="pip could not install") as failure:
+    with only_one(layout.lock) as lock, pytest.raises(ToolFailure, match="pip could not install") as failure:
         venv.make(layout, Workplace(environ, layout.scratch, lock))
     assert "lacks a pinned version" in failure.value.advice
     assert not layout.venv.exists()
@@ -243,9 +245,9 @@ def test_the_link_follows_the_environment(layout: Layout) -> None:
     assert [each.name for each in layout.checkout.iterdir()] == [".venv"]
 
 
-def test_a_folder_of_the_user_s_is_not_replaced_by_the_link(layout: Layout) -> None:
+def test_a_user_s_folder_is_not_replaced_by_the_link(layout: Layout) -> None:
     layout.link.mkdir()
-    with pytest.raises(SetupFailure, match="folder of yours"):
+    with pytest.raises(ToolFailure, match="folder of yours"):
         venv.link(layout)
 
 
@@ -256,13 +258,13 @@ def workplace(layout: Layout, lock: int) -> Workplace:
     return Workplace({"PATH": os.environ["PATH"]}, layout.scratch, lock)
 
 
-def test_a_step_runs_with_temporary_files_in_our_folder(layout: Layout) -> None:
+def test_a_step_has_its_temporary_files_in_set_up_s_folder(layout: Layout) -> None:
     with only_one(layout.lock) as lock:
         said = workplace(layout, lock).run("where", ["sh", "-c", 'echo "$TMPDIR"'], cwd=layout.checkout)
     assert said.strip() == str(layout.scratch)
 
 
-def test_a_failed_step_raises_with_what_was_said(layout: Layout) -> None:
+def test_a_failed_step_raises_with_its_output(layout: Layout) -> None:
     with only_one(layout.lock) as lock, pytest.raises(CommandFailed) as failed:
         workplace(layout, lock).run("fails", ["sh", "-c", "echo out; echo err >&2; exit 3"], cwd=layout.checkout)
     assert failed.value.output == "out\nerr\n"
@@ -310,7 +312,7 @@ def test_a_second_set_up_waits_until_the_first_has_ended(layout: Layout, tmp_pat
 
 
 def test_a_signal_leaves_no_process_and_nothing_half_made(tmp_path: Path) -> None:
-    """Stopped in the middle of an installation: the index is a door that lets pip in and never answers."""
+    """Stopped in the middle of an installation: the index accepts pip's connection and never answers."""
     for name in ("tools", "requirements"):
         shutil.copytree(CHECKOUT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     with socket.create_server(("127.0.0.1", 0)) as index:
@@ -347,7 +349,7 @@ def shell_with(path: Path, **environ: str) -> subprocess.CompletedProcess[str]:
 
 
 def python_that(path: Path, *, recent: bool, makes_environments: bool) -> Path:
-    """An interpreter as set-up's shell part sees it: by the answers to its three questions, or started."""
+    """An interpreter for set-up's shell part: it answers the three questions, and prints the arguments when started."""
     answers = f"""case "$*" in
         *version_info\\ \\<*) exit {0 if recent else 1} ;;
         *ensurepip*) exit {0 if makes_environments else 1} ;;
@@ -357,14 +359,14 @@ def python_that(path: Path, *, recent: bool, makes_environments: bool) -> Path:
     return executable(path, answers)
 
 
-def test_without_a_recent_python_it_says_so(tmp_path: Path) -> None:
+def test_without_a_recent_python_set_up_says_so(tmp_path: Path) -> None:
     python_that(tmp_path / "python3", recent=False, makes_environments=True)
     result = shell_with(tmp_path)
     assert result.returncode == 1
     assert "found no Python 3.11 or newer" in result.stderr
 
 
-def test_without_the_venv_module_it_names_the_package_to_install(tmp_path: Path) -> None:
+def test_without_the_venv_module_set_up_names_the_package_to_install(tmp_path: Path) -> None:
     python_that(tmp_path / "python3", recent=True, makes_environments=False)
     result = shell_with(tmp_path)
     assert result.returncode == 1
@@ -384,17 +386,17 @@ def test_a_python_named_by_the_user_is_the_only_one_tried(tmp_path: Path) -> Non
     assert "looked for: /nothing/here" in result.stderr
 
 
-# What failures say
+# Messages of failures
 
 
-def test_a_full_disk_has_its_advice_whatever_the_command() -> None:
+def test_a_full_disk_has_its_own_advice_after_any_command() -> None:
     assert "XDG_CACHE_HOME" in advice_for("OSError: [Errno 28] No space left on device", (), "otherwise")
 
 
-def test_too_little_space_is_said_before_anything_is_made(tmp_path: Path) -> None:
-    with pytest.raises(SetupFailure, match=r"The thing needs \d+ MB"):
+def test_too_little_space_is_reported_before_anything_is_made(tmp_path: Path) -> None:
+    with pytest.raises(ToolFailure, match=r"The thing needs \d+ MB"):
         require_space(tmp_path, 10**12, "The thing")
 
 
-def test_of_a_long_output_only_the_end_is_shown() -> None:
+def test_only_the_end_of_a_long_output_is_shown() -> None:
     assert tail("\n".join(map(str, range(100))), 2) == "98\n99"

@@ -1,4 +1,4 @@
-"""`make images`: the two container images, what they are built from, and what fills them.
+"""`make images`: builds the two container images, and shows what fills them.
 
 `fetch.py` and `trim.py` run inside the builds, so they need nothing but Python.
 """

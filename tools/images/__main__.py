@@ -8,9 +8,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from tools.commands import ToolFailure
 from tools.images import sizes
 from tools.images.build import Built, build
-from tools.images.steps import ImageFailure
 
 _SHOWN_PARTS = 12
 console = Console(highlight=False, soft_wrap=True)
@@ -20,13 +20,13 @@ console = Console(highlight=False, soft_wrap=True)
 @click.option(
     "--machine-cli", is_flag=True, help="This machine's Pulumi CLI, and no AWS plug-in: for tests, not for AWS."
 )
-@click.option("--base", metavar="IMAGE", help="What both are built from: a Debian with Python 3.11 as `python`.")
+@click.option("--base", metavar="IMAGE", help="The base of both: a Debian with Python 3.11 as `python`.")
 @click.option("--tag", default="latest", show_default=True)
 def main(machine_cli: bool, base: str | None, tag: str) -> None:
     """Build fibfactory/orchestrator and fibfactory/fibservice."""
     try:
         images = build(click.echo, machine_cli=machine_cli, tag=tag, wanted_base=base)
-    except ImageFailure as failure:
+    except ToolFailure as failure:
         click.echo("\n".join(filter(None, [failure.output, f"images: {failure}"])), err=True)
         sys.exit(1)
     except KeyboardInterrupt:

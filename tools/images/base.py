@@ -1,10 +1,10 @@
-"""What the images are built from: a base with Python, and the same with this machine's way to packages.
+"""The bases of the images: one with Python, and a build base with this machine's settings for packages.
 
 The base is `python:3.11-slim-bookworm`. Where no registry can be reached it is made here from Debian's packages, once, and kept
 beside the other caches; that one is for tests, not for AWS: it has Debian's release as it came out, without later security fixes.
 
-Rule: whatever belongs to this machine (its CA, its package index, its Pulumi CLI) is in the build base, of which nothing comes
-into an image.
+Rule: everything that belongs to this machine (its CA, its package index, its Pulumi CLI) is in the build base, of which nothing
+gets into an image.
 """
 
 from __future__ import annotations
@@ -22,14 +22,13 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pip
 
+from tools.commands import CommandFailed, Progress, Say, ToolFailure, run
 from tools.images import docker
-from tools.images.steps import ImageFailure, Progress, run
 from tools.setup.layout import cache_folder
 
 DEFAULT = "python:3.11-slim-bookworm"
@@ -46,25 +45,25 @@ _NOT_KEPT = (
 _PIP_SETTINGS = {"index-url", "extra-index-url", "proxy", "timeout", "trusted-host"}
 
 
-class NoBase(ImageFailure):
-    """There is nothing here to build from."""
+class NoBase(ToolFailure):
+    """There is no base image here, and none can be made."""
 
 
-def base(wanted: str | None, progress: Progress, *, own: bool) -> str:
-    """The base image's name: the one that is wanted, else the default. Raises `ImageFailure`.
+def base(wanted: str | None, say: Say, *, own: bool) -> str:
+    """The base image's name: the wanted one, else the default. Raises `ToolFailure`.
 
-    `own`: where the default can't be had, make one here.
+    `own`: make a base here when the default can't be pulled.
     """
     image = wanted or DEFAULT
-    if docker.has(image) or docker.pull(image, progress):
+    if docker.has(image) or docker.pull(image, say):
         return image
     if wanted or not own:
         raise NoBase(
             f"The base image {image} is not here and can't be pulled.", "Pull it, or name another with --base."
         )
-    progress(f"{DEFAULT} can't be pulled here: the base is made from Debian's packages")
+    say(f"{DEFAULT} can't be pulled here: the base is made from Debian's packages")
     if not docker.has(OWN):
-        docker.load(_root_file_system(progress), OWN, progress)
+        docker.load(_root_file_system(say), OWN, say)
     return OWN
 
 
@@ -77,14 +76,14 @@ class BuildBase:
 
     @property
     def programs(self) -> dict[str, str]:
-        """The build arguments by which the machine's CLI comes into the orchestrator's image, and no AWS plug-in."""
+        """The build arguments that put the machine's CLI, and no AWS plug-in, into the orchestrator's image."""
         if self.cli_sha256 is None:
             return {}
         url = f"file:///opt/machine/{_CLI}"
         return {"PULUMI_CLI_URL": url, "PULUMI_CLI_SHA256": self.cli_sha256, "PULUMI_AWS_URL": ""}
 
 
-def build_base(image: str, cli: Path | None, progress: Progress) -> BuildBase:
+def build_base(image: str, cli: Path | None, say: Say) -> BuildBase:
     """The base with what belongs to this machine, and with its Pulumi CLI when that is given."""
     built = f"{BUILD}-with-cli" if cli else BUILD
     with tempfile.TemporaryDirectory() as context:
@@ -104,11 +103,11 @@ def build_base(image: str, cli: Path | None, progress: Progress) -> BuildBase:
             "ENV PYTHONPATH=/opt/machine PIP_CONFIG_FILE=/opt/machine/pip.conf \\\n"
             "    PIP_CERT=/opt/machine/ca.crt SSL_CERT_FILE=/opt/machine/ca.crt\n"
         )
-        docker.build(built, folder / "Dockerfile", folder, {}, progress)
+        docker.build(built, folder / "Dockerfile", folder, {}, say)
     return BuildBase(built, sha256)
 
 
-def _root_file_system(progress: Progress) -> Path:
+def _root_file_system(say: Say) -> Path:
     folder = cache_folder(os.environ) / "images"
     archive = folder / f"{OWN.partition(':')[2]}.tar.gz"
     if archive.exists():
@@ -124,7 +123,11 @@ def _root_file_system(progress: Progress) -> Path:
         # Namespaces of its own: its mounts and its children end with it, however it ends.
         command = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
         command += ["debootstrap", "--variant=minbase", f"--include={_PACKAGES}", "bookworm", str(root)]
-        run("A Debian with Python", command, progress, advice="Debian's archive must be reachable.")
+        try:
+            run(command, Progress("A Debian with Python", say))
+        except CommandFailed as failed:
+            advice = "Debian's archive must be reachable."
+            raise ToolFailure("debootstrap could not make a Debian with Python.", advice, failed.output) from failed
         with tarfile.open(partial, "w:gz", compresslevel=1) as tar:
             tar.add(root, ".", filter=kept)
         partial.rename(archive)
@@ -137,11 +140,11 @@ def kept(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
 
 
 def pack(program: Path, archive: Path) -> str:
-    """The archive's SHA-256. The same bytes give the same archive, or no build would find itself in the cache."""
+    """Pack the program; the archive's SHA-256. The same bytes give the same archive, so that builds are found in the cache."""
     content = program.read_bytes()
-    # Go notes in a program how it was built. With cgo it asks the C library who it is; a sandbox's user has no name there.
+    # Go records in a program how it was built. With cgo it looks up its user in the C library, which has none for Lambda's.
     if b"CGO_ENABLED=1" in content and b"osusergo" not in content:
-        raise ImageFailure(
+        raise ToolFailure(
             f"{program} was built with cgo: it can't run as a user that /etc/passwd does not know, as in Lambda.",
             "Remove it and run make setup, which makes one that can.",
         )
@@ -155,7 +158,7 @@ def pack(program: Path, archive: Path) -> str:
 
 
 def _same_times(folder: Path) -> None:
-    # The builders' caches look at times too.
+    # The builders' caches compare times too.
     for each in folder.rglob("*"):
         os.utime(each, (0, 0))
 
@@ -173,8 +176,7 @@ def setting(line: str) -> tuple[str, str]:
 
 
 def _certificates(settings: dict[str, str]) -> Path:
-    candidates: Iterable[str | None] = (settings.get("cert"), os.environ.get("SSL_CERT_FILE"))
-    found = next((each for each in candidates if each), None) or ssl.get_default_verify_paths().cafile
+    found = settings.get("cert") or os.environ.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().cafile
     if not found:
         from pip._vendor import certifi  # a machine whose Python has no certificates of its own
 

@@ -1,96 +1,74 @@
-"""The docker command, as far as building and looking at images needs it.
+"""The docker command, as far as building images needs it.
 
-Rule: both builders will do, as machines without buildx have the classic one only.
+Rule: it works with both builders, as machines without buildx have only the classic one.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tools.images.steps import ImageFailure, Progress, run
+from localcloud.docker_cli import DockerFailed, docker, no_docker
+from tools.commands import CommandFailed, Progress, Say, ToolFailure, run
 
-_SECONDS_TO_ANSWER = 20.0
+_PLATFORM = ("--platform", "linux/amd64")
 
 
 def missing() -> str | None:
     """Why images can't be built here, as a sentence; None when a daemon answers."""
     if shutil.which("docker") is None:
         return "There is no docker command on the PATH."
-    answer = _ask("info", "--format", "{{.ServerVersion}}")
-    if answer.returncode or not answer.stdout.strip():
-        said = (answer.stderr.strip() or "no version").splitlines()[-1]
-        return f"There is a docker command, but no daemon answers it ({said})."
-    return None
+    reason = no_docker()
+    return f"There is a docker command, but no daemon answers it ({reason})." if reason else None
 
 
 def require() -> None:
-    """Raise `ImageFailure` unless a daemon answers."""
+    """Raise `ToolFailure` unless a daemon answers."""
     if reason := missing():
-        raise ImageFailure(reason, "Install Docker and start its daemon, then run this again.")
+        raise ToolFailure(reason, "Install Docker and start its daemon, then run this again.")
 
 
 def has(image: str) -> bool:
     """Whether the daemon has this image already."""
-    return _ask("image", "inspect", image).returncode == 0
+    return _works("image", "inspect", image)
 
 
-def pull(image: str, progress: Progress) -> bool:
+def pull(image: str, say: Say) -> bool:
     """Get an image from its registry; whether that worked."""
-    command = ["docker", "pull", "--platform", "linux/amd64", image]
     try:
-        run(f"{image}, pulled", command, progress, advice="Is its registry reachable?")
-    except ImageFailure:
+        _run(f"{image}, pulled", ["pull", *_PLATFORM, image], say)
+    except ToolFailure:
         return False
     return True
 
 
-def load(archive: Path, image: str, progress: Progress) -> None:
+def load(archive: Path, image: str, say: Say) -> None:
     """Make an image of one layer from a root file system."""
-    command: list[str | Path] = [
-        "docker",
-        "import",
-        "--platform",
-        "linux/amd64",
-        "--change",
-        'CMD ["python"]',
-        archive,
-        image,
-    ]
-    run(f"{image}, imported", command, progress, advice="See Docker's own words above.")
+    _run(f"{image}, imported", ["import", *_PLATFORM, "--change", 'CMD ["python"]', archive, image], say)
 
 
 def build(
-    tag: str, dockerfile: Path, context: Path, arguments: Mapping[str, str], progress: Progress, network: str = "host"
+    tag: str, dockerfile: Path, context: Path, arguments: Mapping[str, str], say: Say, network: str = "host"
 ) -> None:
     """Build an image. On the host's network, as a proxy or a package index may listen on the machine's loopback."""
     options = [option for name, value in arguments.items() for option in ("--build-arg", f"{name}={value}")]
-    command: list[str | Path] = [
-        "docker",
-        "build",
-        "--network",
-        network,
-        "--tag",
-        tag,
-        "--file",
-        dockerfile,
-        *options,
-        context,
-    ]
-    run(tag, command, progress, advice="See the build's own words above.", environ={**os.environ, **_builder()})
+    builder = {} if _works("buildx", "version") else {"DOCKER_BUILDKIT": "0"}
+    words: list[str | Path] = ["build", "--network", network, "--tag", tag, "--file", dockerfile, *options, context]
+    _run(tag, words, say, environ={**os.environ, **builder})
 
 
-def _builder() -> dict[str, str]:
-    return {} if _ask("buildx", "version").returncode == 0 else {"DOCKER_BUILDKIT": "0"}
-
-
-def _ask(*arguments: str, timeout: float = _SECONDS_TO_ANSWER) -> subprocess.CompletedProcess[str]:
+def _run(title: str, words: Sequence[str | Path], say: Say, *, environ: Mapping[str, str] | None = None) -> None:
     try:
-        return subprocess.run(
-            ["docker", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout
-        )
-    except subprocess.TimeoutExpired as error:
-        return subprocess.CompletedProcess(error.cmd, 1, "", f"no answer within {timeout:.0f} s")
+        run(["docker", *words], Progress(title, say), environ=environ)
+    except CommandFailed as failed:
+        raise ToolFailure(f"{title}: docker failed.", "See Docker's own words above.", failed.output) from failed
+
+
+def _works(*arguments: str) -> bool:
+    try:
+        docker(*arguments)
+    except DockerFailed:
+        return False
+    return True

@@ -1,4 +1,4 @@
-"""Runs inside the build: brings one program out of a `.tar.gz` whose SHA-256 is known.
+"""Runs inside the build: takes one program out of a `.tar.gz` with a known SHA-256.
 
     python fetch.py PROGRAM URL SHA256 FOLDER
 
@@ -24,7 +24,7 @@ _SECONDS = 60.0
 
 
 class Refused(Exception):
-    """A sentence that says why the program isn't taken, and what to do."""
+    """Why the program is not taken, and what to do."""
 
 
 def main(arguments: list[str]) -> int:
@@ -68,7 +68,7 @@ def fetch(program: str, url: str, sha256: str, folder: Path) -> None:
 
 
 def unpack(program: str, archive: IO[bytes], folder: Path) -> None:
-    """Put the archive's file of that name into `folder`, executable by everybody."""
+    """Put the archive's file of that name into `folder`, executable by all users."""
     with tarfile.open(fileobj=archive, mode="r:gz") as tar:
         member = next((each for each in tar if each.isfile() and PurePosixPath(each.name).name == program), None)
         content = tar.extractfile(member) if member else None

@@ -1,15 +1,17 @@
-"""What fills an image: its biggest parts, seen from inside a container of it.
+"""What fills an image: its biggest parts, measured inside a container of it.
 
-Rule: parts add up to all files, so nothing hides between the lines.
+Rule: parts add up to all files, so nothing is left out of the sum.
 """
 
 from __future__ import annotations
 
 import json
-import subprocess
 from dataclasses import dataclass
 
-_LOOK = """
+from localcloud.docker_cli import docker
+
+_SECONDS = 600.0
+_PROGRAM = """
 import collections, json, os
 sizes = collections.Counter()
 for folder, folders, files in os.walk("/"):
@@ -25,27 +27,14 @@ print(json.dumps(sizes.most_common()))
 
 @dataclass(frozen=True)
 class Part:
-    """Something in an image, and its size in MB (a million bytes)."""
+    """A part of an image, and its size in MB (a million bytes)."""
 
     name: str
     megabytes: float
 
 
 def parts(image: str) -> list[Part]:
-    """All parts, the biggest first."""
-    command = [
-        "docker",
-        "run",
-        "--rm",
-        "--network",
-        "none",
-        "--user",
-        "0",
-        "--entrypoint",
-        "python",
-        image,
-        "-c",
-        _LOOK,
-    ]
-    answer = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
-    return [Part(name, size / 1e6) for name, size in json.loads(answer.stdout)]
+    """All parts, the biggest first. Raises DockerFailed."""
+    options = ("--rm", "--network", "none", "--user", "0", "--entrypoint", "python")
+    answer = docker("run", *options, image, "-c", _PROGRAM, seconds=_SECONDS)
+    return [Part(name, size / 1e6) for name, size in json.loads(answer)]

@@ -1,13 +1,13 @@
-"""Runs inside the build: leaves of a generated Pulumi package only the modules that a program uses.
+"""Runs inside the build: removes from a generated Pulumi package all modules that no program uses.
 
     python trim.py PACKAGE_FOLDER PROGRAM.py …
 
-`pulumi_aws` has some two hundred modules, one an AWS service, and a template uses a few. Kept are those that the programs name
-(`aws.sqs.Queue` keeps `sqs`), and those that these import. A left-out module stays as a file that says so when it is imported, as
-the package looks for all of them when it is imported itself.
+`pulumi_aws` has some two hundred modules, one for each AWS service, and a template uses a few. Kept are those that the programs
+name (`aws.sqs.Queue` keeps `sqs`), and those that these import. A removed module stays as a file that raises an ImportError,
+because the package looks for all of its modules when it is imported itself.
 
-Rule: what a program uses is checked here, by importing it from the trimmed package; so what is missing fails the build. A program
-that uses the package in a way that can't be followed keeps all of it.
+Rule: every name that a program uses is looked up in the trimmed package here, so a missing one fails the build. All is kept for a
+program that uses the package in a way that can't be followed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SIBLINGS = re.compile(r"^\s*from \.\. import (.+)$|^\s*from \.\.(\w+)\b|^\s*imp
 
 
 class CannotFollow(Exception):
-    """A use of the package from which the modules can't be told."""
+    """The package is used in a way that does not show which modules are needed."""
 
 
 def main(arguments: list[str]) -> int:
@@ -81,7 +81,7 @@ def _attributes(tree: ast.AST, aliases: set[str], program: Path) -> Iterator[str
 
 
 def trim(package: Path, used: Iterable[str]) -> None:
-    """Leave out each module of the package that is neither used nor needed by one that is."""
+    """Remove each module of the package that is neither used nor imported by a used one."""
     modules = {each.name for each in package.iterdir() if (each / "__init__.py").is_file()}
     kept = needed(package, (set(used) | _ALWAYS) & modules, modules)
     for name in modules - kept:

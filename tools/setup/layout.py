@@ -1,6 +1,6 @@
-"""Where everything is kept: names only, no effects.
+"""The paths of a set-up: names only, no effects.
 
-The rule kept: a thing's folder is named after all that it was made from, so a change of any of these makes a new one.
+Rule: a folder is named after everything that it was made from, so a change of any of these makes a new one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.setup.failures import SetupFailure
+from tools.commands import ToolFailure
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class Layout:
 
     @property
     def requirements(self) -> Path:
-        return requirements_file(self.checkout)
+        """The file of all packages of the virtual environment."""
+        return self.checkout / _REQUIREMENTS
 
     @property
     def link(self) -> Path:
@@ -35,7 +36,7 @@ class Layout:
 
     @property
     def venv(self) -> Path:
-        """The virtual environment, at its final path from the start: scripts in it hold that path."""
+        """The virtual environment, at its final path from the start: scripts in it contain that path."""
         return self.cache / f"venv-{self.venv_key}"
 
     @property
@@ -71,23 +72,21 @@ class Layout:
 
     @property
     def scratch(self) -> Path:
-        """Temporary files of the set-up that holds the lock; whatever is found there without it is a dead one's."""
+        """Temporary files of the set-up that holds the lock; without it, those of one that has died."""
         return self.cache / "setup.tmp"
 
 
+_REQUIREMENTS = Path("requirements", "dev.txt")
+
+
 def layout_of(checkout: Path, environ: Mapping[str, str]) -> Layout:
-    """The layout for this checkout, this interpreter and this user. Raises `SetupFailure`."""
-    text = requirements_file(checkout).read_text(encoding="utf-8")
+    """The layout for this checkout, this interpreter and this user. Raises `ToolFailure`."""
+    text = (checkout / _REQUIREMENTS).read_text(encoding="utf-8")
     return Layout(checkout, cache_folder(environ), venv_key(text, interpreter_identity()), pulumi_version(text))
 
 
-def requirements_file(checkout: Path) -> Path:
-    """The file of everything the virtual environment holds."""
-    return checkout / "requirements" / "dev.txt"
-
-
 def cache_folder(environ: Mapping[str, str]) -> Path:
-    """`$XDG_CACHE_HOME/fibfactory` or `~/.cache/fibfactory`; a relative `XDG_CACHE_HOME` is to be ignored (XDG)."""
+    """`$XDG_CACHE_HOME/fibfactory` or `~/.cache/fibfactory`; XDG says to ignore a relative `XDG_CACHE_HOME`."""
     configured = Path(environ.get("XDG_CACHE_HOME", ""))
     return (configured if configured.is_absolute() else Path.home() / ".cache") / "fibfactory"
 
@@ -103,8 +102,8 @@ def venv_key(requirements: str, interpreter: str) -> str:
 
 
 def pulumi_version(requirements: str) -> str:
-    """The CLI's version: that of the pinned Python SDK, its pair. Raises `SetupFailure` when nothing is pinned."""
+    """The CLI's version, which is that of the pinned Python SDK. Raises `ToolFailure` when nothing is pinned."""
     found = re.search(r"^pulumi==([0-9.]+)", requirements, re.MULTILINE)
     if not found:
-        raise SetupFailure("requirements/dev.txt pins no pulumi.", "Restore the file, or run: make requirements")
+        raise ToolFailure("requirements/dev.txt pins no pulumi.", "Restore the file, or run: make requirements")
     return found.group(1)

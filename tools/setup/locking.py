@@ -1,7 +1,6 @@
 """One set-up at a time on one cache.
 
-The rule kept: the kernel lets go of the lock when its last holder ends, however it ends;
-there is no stale lock to clean.
+Rule: the kernel releases the lock when its last holder ends, however it ends; there is no stale lock to clean.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tools.setup.steps import Progress
+from tools.setup.steps import progress_of
 
 
 @contextmanager
@@ -22,7 +21,7 @@ def only_one(lock: Path) -> Iterator[int]:
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         started = time.monotonic()
-        progress = Progress("waiting for another set-up to end")
+        progress = progress_of("waiting for another set-up to end")
         while not _taken(descriptor):
             time.sleep(0.2)
             if (waited := time.monotonic() - started) > 1:

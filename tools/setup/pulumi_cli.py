@@ -1,7 +1,8 @@
 """The Pulumi CLI at exactly the pinned version, from the first of four places that has it.
 
-PATH, the cache, the official installer, Go with the pinned module. The rule kept: what comes into the cache has
-said its version first, and comes in by one rename.
+PATH, the cache, the official installer, Go with the pinned module.
+
+Rule: a CLI gets into the cache by one rename, after it has answered with the right version.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from tools.setup.failures import SetupFailure, advice_for, require_space
+from tools.commands import CommandFailed, ToolFailure
 from tools.setup.layout import Layout
-from tools.setup.steps import CommandFailed, Workplace, fail, say
+from tools.setup.steps import Workplace, require_space, say
 
 INSTALLER = "https://get.pulumi.com/install.sh"
 MEGABYTES_TO_DOWNLOAD = 1_000
@@ -43,7 +44,7 @@ def found(layout: Layout, environ: Mapping[str, str]) -> Path | None:
 
 
 def version_of(command: Path, environ: Mapping[str, str]) -> str | None:
-    """What `pulumi version` says, without its `v`; None when it doesn't answer like one."""
+    """The answer of `pulumi version` without its `v`; None when it does not answer like the CLI."""
     quiet = {**environ, "PULUMI_SKIP_UPDATE_CHECK": "true"}
     try:
         answer = subprocess.run(
@@ -56,17 +57,17 @@ def version_of(command: Path, environ: Mapping[str, str]) -> str | None:
 
 
 def make(layout: Layout, workplace: Workplace) -> Path:
-    """Install the CLI into the cache, or build it there; its path. Raises `SetupFailure`."""
+    """Install the CLI into the cache, or build it there; its path. Raises `ToolFailure`."""
     partial = workplace.scratch / "pulumi"
     if not (_install(layout, workplace, partial) or _build(layout, workplace, partial)):
-        raise SetupFailure(
+        raise ToolFailure(
             f"The Pulumi CLI {layout.pulumi_version} is missing, its installer can't be reached and there is no Go.",
             f"Connect to the internet, or install Go 1.25 or newer, or put pulumi {layout.pulumi_version} on the PATH.",
         )
-    # Its own home: a CLI writes there, and this one is only asked its name.
+    # A home of its own: a CLI writes there, and this one is only asked for its version.
     environ = {**workplace.environ, "PULUMI_HOME": str(workplace.scratch / "pulumi-home")}
     if (version := version_of(partial / "bin" / "pulumi", environ)) != layout.pulumi_version:
-        raise SetupFailure(
+        raise ToolFailure(
             f"The new Pulumi CLI says it is {version}, not {layout.pulumi_version}.",
             "Run this again; if it stays, report it.",
         )
@@ -112,27 +113,34 @@ def _build(layout: Layout, workplace: Workplace, root: Path) -> bool:
     version = f"{_VERSION_VARIABLE}=v{layout.pulumi_version}"
     command = [go, "build", "-trimpath", "-buildvcs=false", "-mod=readonly", "-ldflags", f"-s -w -X {version}"]
     title = f"Pulumi CLI {layout.pulumi_version}, built with Go (about 5 minutes on 2 cores, once)"
-    try:
-        builder.run(title, [*command, "-o", root / "bin" / "pulumi", _PACKAGE], cwd=layout.pulumi_module)
-    except CommandFailed as failed:
-        advice = advice_for(failed.output, _HINTS, "See Go's own words above; then run this again.")
-        raise fail("Go could not build the Pulumi CLI.", failed, advice) from failed
+    builder.require(
+        title,
+        [*command, "-o", root / "bin" / "pulumi", _PACKAGE],
+        cwd=layout.pulumi_module,
+        failure="Go could not build the Pulumi CLI.",
+        advice="See Go's own words above; then run this again.",
+        hints=_HINTS,
+    )
     return True
 
 
 def _require_go(go: str, workplace: Workplace) -> None:
-    # Outside any module, so that an old Go answers instead of refusing our go.mod.
-    try:
-        answer = workplace.run("asking for Go's version", [go, "env", "GOVERSION"], cwd=workplace.scratch, timeout=60)
-    except CommandFailed as failed:
-        raise fail(f"{go} does not work.", failed, "Repair it, or install Go 1.25 or newer.") from failed
+    answer = workplace.require(
+        "asking for Go's version",
+        [go, "env", "GOVERSION"],
+        # Outside any module, so that an old Go answers instead of refusing our go.mod.
+        cwd=workplace.scratch,
+        failure=f"{go} does not work.",
+        advice="Repair it, or install Go 1.25 or newer.",
+        timeout=60,
+    )
     said = re.search(r"go(\d+)\.(\d+)", answer)
     if said and (int(said[1]), int(said[2])) < OLDEST_GO:
-        raise SetupFailure(f"{go} is too old to build the Pulumi CLI ({said[0]}).", "Install Go 1.25 or newer.")
+        raise ToolFailure(f"{go} is too old to build the Pulumi CLI ({said[0]}).", "Install Go 1.25 or newer.")
 
 
 def _without_environments(path: str) -> str:
-    # A `pulumi` in a virtual environment is a link of ours, of this set-up or an older one: never the machine's own CLI.
+    # A `pulumi` in a virtual environment is a link made by this set-up or an older one, never the machine's own CLI.
     return os.pathsep.join(
         folder for folder in path.split(os.pathsep) if folder and not Path(folder, "..", "pyvenv.cfg").exists()
     )

@@ -1,33 +1,24 @@
-"""One long step at a time: a child process with a line of progress, ended whatever happens to us.
+"""The steps of a set-up: each a command that runs with set-up's temporary folder and its lock.
 
-The rule kept: no child outlives its step, and none outlives the lock (children hold it too, so that even
-after a kill of the set-up alone nobody builds in a folder an orphan still writes to).
+Rule: no command outlives its step, and none outlives the lock (commands hold it too, so even after a kill of the
+set-up alone no other one builds in a folder that an orphan still writes to).
 """
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
+import re
+import shutil
 import sys
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.setup.failures import SetupFailure, tail
+from tools.commands import CommandFailed, Progress, ToolFailure, run
 
-SECONDS_BETWEEN_LINES = 5
-SECONDS_TO_END = 5
+Hint = tuple[str, str]
+"""A pattern in a failed command's output, and the advice for it."""
 
-
-class CommandFailed(Exception):
-    """A child ended with an error, or not within its time; `output` is what it said."""
-
-    def __init__(self, output: str) -> None:
-        super().__init__(tail(output, 1))
-        self.output = output
+NO_SPACE: Hint = ("No space left on device", "Free some disk space there, or set XDG_CACHE_HOME to a bigger disk.")
 
 
 @dataclass(frozen=True)
@@ -39,82 +30,61 @@ class Workplace:
     lock: int
 
     def run(self, title: str, command: Sequence[str | Path], *, cwd: Path, timeout: float | None = None) -> str:
-        """Run a command to its end, showing `title` and the seconds; its output. `timeout` in seconds.
+        """Run a command to its end, showing `title` and the seconds; its output. Raises `CommandFailed`."""
+        environ = {**self.environ, "TMPDIR": str(self.scratch)}
+        return run(
+            command, progress_of(title), cwd=cwd, environ=environ, timeout=timeout, scratch=self.scratch,
+            inherited=[self.lock],
+        )  # fmt: skip
 
-        Raises `CommandFailed`, also when the command can't be started.
+    def require(
+        self,
+        title: str,
+        command: Sequence[str | Path],
+        *,
+        cwd: Path,
+        failure: str,
+        advice: str,
+        hints: Sequence[Hint] = (),
+        timeout: float | None = None,
+    ) -> str:
+        """Run a command whose failure ends the set-up; its output.
+
+        Raises `ToolFailure` with the sentence `failure`, and with the advice of the first matching hint, else `advice`.
         """
-        log = self.scratch / "output.log"
-        started = time.monotonic()
-        progress = Progress(title)
-        with log.open("wb") as sink:
-            try:
-                child = subprocess.Popen(
-                    [str(part) for part in command], cwd=cwd, env={**self.environ, "TMPDIR": str(self.scratch)},
-                    stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT,
-                    start_new_session=True, pass_fds=[self.lock],
-                )  # fmt: skip
-            except OSError as error:
-                raise CommandFailed(str(error)) from error
-            try:
-                late = not _finished(child, progress, started, timeout)
-            finally:
-                _end(child)
-        output = log.read_text(encoding="utf-8", errors="replace")
-        if late:
-            raise CommandFailed(f"{output}\nnot done after {timeout:.0f} s")
-        if child.returncode != 0:
-            raise CommandFailed(output)
-        progress.done(time.monotonic() - started)
-        return output
+        try:
+            return self.run(title, command, cwd=cwd, timeout=timeout)
+        except CommandFailed as failed:
+            raise ToolFailure(failure, advice_for(failed.output, hints, advice), failed.output) from failed
 
 
-class Progress:
-    """One line on a terminal, rewritten each second; elsewhere a line every few seconds."""
-
-    def __init__(self, title: str) -> None:
-        self._title = title
-        self._shown = float(-SECONDS_BETWEEN_LINES)
-        self._terminal = sys.stdout.isatty()
+class _TerminalProgress(Progress):
+    """One line, rewritten each second."""
 
     def tick(self, seconds: float) -> None:
-        """The step goes on, `seconds` after its start."""
-        if self._terminal:
-            print(f"\rset-up: {self._title} … {seconds:.0f} s ", end="", flush=True)
-        elif seconds - self._shown >= SECONDS_BETWEEN_LINES:
-            self._shown = seconds
-            say(f"{self._title} … {seconds:.0f} s")
+        print(f"\rset-up: {self.title} … {seconds:.0f} s ", end="", flush=True)
 
     def done(self, seconds: float) -> None:
-        """The step has ended well."""
-        print(f"{chr(13) if self._terminal else ''}set-up: {self._title}: {seconds:.1f} s ", flush=True)
+        print(f"\rset-up: {self.title}: {seconds:.1f} s ", flush=True)
+
+
+def progress_of(title: str) -> Progress:
+    """Progress for a terminal, or for a file of lines."""
+    return (_TerminalProgress if sys.stdout.isatty() else Progress)(title, say)
 
 
 def say(sentence: str) -> None:
-    """One line for whoever watches."""
+    """Show one line to the user."""
     print(f"set-up: {sentence}", flush=True)
 
 
-def fail(sentence: str, failed: CommandFailed, advice: str) -> SetupFailure:
-    """A failure that shows the end of what the command said."""
-    return SetupFailure(sentence, advice, tail(failed.output))
+def advice_for(output: str, hints: Sequence[Hint], otherwise: str) -> str:
+    """The advice of the first hint whose pattern is in a failed command's output."""
+    return next((advice for pattern, advice in (NO_SPACE, *hints) if re.search(pattern, output)), otherwise)
 
 
-def _finished(child: subprocess.Popen[bytes], progress: Progress, started: float, timeout: float | None) -> bool:
-    while True:
-        try:
-            child.wait(timeout=1)
-            return True
-        except subprocess.TimeoutExpired:
-            seconds = time.monotonic() - started
-            progress.tick(seconds)
-            if timeout is not None and seconds > timeout:
-                return False
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    # The group, not the child: compilers and installers have children of their own. It may be gone already.
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, number)
-        with suppress(subprocess.TimeoutExpired):
-            child.wait(timeout=SECONDS_TO_END)
+def require_space(folder: Path, megabytes: int, what: str) -> None:
+    """Raise `ToolFailure` unless the folder's disk has this much free: what `what` needs at its peak."""
+    free = shutil.disk_usage(folder).free // 1_000_000
+    if free < megabytes:
+        raise ToolFailure(f"{what} needs {megabytes} MB in {folder}, {free} MB are free.", NO_SPACE[1])

@@ -1,6 +1,6 @@
 """The virtual environment: every package at its pinned version, checked against its hash.
 
-The rule kept: the marker is written last. A folder without it is somebody's unfinished work, and is removed.
+Rule: the marker is written last. A folder without it is unfinished work, and is removed.
 pip, not a faster installer, because only pip follows the machine's own pip settings (mirror, certificates, wheels).
 """
 
@@ -11,9 +11,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from tools.setup.failures import SetupFailure, advice_for, require_space
+from tools.commands import CommandFailed, ToolFailure
 from tools.setup.layout import Layout
-from tools.setup.steps import CommandFailed, Workplace, fail
+from tools.setup.steps import NO_SPACE, Workplace, require_space
 
 # Measured: 0.8 GB installed, and at the most as much again of downloads on the way.
 MEGABYTES_NEEDED = 1_700
@@ -40,7 +40,7 @@ def is_whole(layout: Layout) -> bool:
 
 
 def make(layout: Layout, workplace: Workplace) -> None:
-    """Make the environment at its final path. Raises `SetupFailure`; leaves either a whole one or none."""
+    """Make the environment at its final path. Raises `ToolFailure`; leaves either a whole one or none."""
     require_space(layout.cache, MEGABYTES_NEEDED, "The virtual environment")
     shutil.rmtree(layout.venv, ignore_errors=True)
     try:
@@ -52,53 +52,47 @@ def make(layout: Layout, workplace: Workplace) -> None:
 
 
 def _fill(layout: Layout, workplace: Workplace) -> None:
-    def run(title: str, *command: str | Path) -> None:
-        workplace.run(title, command, cwd=layout.checkout)
-
-    try:
-        run("virtual environment", sys.executable, "-I", "-m", "venv", layout.venv)
-    except CommandFailed as failed:
-        advice = advice_for(failed.output, (), "Check that this works: python3 -m venv /tmp/try")
-        raise fail(f"Could not make a virtual environment in {layout.venv}.", failed, advice) from failed
-    packages = "Python packages, from the index (about half a minute, once)"
-    pip: list[str | Path] = [
-        layout.venv_python,
-        "-I",
-        "-m",
-        "pip",
-        "install",
-        "--no-input",
-        "--no-user",
-        "--no-compile",
-    ]
-    try:
-        run(packages, *pip, "--require-hashes", "--requirement", layout.requirements)
-    except CommandFailed as failed:
-        advice = advice_for(failed.output, _HINTS, "See pip's own words above; then run this again.")
-        raise fail("pip could not install the pinned packages.", failed, advice) from failed
+    workplace.require(
+        "virtual environment",
+        [sys.executable, "-I", "-m", "venv", layout.venv],
+        cwd=layout.checkout,
+        failure=f"Could not make a virtual environment in {layout.venv}.",
+        advice="Check that this works: python3 -m venv /tmp/try",
+    )
+    python: list[str | Path] = [layout.venv_python, "-I", "-m"]
+    pip = [*python, "pip", "install", "--no-input", "--no-user", "--no-compile", "--require-hashes"]
+    workplace.require(
+        "Python packages, from the index (about half a minute, once)",
+        [*pip, "--requirement", layout.requirements],
+        cwd=layout.checkout,
+        failure="pip could not install the pinned packages.",
+        advice="See pip's own words above; then run this again.",
+        hints=_HINTS,
+    )
     # Once here, on all cores: under PYTHONDONTWRITEBYTECODE each process would compile again (measured:
     # 1.4 s instead of 0.5 s to import what the orchestrator does).
+    compile_all = [*python, "compileall", "-q", "-j", "0", layout.venv / "lib"]
     try:
-        run(
-            "compiling the packages", layout.venv_python, "-I", "-m", "compileall", "-q", "-j", "0", layout.venv / "lib"
-        )
+        workplace.run("compiling the packages", compile_all, cwd=layout.checkout)
     except CommandFailed as failed:
         # Some packages hold templates that are not Python; a full disk is another matter.
-        if "No space left" in failed.output:
-            raise fail("Could not compile the packages.", failed, advice_for(failed.output, (), "")) from failed
+        pattern, advice = NO_SPACE
+        if pattern in failed.output:
+            raise ToolFailure("Could not compile the packages.", advice, failed.output) from failed
 
 
 def link(layout: Layout) -> None:
-    """Point the checkout's `.venv` at the environment. Raises `SetupFailure` when something else has that name."""
+    """Point the checkout's `.venv` at the environment. Raises `ToolFailure` when something else has that name."""
     if layout.link.exists() and not layout.link.is_symlink():
-        raise SetupFailure(
-            f"{layout.link} is a folder of yours, not a link of ours.", "Remove or rename it, then run this again."
+        raise ToolFailure(
+            f"{layout.link} is a folder of yours, not a link made by set-up.",
+            "Remove or rename it, then run this again.",
         )
     replace_link(layout.link, layout.venv)
 
 
 def replace_link(at: Path, target: Path) -> None:
-    """Make `at` a link to `target` in one step: nobody ever sees it missing."""
+    """Make `at` a link to `target` in one step, so that it is never missing."""
     if at.is_symlink() and at.readlink() == target:
         return
     beside = at.with_name(f"{at.name}.{os.getpid()}")

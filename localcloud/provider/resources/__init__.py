@@ -1,4 +1,7 @@
-"""The table of resource types: Pulumi's token to the handler that serves it."""
+"""The table of resource types: Pulumi's token to the handler that serves it.
+
+Every class in these modules that names tokens is in the table.
+"""
 
 from __future__ import annotations
 
@@ -21,38 +24,26 @@ from localcloud.provider.resources import (
     sqs,
 )
 
-_HANDLERS: tuple[Resource, ...] = (
-    dynamodb.Table(),
-    iam.Role(),
-    iam.RolePolicy(),
-    iam.RolePolicyAttachment(),
-    logs.LogGroup(),
-    lambda_.Function(),
-    lambda_.Permission(),
-    lambda_.EventInvokeConfig(),
-    apigatewayv2.Api(),
-    apigatewayv2.Authorizer(),
-    apigatewayv2.Integration(),
-    apigatewayv2.Route(),
-    apigatewayv2.Stage(),
-    scheduler.Schedule(),
-    scheduler.ScheduleGroup(),
-    apprunner.Service(),
-    apprunner.AutoScalingConfigurationVersion(),
-    s3.Bucket(),
-    ecr.Repository(),
-    ecr.LifecyclePolicy(),
-    sqs.Queue(),
-    sns.Topic(),
-    sns.TopicSubscription(),
-    cloudwatch.MetricAlarm(),
-    cloudwatch.Dashboard(),
-    kms.Key(),
-    kms.Alias(),
-    docker.Image(),
+_MODULES = (
+    apigatewayv2,
+    apprunner,
+    cloudwatch,
+    docker,
+    dynamodb,
+    ecr,
+    iam,
+    kms,
+    lambda_,
+    logs,
+    s3,
+    scheduler,
+    sns,
+    sqs,
 )
-
-TYPES: dict[str, Resource] = {token: handler for handler in _HANDLERS for token in handler.tokens}
+_CLASSES = [found for module in _MODULES for found in vars(module).values() if isinstance(found, type)]
+TYPES: dict[str, Resource] = {
+    token: found() for found in _CLASSES if issubclass(found, Resource) for token in found.tokens
+}
 
 
 def handler_for(token: str) -> Resource:

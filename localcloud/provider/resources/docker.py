@@ -1,7 +1,8 @@
 """Docker's images: built and pushed by the docker CLI.
 
-Rule: nothing is pretended. Without the CLI or its daemon the operation fails and says so. An image with a name in ECR goes to the
-registry of the caller's own cloud, and only Docker is told where that is: every output says the name that the program gave.
+The rule: nothing is pretended. Without the CLI or its daemon the operation fails and says so. An image with a name in ECR
+is pushed to the registry of the caller's local cloud, under a name that only Docker sees: every output has the name that the
+program gave.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
-from localcloud.provider.context import digest
+from localcloud.provider.build_context import digest
 from localcloud.provider.errors import ProviderError
 from localcloud.provider.operation import Operation
-from localcloud.provider.resource import Resource
+from localcloud.provider.property_values import has_unknown
+from localcloud.provider.resource import Resource, names
 from localcloud.provider.schema import Failure
-from localcloud.provider.wire import has_unknown
 from localcloud.registry import Registry
 
 _POLL = 0.1
@@ -30,14 +31,14 @@ class Image(Resource):
     """`docker:index/image:Image`; the id is the image's name."""
 
     tokens = ("docker:index/image:Image",)
-    supports = frozenset({"build", "buildOnPreview", "imageName", "registry", "skipPush"})
-    replace_on = frozenset({"imageName"})
+    supports = names("build buildOnPreview imageName registry skipPush")
+    replace_on = names("imageName")
     defaults: ClassVar[Mapping[str, Any]] = {"buildOnPreview": False, "skipPush": False}
     # A registry's password is a new one on each run.
-    ignored = frozenset({"registry.username", "registry.password"})
+    ignored = names("registry.username registry.password")
 
     def check(self, op: Operation, inputs: dict[str, Any]) -> list[Failure]:
-        """Note the digest of the context among the inputs, so that a changed file is a change."""
+        """Add the digest of the context to the inputs, so that a changed file is a change."""
         if inputs["buildOnPreview"] is True:
             return [Failure("buildOnPreview", "building during a preview is not carried out by the stand-in provider")]
         build = inputs.get("build") or {}
@@ -54,12 +55,12 @@ class Image(Resource):
         return []
 
     def create(self, op: Operation) -> None:
-        """Build it, and push it unless told not to."""
+        """Build it, and push it unless the program says not to."""
         self._build_and_push(op)
-        op.made(op.inputs["imageName"])
+        op.created(op.inputs["imageName"])
 
     def read(self, op: Operation) -> dict[str, Any] | None:
-        """What is known of it: what is in a registry is not looked at, as in the official plug-in."""
+        """What the program gives and the last push printed; the registry is not asked, as in the official plug-in."""
         name = str(op.inputs.get("imageName") or op.id)
         build = op.inputs.get("build") or {}
         return {
@@ -83,43 +84,42 @@ class Image(Resource):
         name = op.inputs["imageName"]
         self._build(op, name)
         shown = self._push(op, name) if not op.inputs["skipPush"] else self._image_id(op, name)
-        # What `read` answers: only who built it knows.
+        # Read afterwards by `read`, which cannot find it out.
         op.outputs = {**op.outputs, "repoDigest": shown}
 
     def _build(self, op: Operation, name: str) -> None:
         build = op.inputs.get("build") or {}
-        arguments = ["build", "--tag", name]
-        for option in ("platform", "target", "network"):
-            if build.get(option):
-                arguments += [f"--{option}", str(build[option]).lower() if option == "platform" else build[option]]
-        if build.get("dockerfile"):
-            arguments += ["--file", build["dockerfile"]]
-        for key, value in (build.get("args") or {}).items():
-            arguments += ["--build-arg", f"{key}={value}"]
-        for host in build.get("addHosts") or []:
-            arguments += ["--add-host", host]
-        for image in (build.get("cacheFrom") or {}).get("images") or []:
-            arguments += ["--cache-from", image]
+        platform = str(build.get("platform") or "").lower()
+        options = [
+            ("--platform", platform),
+            ("--target", build.get("target")),
+            ("--network", build.get("network")),
+            ("--file", build.get("dockerfile")),
+            *(("--build-arg", f"{key}={value}") for key, value in (build.get("args") or {}).items()),
+            *(("--add-host", host) for host in build.get("addHosts") or []),
+            *(("--cache-from", image) for image in (build.get("cacheFrom") or {}).get("images") or []),
+        ]
+        arguments = [text for option, value in options if value for text in (option, value)]
         builder = _BUILDERS.get(build.get("builderVersion", ""))
         more = {"DOCKER_BUILDKIT": builder} if builder else {}
-        self._run(op, *arguments, build.get("context", "."), more=more)
+        self._run(op, "build", "--tag", name, *arguments, build.get("context", "."), more=more)
 
     def _push(self, op: Operation, name: str) -> str:
-        """Push it; its name by digest, as it was pushed."""
+        """Push it; its name with the digest of what was pushed."""
         with self._name_for_docker(op, name) as known:
             registry = op.inputs.get("registry") or {}
             if registry.get("username"):
                 server = _server(known) if known != name else registry.get("server") or _server(name)
-                said = self._push_logged_in(op, known, server, registry)
+                printed = self._push_logged_in(op, known, server, registry)
             else:
-                said = self._run(op, "push", known)
-        found = _PUSHED.search(said)
+                printed = self._run(op, "push", known)
+        found = _PUSHED.search(printed)
         if found is None:
-            raise ProviderError(f"docker pushed {name} and did not say its digest: {said.strip()[-2000:]}")
+            raise ProviderError(f"docker pushed {name} and did not print its digest: {printed.strip()[-2000:]}")
         return f"{_repository(name)}@{found[1]}"
 
     def _push_logged_in(self, op: Operation, name: str, server: str, registry: Mapping[str, Any]) -> str:
-        # Apart from the person's own logins, and gone afterwards.
+        # A configuration of its own keeps the login out of the person's.
         with tempfile.TemporaryDirectory() as config:
             login = ("--config", config, "login", "--username", registry["username"], "--password-stdin", server)
             self._run(op, *login, text=registry.get("password", ""))
@@ -127,7 +127,7 @@ class Image(Resource):
 
     @contextmanager
     def _name_for_docker(self, op: Operation, name: str) -> Iterator[str]:
-        """The name under which Docker finds the image's registry: for a while another one, if it is the local cloud's."""
+        """The name under which Docker finds the image's registry: a temporary one, if that is the local cloud's."""
         registry = Registry.behind(op.connection.caller.environment.get("AWS_ENDPOINT_URL", ""))
         local = registry.local_name(name) if registry else None
         if local is None:
@@ -137,7 +137,7 @@ class Image(Resource):
         try:
             yield local
         finally:
-            # Also when the operation was cancelled, which would end a command of its own at once.
+            # Not by `_run`, which a cancelled operation would end at once.
             caller = op.connection.caller
             subprocess.run(
                 ["docker", "image", "rm", local], env=dict(caller.environment), capture_output=True, check=False
@@ -148,6 +148,7 @@ class Image(Resource):
 
     def _run(self, op: Operation, *arguments: str, text: str = "", more: Mapping[str, str] | None = None) -> str:
         caller = op.connection.caller
+        # In files, because what a child of the CLI keeps open would make a pipe endless.
         with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as entered:
             entered.write(text)
             entered.seek(0)
@@ -170,10 +171,10 @@ class Image(Resource):
                     process.terminate()
                     process.wait()
             output.seek(0)
-            said = output.read()
+            printed = output.read()
         if process.returncode:
-            raise ProviderError(f"docker {_verb(arguments)} failed: {said.strip()[-2000:]}")
-        return said
+            raise ProviderError(f"docker {_verb(arguments)} failed: {printed.strip()[-2000:]}")
+        return printed
 
 
 def _verb(arguments: tuple[str, ...]) -> str:

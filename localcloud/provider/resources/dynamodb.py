@@ -5,77 +5,74 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from localcloud.provider import shapes, tags
 from localcloud.provider.naming import AutoName
 from localcloud.provider.operation import Operation
-from localcloud.provider.resource import Resource
+from localcloud.provider.resource import Resource, names
+from localcloud.provider.tags import Tagging
 
 
 class Table(Resource):
     """`aws:dynamodb/table:Table`; the id is the name."""
 
     tokens = ("aws:dynamodb/table:Table",)
-    service = "dynamodb"
-    supports = frozenset(
-        {
-            "attributes",
-            "billingMode",
-            "deletionProtectionEnabled",
-            "globalSecondaryIndexes",
-            "hashKey",
-            "localSecondaryIndexes",
-            "name",
-            "pointInTimeRecovery",
-            "rangeKey",
-            "readCapacity",
-            "serverSideEncryption",
-            "streamEnabled",
-            "streamViewType",
-            "tableClass",
-            "ttl",
-            "writeCapacity",
-        }
-    )
-    replace_on = frozenset({"name", "hashKey", "rangeKey", "localSecondaryIndexes"})
+    supports = names("""
+        attributes billingMode deletionProtectionEnabled globalSecondaryIndexes hashKey localSecondaryIndexes name
+        pointInTimeRecovery rangeKey readCapacity serverSideEncryption streamEnabled streamViewType tableClass ttl
+        writeCapacity
+    """)
+    replace_on = names("name hashKey rangeKey localSecondaryIndexes")
     auto_name = AutoName(longest=255)
     defaults: ClassVar[Mapping[str, Any]] = {"billingMode": "PROVISIONED"}
-    unordered = frozenset({"attributes", "globalSecondaryIndexes", "localSecondaryIndexes"})
-    kept = frozenset({"readCapacity", "writeCapacity", "streamViewType"})
-    taggable = True
+    unordered = names("attributes globalSecondaryIndexes localSecondaryIndexes")
+    kept = names("readCapacity writeCapacity streamViewType")
+
+    service = "dynamodb"
+    create_by, read_by, update_by, delete_by = "CreateTable", "DescribeTable", "UpdateTable", "DeleteTable"
+    identity = ("TableName",)
+    member = "Table"
+    renamed: ClassVar[Mapping[str, str]] = {"name": "TableName"}
+    empty: ClassVar[Mapping[str, Any]] = {
+        "deletionProtectionEnabled": False,
+        "serverSideEncryption": {"enabled": False},
+        "streamEnabled": False,
+    }
+    tagging = Tagging(list_by="ListTagsOfResource")
+
+    status_in = "TableStatus"
+    pending, ready = ("CREATING", "UPDATING"), ("ACTIVE",)
+    deleting = ("ACTIVE", "DELETING")
+    title = "DynamoDB Table"
 
     def create(self, op: Operation) -> None:
         """Create it, wait until it is active, then set what can only be set on an active table."""
-        given, client = op.inputs, self.client(op)
-        request: dict[str, Any] = {
-            "TableName": given["name"],
-            "AttributeDefinitions": _attributes(given),
-            "KeySchema": _keys(given),
-            "BillingMode": given["billingMode"],
-            "Tags": tags.as_list(op.all_tags),
-        }
-        if given["billingMode"] == "PROVISIONED":
-            request["ProvisionedThroughput"] = _throughput(given)
-        if given.get("globalSecondaryIndexes"):
-            request["GlobalSecondaryIndexes"] = [_index(item, given) for item in given["globalSecondaryIndexes"]]
-        if given.get("localSecondaryIndexes"):
-            request["LocalSecondaryIndexes"] = [_local_index(item, given) for item in given["localSecondaryIndexes"]]
-        if given.get("streamEnabled"):
-            request["StreamSpecification"] = _stream(given)
-        if given.get("serverSideEncryption"):
-            request["SSESpecification"] = _encryption(given)
-        request |= shapes.request(
-            client, "CreateTable", {k: given[k] for k in ("deletionProtectionEnabled", "tableClass") if k in given}
-        )
-        client.create_table(**request)
-        op.made(given["name"])
-        self._wait(op)
+        super().create(op)
         self._put_ttl(op)
         self._put_recovery(op)
 
-    def read(self, op: Operation) -> dict[str, Any] | None:
-        """The table, its time to live, its recovery setting and its tags."""
-        client = self.client(op)
-        table = client.describe_table(TableName=op.id)["Table"]
+    def request(self, op: Operation, operation: str, properties: Mapping[str, Any]) -> dict[str, Any]:
+        """Settings in DynamoDB's terms; of a new table also its keys and indexes."""
+        given = op.inputs
+        plain = names("name deletionProtectionEnabled tableClass tags") & properties.keys()
+        request = super().request(op, operation, {name: properties[name] for name in plain})
+        if names("billingMode readCapacity writeCapacity") & properties.keys():
+            request["BillingMode"] = given["billingMode"]
+            if given["billingMode"] == "PROVISIONED":
+                request["ProvisionedThroughput"] = _throughput(given)
+        if names("streamEnabled streamViewType") & properties.keys():
+            request["StreamSpecification"] = _stream(given)
+        if "serverSideEncryption" in properties:
+            request["SSESpecification"] = _encryption(given)
+        if operation == self.create_by:
+            request |= {"AttributeDefinitions": _attributes(given), "KeySchema": _keys(given)}
+            if indexes := given.get("globalSecondaryIndexes"):
+                request["GlobalSecondaryIndexes"] = [_global_index(item, given) for item in indexes]
+            if indexes := given.get("localSecondaryIndexes"):
+                request["LocalSecondaryIndexes"] = [_index({"hashKey": given["hashKey"], **item}) for item in indexes]
+        return request
+
+    def properties(self, op: Operation, found: Mapping[str, Any]) -> dict[str, Any]:
+        """The table, its time to live and its recovery setting."""
+        client, table = self.client(op), found
         keys = {key["KeyType"]: key["AttributeName"] for key in table["KeySchema"]}
         ttl = client.describe_time_to_live(TableName=op.id)["TimeToLiveDescription"]
         recovery = client.describe_continuous_backups(TableName=op.id)["ContinuousBackupsDescription"]
@@ -107,27 +104,11 @@ class Table(Resource):
             },
             "serverSideEncryption": _live_encryption(table.get("SSEDescription") or {}),
             "pointInTimeRecovery": {"enabled": point.get("PointInTimeRecoveryStatus") == "ENABLED"},
-            "tagsAll": tags.as_map(client.list_tags_of_resource(ResourceArn=table["TableArn"]).get("Tags")),
         }
 
     def update(self, op: Operation) -> None:
         """Capacity and switches in one call, then indexes one by one, as DynamoDB allows one at a time."""
-        given, client = op.inputs, self.client(op)
-        request: dict[str, Any] = {}
-        if op.has_changed("billingMode", "readCapacity", "writeCapacity"):
-            request["BillingMode"] = given["billingMode"]
-            if given["billingMode"] == "PROVISIONED":
-                request["ProvisionedThroughput"] = _throughput(given)
-        if op.has_changed("streamEnabled", "streamViewType"):
-            request["StreamSpecification"] = _stream(given)
-        if op.has_changed("serverSideEncryption"):
-            request["SSESpecification"] = _encryption(given)
-        for name in ("deletionProtectionEnabled", "tableClass"):
-            if op.has_changed(name):
-                request |= shapes.request(client, "UpdateTable", {name: given.get(name, False)})
-        if request:
-            client.update_table(TableName=op.id, **request)
-            self._wait(op)
+        super().update(op)
         if op.has_changed("globalSecondaryIndexes"):
             self._change_indexes(op)
         if op.has_changed("ttl"):
@@ -135,39 +116,25 @@ class Table(Resource):
         if op.has_changed("pointInTimeRecovery"):
             self._put_recovery(op)
 
-    def delete(self, op: Operation) -> None:
-        """Delete it and wait until it is gone."""
-        self.client(op).delete_table(TableName=op.id)
-        op.wait(
-            lambda: self._status(op),
-            pending=("ACTIVE", "DELETING"),
-            target=(None,),
-            limit=self.limit,
-            what=f"waiting for DynamoDB Table ({op.id}) delete",
-        )
-
-    def put_tags(self, op: Operation, change: tags.TagChange) -> None:
-        """By the table's ARN."""
-        client = self.client(op)
-        if change.remove:
-            client.untag_resource(ResourceArn=op.outputs["arn"], TagKeys=change.remove)
-        if change.put:
-            client.tag_resource(ResourceArn=op.outputs["arn"], Tags=tags.as_list(change.put))
+    def status_of(self, op: Operation, found: Mapping[str, Any]) -> str:
+        """The table's status; UPDATING also while one of its indexes is not active."""
+        indexes = {item.get("IndexStatus", "ACTIVE") for item in found.get("GlobalSecondaryIndexes") or []}
+        status = super().status_of(op, found)
+        return status if status != "ACTIVE" or indexes <= {"ACTIVE"} else "UPDATING"
 
     def _change_indexes(self, op: Operation) -> None:
         old = {item["name"]: item for item in op.outputs.get("globalSecondaryIndexes") or []}
         new = {item["name"]: item for item in op.inputs.get("globalSecondaryIndexes") or []}
-        renewed = {n for n in old.keys() & new.keys() if _index_core(old[n]) != _index_core(new[n])}
-        for name in sorted((old.keys() - new.keys()) | renewed):
-            self._change_index(op, {"Delete": {"IndexName": name}})
-        for name in sorted((new.keys() - old.keys()) | renewed):
-            self._change_index(op, {"Create": _index(new[name], op.inputs)})
-
-    def _change_index(self, op: Operation, change: Mapping[str, Any]) -> None:
-        self.client(op).update_table(
-            TableName=op.id, AttributeDefinitions=_attributes(op.inputs), GlobalSecondaryIndexUpdates=[change]
-        )
-        self._wait(op)
+        renewed = {name for name in old.keys() & new.keys() if _index(old[name]) != _index(new[name])}
+        deletes = [{"Delete": {"IndexName": name}} for name in sorted((old.keys() - new.keys()) | renewed)]
+        creates = [
+            {"Create": _global_index(new[name], op.inputs)} for name in sorted((new.keys() - old.keys()) | renewed)
+        ]
+        for change in deletes + creates:
+            self.client(op).update_table(
+                TableName=op.id, AttributeDefinitions=_attributes(op.inputs), GlobalSecondaryIndexUpdates=[change]
+            )
+            self.wait(op, "update")
 
     def _put_ttl(self, op: Operation) -> None:
         ttl, old = op.inputs.get("ttl") or {}, op.outputs.get("ttl") or {}
@@ -185,69 +152,32 @@ class Table(Resource):
                 PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": bool(recovery.get("enabled"))},
             )
 
-    def _status(self, op: Operation) -> str | None:
-        client = self.client(op)
-        try:
-            table = client.describe_table(TableName=op.id)["Table"]
-        except client.exceptions.ResourceNotFoundException:
-            return None
-        indexes = {item.get("IndexStatus", "ACTIVE") for item in table.get("GlobalSecondaryIndexes") or []}
-        status = str(table["TableStatus"])
-        return status if status != "ACTIVE" or indexes <= {"ACTIVE"} else "UPDATING"
-
-    def _wait(self, op: Operation) -> None:
-        op.wait(
-            lambda: self._status(op),
-            pending=("CREATING", "UPDATING"),
-            target=("ACTIVE",),
-            limit=self.limit,
-            what=f"waiting for DynamoDB Table ({op.id})",
-        )
-
 
 def _attributes(given: Mapping[str, Any]) -> list[dict[str, str]]:
     return [{"AttributeName": item["name"], "AttributeType": item["type"]} for item in given.get("attributes") or []]
 
 
-def _keys(item: Mapping[str, Any], hash_key: str | None = None) -> list[dict[str, str]]:
-    keys = [{"AttributeName": item.get("hashKey") or hash_key or "", "KeyType": "HASH"}]
-    if item.get("rangeKey"):
-        keys.append({"AttributeName": item["rangeKey"], "KeyType": "RANGE"})
-    return keys
+def _keys(item: Mapping[str, Any]) -> list[dict[str, str]]:
+    if item.get("keySchemas"):
+        return [{"AttributeName": key["attributeName"], "KeyType": key["keyType"]} for key in item["keySchemas"]]
+    kinds = {"hashKey": "HASH", "rangeKey": "RANGE"}
+    return [{"AttributeName": item[name], "KeyType": kind} for name, kind in kinds.items() if item.get(name)]
 
 
 def _throughput(item: Mapping[str, Any]) -> dict[str, int]:
     return {"ReadCapacityUnits": item.get("readCapacity") or 1, "WriteCapacityUnits": item.get("writeCapacity") or 1}
 
 
-def _projection(item: Mapping[str, Any]) -> dict[str, Any]:
+def _index(item: Mapping[str, Any]) -> dict[str, Any]:
     projection: dict[str, Any] = {"ProjectionType": item["projectionType"]}
     if item.get("nonKeyAttributes"):
-        projection["NonKeyAttributes"] = item["nonKeyAttributes"]
-    return projection
+        projection["NonKeyAttributes"] = sorted(item["nonKeyAttributes"])
+    return {"IndexName": item["name"], "KeySchema": _keys(item), "Projection": projection}
 
 
-def _index_keys(item: Mapping[str, Any]) -> list[dict[str, str]]:
-    if item.get("keySchemas"):
-        return [{"AttributeName": k["attributeName"], "KeyType": k["keyType"]} for k in item["keySchemas"]]
-    return _keys(item)
-
-
-def _index(item: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
-    index = {"IndexName": item["name"], "KeySchema": _index_keys(item), "Projection": _projection(item)}
-    if table["billingMode"] == "PROVISIONED":
-        index["ProvisionedThroughput"] = _throughput(item)
-    return index
-
-
-def _local_index(item: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
-    keys = _keys(item, hash_key=table["hashKey"])
-    return {"IndexName": item["name"], "KeySchema": keys, "Projection": _projection(item)}
-
-
-def _index_core(item: Mapping[str, Any]) -> tuple[Any, ...]:
-    keys = tuple((key["AttributeName"], key["KeyType"]) for key in _index_keys(item))
-    return keys, item.get("projectionType"), tuple(sorted(item.get("nonKeyAttributes") or ()))
+def _global_index(item: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
+    capacity = {"ProvisionedThroughput": _throughput(item)} if table["billingMode"] == "PROVISIONED" else {}
+    return _index(item) | capacity
 
 
 def _live_index(item: Mapping[str, Any], given: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

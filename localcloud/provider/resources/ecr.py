@@ -1,104 +1,72 @@
-"""Repositories of the Elastic Container Registry and what they forget by themselves."""
+"""Repositories of the Elastic Container Registry and the rules by which they drop images."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from localcloud.provider import shapes, tags
 from localcloud.provider.naming import AutoName
 from localcloud.provider.operation import Operation
-from localcloud.provider.resource import Resource
+from localcloud.provider.resource import ListedResource, Resource, Setting, names
+from localcloud.provider.tags import Tagging
 
 
-class Repository(Resource):
+class Repository(ListedResource):
     """`aws:ecr/repository:Repository`; the id is the name."""
 
     tokens = ("aws:ecr/repository:Repository",)
-    service = "ecr"
-    supports = frozenset(
-        {"encryptionConfigurations", "forceDelete", "imageScanningConfiguration", "imageTagMutability", "name"}
-    )
-    replace_on = frozenset({"encryptionConfigurations", "name"})
+    supports = names("encryptionConfigurations forceDelete imageScanningConfiguration imageTagMutability name")
+    replace_on = names("encryptionConfigurations name")
     auto_name = AutoName(longest=256, lower=True)
     defaults: ClassVar[Mapping[str, Any]] = {"imageTagMutability": "MUTABLE"}
-    kept = frozenset({"encryptionConfigurations", "imageScanningConfiguration"})
-    taggable = True
+    kept = names("encryptionConfigurations imageScanningConfiguration")
+
+    service = "ecr"
+    create_by, read_by = "CreateRepository", "DescribeRepositories"
+    identity = ("repositoryName",)
+    member = "repositories"
+    renamed: ClassVar[Mapping[str, str]] = {
+        "arn": "repositoryArn",
+        "name": "repositoryName",
+        "repositoryUrl": "repositoryUri",
+    }
+    empty: ClassVar[Mapping[str, Any]] = {"imageScanningConfiguration": {"scanOnPush": False}}
+    settings = (
+        Setting("imageTagMutability", "PutImageTagMutability"),
+        Setting("imageScanningConfiguration", "PutImageScanningConfiguration"),
+    )
+    tagging = Tagging()
     gone = ("RepositoryNotFoundException",)
 
-    def create(self, op: Operation) -> None:
-        """Create it."""
-        client, name = self.client(op), op.inputs["name"]
-        request = shapes.request(client, "CreateRepository", op.inputs, {"tags"})
-        if encryption := op.inputs.get("encryptionConfigurations"):
-            # A list here, of which ECR takes one.
-            one = {"encryptionConfiguration": encryption[0]}
-            request |= shapes.request(client, "CreateRepository", one)
-        client.create_repository(**request, repositoryName=name, tags=tags.as_list(op.all_tags))
-        op.made(name)
+    def request(self, op: Operation, operation: str, properties: Mapping[str, Any]) -> dict[str, Any]:
+        """Pulumi has a list of encryptions, of which ECR takes one."""
+        encryption = properties.get("encryptionConfigurations")
+        one = {"encryptionConfiguration": encryption[0]} if encryption else {}
+        return super().request(op, operation, {**properties, **one})
 
-    def read(self, op: Operation) -> dict[str, Any] | None:
-        """The repository."""
-        client = self.client(op)
-        found = client.describe_repositories(repositoryNames=[op.id])["repositories"][0]
-        arn = found["repositoryArn"]
-        return {
-            "name": op.id,
-            "arn": arn,
-            "registryId": found["registryId"],
-            "repositoryUrl": found["repositoryUri"],
-            "imageTagMutability": found.get("imageTagMutability", "MUTABLE"),
-            "imageScanningConfiguration": found.get("imageScanningConfiguration"),
-            "encryptionConfigurations": [found["encryptionConfiguration"]],
-            "tagsAll": tags.as_map(client.list_tags_for_resource(resourceArn=arn).get("tags")),
-        }
+    def search(self, op: Operation) -> dict[str, Any]:
+        """The repository of this name."""
+        return {"repositoryNames": [op.id]}
 
-    def update(self, op: Operation) -> None:
-        """Each setting by its own call."""
-        given, client = op.inputs, self.client(op)
-        if op.has_changed("imageTagMutability"):
-            client.put_image_tag_mutability(repositoryName=op.id, imageTagMutability=given["imageTagMutability"])
-        if op.has_changed("imageScanningConfiguration"):
-            scanning = given.get("imageScanningConfiguration") or {"scanOnPush": False}
-            client.put_image_scanning_configuration(repositoryName=op.id, imageScanningConfiguration=scanning)
+    def properties(self, op: Operation, found: Mapping[str, Any]) -> dict[str, Any]:
+        """With the one encryption as a list."""
+        encryption = {"encryptionConfigurations": [found["encryptionConfiguration"]]}
+        return super().properties(op, found) | encryption
 
     def delete(self, op: Operation) -> None:
         """Delete it, with its images when the program says so."""
         self.client(op).delete_repository(repositoryName=op.id, force=bool(op.outputs.get("forceDelete")))
-
-    def put_tags(self, op: Operation, change: tags.TagChange) -> None:
-        """By the repository's ARN."""
-        client = self.client(op)
-        if change.remove:
-            client.untag_resource(resourceArn=op.outputs["arn"], tagKeys=change.remove)
-        if change.put:
-            client.tag_resource(resourceArn=op.outputs["arn"], tags=tags.as_list(change.put))
 
 
 class LifecyclePolicy(Resource):
     """`aws:ecr/lifecyclePolicy:LifecyclePolicy`; the id is the repository's name. It takes no tags."""
 
     tokens = ("aws:ecr/lifecyclePolicy:LifecyclePolicy",)
+    supports = names("policy repository")
+    replace_on = supports
+
     service = "ecr"
-    supports = frozenset({"policy", "repository"})
-    replace_on = frozenset({"policy", "repository"})
+    create_by, read_by, delete_by = "PutLifecyclePolicy", "GetLifecyclePolicy", "DeleteLifecyclePolicy"
+    identity = ("repositoryName",)
+    renamed: ClassVar[Mapping[str, str]] = {"policy": "lifecyclePolicyText", "repository": "repositoryName"}
     gone = ("LifecyclePolicyNotFoundException", "RepositoryNotFoundException")
-
-    def create(self, op: Operation) -> None:
-        """Put it on the repository."""
-        policy, name = op.inputs["policy"], op.inputs["repository"]
-        self.client(op).put_lifecycle_policy(repositoryName=name, lifecyclePolicyText=policy)
-        op.made(name)
-
-    def read(self, op: Operation) -> dict[str, Any] | None:
-        """The policy's text."""
-        found = self.client(op).get_lifecycle_policy(repositoryName=op.id)
-        return {
-            "policy": found["lifecyclePolicyText"],
-            "registryId": found["registryId"],
-            "repository": found["repositoryName"],
-        }
-
-    def delete(self, op: Operation) -> None:
-        """Take it off the repository."""
-        self.client(op).delete_lifecycle_policy(repositoryName=op.id)

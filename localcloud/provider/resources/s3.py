@@ -7,24 +7,26 @@ from typing import Any, ClassVar
 
 from botocore.exceptions import ClientError
 
-from localcloud.provider import tags
+from localcloud.provider import shapes
 from localcloud.provider.errors import code_of
 from localcloud.provider.naming import AutoName
 from localcloud.provider.operation import Operation
-from localcloud.provider.resource import Resource
+from localcloud.provider.resource import Resource, names
+from localcloud.provider.tags import TagChange, Tagging
 
 
 class Bucket(Resource):
     """`aws:s3/bucket:Bucket` and `aws:s3/bucketV2:BucketV2`; the id is the name."""
 
     tokens = ("aws:s3/bucket:Bucket", "aws:s3/bucketV2:BucketV2")
-    service = "s3"
-    supports = frozenset({"bucket", "forceDestroy", "versioning"})
-    replace_on = frozenset({"bucket"})
+    supports = names("bucket forceDestroy versioning")
+    replace_on = names("bucket")
     auto_name = AutoName(property="bucket", longest=63, lower=True)
     defaults: ClassVar[Mapping[str, Any]] = {"forceDestroy": False}
-    kept = frozenset({"versioning"})
-    taggable = True
+    kept = names("versioning")
+
+    service = "s3"
+    tagging = Tagging()
     gone = ("NoSuchBucket", "404", "NotFound")
 
     def create(self, op: Operation) -> None:
@@ -32,9 +34,9 @@ class Bucket(Resource):
         client, name = self.client(op), op.inputs["bucket"]
         request = {} if op.region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": op.region}}
         client.create_bucket(Bucket=name, **request)
-        op.made(name)
+        op.created(name)
         if op.all_tags:
-            client.put_bucket_tagging(Bucket=name, Tagging={"TagSet": tags.as_list(op.all_tags)})
+            self._put_tags(op)
         self._put_versioning(op)
 
     def read(self, op: Operation) -> dict[str, Any] | None:
@@ -54,7 +56,7 @@ class Bucket(Resource):
             "bucketRegionalDomainName": f"{op.id}.s3.{op.region}.amazonaws.com",
             "bucketRegion": op.region,
             "versioning": {"enabled": client.get_bucket_versioning(Bucket=op.id).get("Status") == "Enabled"},
-            "tagsAll": tags.as_map(tagged),
+            "tagsAll": shapes.as_map(tagged),
         }
 
     def update(self, op: Operation) -> None:
@@ -73,13 +75,16 @@ class Bucket(Resource):
                     client.delete_object(Bucket=op.id, Key=item["Key"])
         client.delete_bucket(Bucket=op.id)
 
-    def put_tags(self, op: Operation, change: tags.TagChange) -> None:
+    def change_tags(self, op: Operation, change: TagChange) -> None:
         """All of them: S3 replaces the whole set."""
-        client = self.client(op)
         if op.all_tags:
-            client.put_bucket_tagging(Bucket=op.id, Tagging={"TagSet": tags.as_list(op.all_tags)})
+            self._put_tags(op)
         else:
-            client.delete_bucket_tagging(Bucket=op.id)
+            self.client(op).delete_bucket_tagging(Bucket=op.id)
+
+    def _put_tags(self, op: Operation) -> None:
+        tagging = self.request(op, "PutBucketTagging", {"tagging": {"tagSet": op.all_tags}})
+        self.client(op).put_bucket_tagging(Bucket=op.id, **tagging)
 
     def _put_versioning(self, op: Operation) -> None:
         wanted = bool((op.inputs.get("versioning") or {}).get("enabled"))

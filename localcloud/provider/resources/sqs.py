@@ -5,36 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from localcloud.provider import tags
 from localcloud.provider.naming import AutoName
 from localcloud.provider.operation import Operation
-from localcloud.provider.resource import Resource
+from localcloud.provider.resource import names
+from localcloud.provider.resources.attributes import ResourceWithAttributes
 from localcloud.provider.schema import Failure
-
-_ATTRIBUTES = {
-    "contentBasedDeduplication": "ContentBasedDeduplication",
-    "delaySeconds": "DelaySeconds",
-    "fifoQueue": "FifoQueue",
-    "kmsMasterKeyId": "KmsMasterKeyId",
-    "maxMessageSize": "MaximumMessageSize",
-    "messageRetentionSeconds": "MessageRetentionPeriod",
-    "policy": "Policy",
-    "receiveWaitTimeSeconds": "ReceiveMessageWaitTimeSeconds",
-    "redrivePolicy": "RedrivePolicy",
-    "sqsManagedSseEnabled": "SqsManagedSseEnabled",
-    "visibilityTimeoutSeconds": "VisibilityTimeout",
-}
-_SWITCHES = ("contentBasedDeduplication", "fifoQueue", "sqsManagedSseEnabled")
-_TEXTS = ("kmsMasterKeyId", "policy", "redrivePolicy")
+from localcloud.provider.tags import Tagging
 
 
-class Queue(Resource):
+class Queue(ResourceWithAttributes):
     """`aws:sqs/queue:Queue`; the id is the URL."""
 
     tokens = ("aws:sqs/queue:Queue",)
-    service = "sqs"
-    supports = frozenset({*_ATTRIBUTES, "name"})
-    replace_on = frozenset({"name", "fifoQueue"})
+    attributes: ClassVar[Mapping[str, str]] = {
+        "contentBasedDeduplication": "ContentBasedDeduplication",
+        "delaySeconds": "DelaySeconds",
+        "fifoQueue": "FifoQueue",
+        "kmsMasterKeyId": "KmsMasterKeyId",
+        "maxMessageSize": "MaximumMessageSize",
+        "messageRetentionSeconds": "MessageRetentionPeriod",
+        "policy": "Policy",
+        "receiveWaitTimeSeconds": "ReceiveMessageWaitTimeSeconds",
+        "redrivePolicy": "RedrivePolicy",
+        "sqsManagedSseEnabled": "SqsManagedSseEnabled",
+        "visibilityTimeoutSeconds": "VisibilityTimeout",
+    }
+    computed: ClassVar[Mapping[str, str]] = {"arn": "QueueArn"}
+    supports = frozenset({*attributes, "name"})
+    replace_on = names("name fifoQueue")
     auto_name = AutoName(longest=75)
     defaults: ClassVar[Mapping[str, Any]] = {
         "contentBasedDeduplication": False,
@@ -44,65 +42,35 @@ class Queue(Resource):
         "receiveWaitTimeSeconds": 0,
         "visibilityTimeoutSeconds": 30,
     }
-    kept = frozenset({"maxMessageSize", "policy", "redrivePolicy", "sqsManagedSseEnabled"})
-    taggable = True
+    kept = names("maxMessageSize policy redrivePolicy sqsManagedSseEnabled")
+
+    service = "sqs"
+    create_by, read_by, delete_by = "CreateQueue", "GetQueueAttributes", "DeleteQueue"
+    identity = ("QueueUrl",)
+    renamed: ClassVar[Mapping[str, str]] = {"name": "QueueName"}
+    tagging = Tagging(by="url", put_by="TagQueue", remove_by="UntagQueue", list_by="ListQueueTags")
     gone = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
 
     def check(self, op: Operation, inputs: dict[str, Any]) -> list[Failure]:
-        """A queue in order is named so."""
+        """The name of a first-in-first-out queue has to end in `.fifo`."""
         if inputs["fifoQueue"] is True and "__defaults" in inputs and not inputs["name"].endswith(".fifo"):
             inputs["name"] += ".fifo"
         return []
 
-    def create(self, op: Operation) -> None:
-        """Create it."""
-        client = self.client(op)
-        answer = client.create_queue(QueueName=op.inputs["name"], Attributes=_attributes(op.inputs), tags=op.all_tags)
-        op.made(answer["QueueUrl"])
+    def find(self, op: Operation) -> Mapping[str, Any] | None:
+        """All attributes."""
+        answer = self.client(op).get_queue_attributes(QueueUrl=op.id, AttributeNames=["All"])
+        return dict(answer["Attributes"])
 
-    def read(self, op: Operation) -> dict[str, Any] | None:
-        """The queue's attributes."""
-        client = self.client(op)
-        found = client.get_queue_attributes(QueueUrl=op.id, AttributeNames=["All"])["Attributes"]
-        live: dict[str, Any] = {}
-        for name, attribute in _ATTRIBUTES.items():
-            value = found.get(attribute)
-            if name in _SWITCHES:
-                live[name] = str(value).lower() == "true"
-            elif value is not None:
-                live[name] = value if name in _TEXTS else int(value)
-        return live | {
-            "arn": found["QueueArn"],
-            "name": found["QueueArn"].rsplit(":", 1)[-1],
-            "url": op.id,
-            "tagsAll": client.list_queue_tags(QueueUrl=op.id).get("Tags") or {},
-        }
+    def properties(self, op: Operation, found: Mapping[str, Any]) -> dict[str, Any]:
+        """With the name, which is in the ARN."""
+        return super().properties(op, found) | {"name": found["QueueArn"].rsplit(":", 1)[-1], "url": op.id}
 
     def update(self, op: Operation) -> None:
         """What changed."""
-        roots = {change.root for change in op.changed}
-        attributes = _attributes({key: op.inputs.get(key, "") for key in roots & _ATTRIBUTES.keys()})
-        self.client(op).set_queue_attributes(QueueUrl=op.id, Attributes=attributes)
+        self.client(op).set_queue_attributes(QueueUrl=op.id, Attributes=self.changed_texts(op))
 
-    def delete(self, op: Operation) -> None:
-        """Delete it."""
-        self.client(op).delete_queue(QueueUrl=op.id)
-
-    def put_tags(self, op: Operation, change: tags.TagChange) -> None:
-        """By the queue's URL."""
-        client = self.client(op)
-        if change.remove:
-            client.untag_queue(QueueUrl=op.id, TagKeys=change.remove)
-        if change.put:
-            client.tag_queue(QueueUrl=op.id, Tags=change.put)
-
-
-def _attributes(given: Mapping[str, Any]) -> dict[str, str]:
-    wanted: dict[str, str] = {}
-    for name, attribute in _ATTRIBUTES.items():
-        # SQS refuses these two on an ordinary queue, whatever their value.
-        if name not in given or (name in ("fifoQueue", "contentBasedDeduplication") and not given[name]):
-            continue
-        value = given[name]
-        wanted[attribute] = str(value).lower() if isinstance(value, bool) else str(value)
-    return wanted
+    def texts(self, given: Mapping[str, Any]) -> dict[str, str]:
+        """Without two attributes that SQS refuses on an ordinary queue, whatever their value."""
+        off = {name for name in ("fifoQueue", "contentBasedDeduplication") if not given.get(name)}
+        return super().texts({name: value for name, value in given.items() if name not in off})

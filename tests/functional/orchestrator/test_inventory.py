@@ -142,17 +142,43 @@ def test_an_app_runner_that_does_not_answer_is_an_error_and_not_an_empty_list(
         admin.clear_faults()
 
 
-def test_resources_are_what_the_tag_shows_but_no_services(
-    inventory: AwsInventory, operator_session: boto3.Session, admin: AppRunnerAdmin
+def test_resources_are_all_that_have_our_tag_but_no_services(
+    operator_session: boto3.Session, state: StateBucket, cloud: RunningCloud, admin: AppRunnerAdmin
 ) -> None:
     service(operator_session, "fib-app-test1-service", platform="tests", environment="test1")
-    made = operator_session.client("apprunner").create_auto_scaling_configuration(
-        AutoScalingConfigurationName="fib-app-test1",
-        Tags=[{"Key": name, "Value": value} for name, value in our_tags("test1").items()],
+    sqs = operator_session.client("sqs")
+    urls = [
+        sqs.create_queue(QueueName="fib-app-test1-jobs", tags=dict(our_tags("test1")))["QueueUrl"],
+        sqs.create_queue(QueueName="another-platforms-jobs", tags={names.TAG_PLATFORM: "another"})["QueueUrl"],
+    ]
+    tagging = tagging_of_the_whole_cloud(operator_session, cloud)
+    ours = [{"Key": names.TAG_PLATFORM, "Values": ["tests"]}]
+    listed = tagging.get_resources(TagFilters=ours)["ResourceTagMappingList"]
+    kinds = {each["ResourceARN"].split(":")[2] for each in listed}
+    assert kinds == {"apprunner", "sqs"}, "the tag's list has the service, too"
+
+    (found,) = AwsInventory(operator_session.client("apprunner"), tagging, state, "tests", "fib-app").resources()
+    attributes = sqs.get_queue_attributes(QueueUrl=urls[0], AttributeNames=["QueueArn"])["Attributes"]
+    assert (found.arn, found.tags) == (attributes["QueueArn"], our_tags("test1"))
+    for url in urls:
+        sqs.delete_queue(QueueUrl=url)
+
+
+def tagging_of_the_whole_cloud(session: boto3.Session, cloud: RunningCloud) -> Any:
+    """A client of the tagging API whose answers are, as on AWS, App Runner's resources and all others together."""
+    apprunner = session.client("resourcegroupstaggingapi")
+    others = session.client("resourcegroupstaggingapi", endpoint_url=cloud.endpoint_url)
+    asked: dict[str, Any] = {}
+    apprunner.meta.events.register(
+        "provide-client-params.resource-groups-tagging-api.GetResources", lambda params, **_: asked.update(params)
     )
-    (found,) = inventory.resources()
-    assert found.arn == made["AutoScalingConfiguration"]["AutoScalingConfigurationArn"]
-    assert found.tags == our_tags("test1")
+    apprunner.meta.events.register(
+        "after-call.resource-groups-tagging-api.GetResources",
+        lambda parsed, **_: parsed["ResourceTagMappingList"].extend(
+            others.get_resources(**asked)["ResourceTagMappingList"]
+        ),
+    )
+    return apprunner
 
 
 def test_the_engines_own_stacks_say_whose_they_are(

@@ -31,16 +31,16 @@ def test_a_private_image_is_at_the_clouds_own_address(image: str) -> None:
         f"{ECR}/App",
     ],
 )
-def test_any_other_name_means_to_docker_what_it_always_means(image: str) -> None:
+def test_any_other_name_is_left_to_docker(image: str) -> None:
     assert REGISTRY.local_name(image) is None
     assert REGISTRY.pullable(image) is None
 
 
-def test_a_cloud_has_its_registry_where_it_has_aws() -> None:
+def test_a_cloud_has_its_registry_at_its_aws_endpoint() -> None:
     assert Registry.of(Ports(ministack=4566, apprunner=4567, provider=4568)) == REGISTRY
     assert Registry.behind("http://127.0.0.1:4566") == REGISTRY
 
 
 @pytest.mark.parametrize("url", ["", "https://api.ecr.us-west-2.amazonaws.com", "http://10.0.0.1:4566"])
-def test_an_endpoint_beyond_loopback_has_none(url: str) -> None:
+def test_an_endpoint_beyond_loopback_has_no_registry(url: str) -> None:
     assert Registry.behind(url) is None

@@ -1,4 +1,4 @@
-"""The stand-in for GitHub's issuer: what it serves is enough to check what it signs, and it goes when it is stopped."""
+"""The stand-in for GitHub's issuer: its public key checks its tokens, and nothing is left when it is stopped."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def test_a_token_can_be_checked_by_what_the_issuer_publishes(issuer: TokenIssuer
     assert claims["nbf"] <= time.time() < claims["exp"]
 
 
-def test_who_read_where_the_issuer_is_makes_the_same_tokens(issuer: TokenIssuer) -> None:
+def test_an_issuer_restored_from_its_values_makes_the_same_tokens(issuer: TokenIssuer) -> None:
     again = TokenIssuer(issuer.url, issuer.private_key)
     claims = {**workflow(), "iat": 1, "nbf": 1, "exp": 2}
     assert again.token(claims) == issuer.token(claims)
     assert issuer.private_key not in repr(issuer)
 
 
-def test_nothing_else_is_served_and_nothing_when_it_has_stopped() -> None:
+def test_other_paths_are_not_found_and_a_stopped_issuer_does_not_answer() -> None:
     server = IssuerServer()
     url = server.issuer.url
     assert urllib3.request("GET", f"{url}/").status == 404

@@ -1,4 +1,4 @@
-"""What the images are built from holds what belongs to it, and the same each time."""
+"""The bases of the images: their content, the same for each build."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tools.commands import ToolFailure
 from tools.images.base import kept, pack, setting
-from tools.images.steps import ImageFailure
 
 
 def test_the_same_program_gives_the_same_archive_whenever_it_is_packed(tmp_path: Path) -> None:
@@ -22,7 +22,7 @@ def test_the_same_program_gives_the_same_archive_whenever_it_is_packed(tmp_path:
 
 def test_a_cli_that_cannot_run_as_lambdas_user_is_refused(tmp_path: Path) -> None:
     (tmp_path / "pulumi").write_bytes(b"build\tCGO_ENABLED=1\n")
-    with pytest.raises(ImageFailure, match=r"was built with cgo.* Remove it and run make setup"):
+    with pytest.raises(ToolFailure, match=r"was built with cgo.* Remove it and run make setup"):
         pack(tmp_path / "pulumi", tmp_path / "pulumi.tar.gz")
     # As its publisher builds it.
     (tmp_path / "pulumi").write_bytes(b"build\t-tags=osusergo\nbuild\tCGO_ENABLED=1\n")
@@ -51,5 +51,5 @@ def test_nothing_that_names_the_machine_or_the_archive_stays_in_the_base(name: s
         (":env:.index-url='https://example.org/simple?a=b'", ("index-url", "https://example.org/simple?a=b")),
     ],
 )
-def test_pips_settings_are_read_as_pip_says_them(line: str, found: tuple[str, str]) -> None:
+def test_pips_settings_are_read_as_pip_lists_them(line: str, found: tuple[str, str]) -> None:
     assert setting(line) == found

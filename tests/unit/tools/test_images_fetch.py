@@ -1,4 +1,4 @@
-"""How a program comes into the image: by a sum, or not at all."""
+"""Programs get into the image only with the right SHA-256."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tools.commands import ToolFailure
 from tools.images import fetch
 from tools.images.pins import PINS, fill
-from tools.images.steps import ImageFailure
 
 REQUIREMENTS = Path(__file__).resolve().parents[3] / "requirements" / "lambda.txt"
 
@@ -35,14 +35,14 @@ def sum_of(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def test_of_the_archive_only_the_program_is_taken(archive: Path, tmp_path: Path) -> None:
+def test_only_the_program_is_taken_from_the_archive(archive: Path, tmp_path: Path) -> None:
     assert fetch.main(["pulumi", archive.as_uri(), sum_of(archive), str(tmp_path / "bin")]) == 0
     (program,) = (tmp_path / "bin").iterdir()
     assert program.read_text() == "I am pulumi/pulumi"
     assert program.stat().st_mode & 0o777 == 0o755
 
 
-def test_another_sum_is_refused_and_nothing_unpacked(
+def test_a_wrong_sum_is_refused_and_nothing_is_unpacked(
     archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert fetch.main(["pulumi", archive.as_uri(), "0" * 64, str(tmp_path / "bin")]) == 1
@@ -68,7 +68,7 @@ def test_an_archive_without_the_program_is_refused(
     assert "holds no file named pulumi-resource-aws" in capsys.readouterr().err
 
 
-def test_the_pinned_programs_go_with_the_pinned_packages() -> None:
+def test_the_pinned_programs_have_the_versions_of_the_pinned_packages() -> None:
     pins = tomllib.loads(PINS.read_text())
     for program, package in (("pulumi", "pulumi"), ("pulumi-resource-aws", "pulumi-aws")):
         found = re.search(rf"^{package}==(\S+)", REQUIREMENTS.read_text(), re.MULTILINE)
@@ -102,10 +102,10 @@ def test_only_an_empty_sum_is_filled_from_the_publishers_file(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("sums", ["", f"{'b' * 64}  another-other-v2.tar.gz\n", f"{'b' * 40}  other-v2.tar.gz\n"])
-def test_a_publisher_without_the_sum_changes_nothing(tmp_path: Path, sums: str) -> None:
+def test_without_a_published_sum_nothing_changes(tmp_path: Path, sums: str) -> None:
     file = tmp_path / "pins.toml"
     file.write_text(PIN)
-    with pytest.raises(ImageFailure, match="has no SHA-256 for other-v2"):
+    with pytest.raises(ToolFailure, match="has no SHA-256 for other-v2"):
         fill(file, print, lambda _: sums)
     assert file.read_text() == PIN
 
@@ -113,5 +113,5 @@ def test_a_publisher_without_the_sum_changes_nothing(tmp_path: Path, sums: str) 
 def test_a_sum_is_read_over_tls_only(tmp_path: Path) -> None:
     file = tmp_path / "pins.toml"
     file.write_text(PIN.replace("https://example.org/{version}-sums", "http://127.0.0.1/{version}-sums"))
-    with pytest.raises(ImageFailure, match="is not a https:// URL"):
+    with pytest.raises(ToolFailure, match="is not a https:// URL"):
         fill(file, print)

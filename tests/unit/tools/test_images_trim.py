@@ -1,4 +1,4 @@
-"""What the image keeps of `pulumi_aws`: what the template uses, found and checked at the build."""
+"""The modules of `pulumi_aws` that the image keeps: those that the template uses, found and checked at the build."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _TEMPLATE = "template_stack.pulumi_program(template_stack.EnvironmentInputs('fib
 def packages(tmp_path: Path) -> Path:
     """A folder with the package as it is installed, to be trimmed."""
     folder, source = tmp_path / "packages", Path(pulumi_aws.__file__).parent
-    # Links: nothing is changed in place, only removed and written anew.
+    # Hard links will do: files are only removed or written anew, not changed in place.
     shutil.copytree(source, folder / "pulumi_aws", copy_function=_link, ignore=shutil.ignore_patterns("__pycache__"))
     return folder
 
@@ -68,7 +68,7 @@ def _python(packages: Path, *arguments: str | Path, path: Path = CHECKOUT) -> su
     )
 
 
-def test_the_template_runs_with_what_is_kept_for_it(packages: Path) -> None:
+def test_the_template_runs_with_the_modules_kept_for_it(packages: Path) -> None:
     answer = trimmed(packages, CHECKOUT / "template_stack.py")
     assert answer.returncode == 0, answer.stderr
     assert "kept apprunner, config; left out" in answer.stdout
@@ -79,7 +79,7 @@ def test_the_template_runs_with_what_is_kept_for_it(packages: Path) -> None:
     assert "pulumi_aws.sqs was left out of this image" in left.stderr
 
 
-def test_a_template_that_uses_more_keeps_more_and_what_that_imports(packages: Path, tmp_path: Path) -> None:
+def test_a_template_that_uses_more_modules_keeps_them_and_their_imports(packages: Path, tmp_path: Path) -> None:
     (tmp_path / "template_stack.py").write_text(
         "import pulumi_aws as aws\nfrom pulumi_aws import lambda_\n\n\n"
         "def program():\n    aws.sqs.Queue('jobs')\n    lambda_.Alias('live', function_name='f', function_version='1')\n"
@@ -103,7 +103,7 @@ def test_a_name_that_the_package_does_not_have_fails_the_build(packages: Path, t
     assert f"has no {name}: see the template" in answer.stderr
 
 
-def test_a_template_that_cannot_be_followed_keeps_all(packages: Path, tmp_path: Path) -> None:
+def test_a_template_that_cannot_be_followed_keeps_all_modules(packages: Path, tmp_path: Path) -> None:
     (tmp_path / "template_stack.py").write_text("import pulumi_aws as aws\n\nqueue = getattr(aws, 'sqs')\n")
     answer = trimmed(packages, tmp_path / "template_stack.py")
     assert answer.returncode == 0
@@ -131,7 +131,7 @@ def test_the_names_are_found_however_they_are_imported(tmp_path: Path, program: 
 
 
 @pytest.mark.parametrize("program", ["from pulumi_aws import *", "import pulumi_aws as aws\nprint(vars(aws))"])
-def test_what_cannot_be_followed_is_said(tmp_path: Path, program: str) -> None:
+def test_a_use_that_cannot_be_followed_is_reported_with_its_line(tmp_path: Path, program: str) -> None:
     file = tmp_path / "program.py"
     file.write_text(program)
     with pytest.raises(CannotFollow, match=r"program.py, line \d"):

@@ -1,4 +1,4 @@
-"""The file that a person's shell sources after `make up`."""
+"""The file that a user's shell sources after `make up`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_shell_that_sources_the_file_has_exactly_these_values(tmp_path: Path) 
     assert out.splitlines() == ["http://127.0.0.1:4566/a?b=c&d", odd, "/pulumi dir:/venv:/usr/bin:/bin", "unset"]
 
 
-def test_the_file_is_for_its_owner_only_also_when_it_was_not(tmp_path: Path) -> None:
+def test_the_file_becomes_readable_by_its_owner_only(tmp_path: Path) -> None:
     state = LocalState(tmp_path)
     state.env.touch(mode=0o644)
     state.write_env({"AWS_SECRET_ACCESS_KEY": "secret"}, [])

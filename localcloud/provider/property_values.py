@@ -1,6 +1,6 @@
-"""Pulumi's property values as they travel: protobuf structs in and out, unknown values, number and null habits.
+"""Pulumi's property values between protobuf and Python.
 
-Rule: inside the provider a property value is plain Python (dict, list, str, int, float, bool); an unknown value is the
+The rule: inside the provider a property value is plain Python (dict, list, str, int, float, bool); an unknown value is the
 object UNKNOWN, and a null is an absent key.
 """
 
@@ -23,8 +23,9 @@ _UNKNOWN_STRINGS = frozenset(
         "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
     }
 )
-# The marks of special values, from sdk/go/common/resource/sig. Secrets come wrapped in a provider's configuration only.
-_SIGNATURE = "4dabf18193072939515e22adb298388d"
+# The key that marks a special value, and the marks of two, from sdk/go/common/resource/sig. Only a provider's
+# configuration has secrets in it.
+SIGNATURE = "4dabf18193072939515e22adb298388d"
 _SECRET = "1b47061264138c4ac30d75fd1eb44270"
 _OUTPUT = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
 _UNKNOWN_STRING = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
@@ -70,7 +71,7 @@ def has_unknown(value: Any) -> bool:
 
 def _decode(value: Any) -> Any:
     if isinstance(value, dict):
-        if value.get(_SIGNATURE) in (_SECRET, _OUTPUT):
+        if value.get(SIGNATURE) in (_SECRET, _OUTPUT):
             return _decode(value["value"]) if "value" in value else UNKNOWN
         return {key: _decode(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The digest of a Docker build's context: what a build would see, so that a diff knows whether anything changed."""
+"""The digest of a Docker build's context, which tells a diff whether any file of it changed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def digest(context: Path, dockerfile: Path) -> str:
-    """A hash over the Dockerfile and all files of the context that `.dockerignore` lets in: names, modes, contents."""
+    """A hash over the Dockerfile and the files that `.dockerignore` does not leave out: names, modes, contents."""
     whole = hashlib.sha256()
     whole.update(hashlib.sha256(dockerfile.read_bytes()).digest())
     for path in sorted(_files(context)):
