@@ -1,9 +1,9 @@
-"""`make chaos`: what is promised, each promise tried hard, and the table of what was seen.
+"""`make chaos`: each promise tried hard, and a table of the results.
 
     python -m tests.chaos.acceptance [--seeds N] [NAME …]
 
-Rule: each row is a command of its own, which can be run alone and says no when the promise does not hold; this only runs them one
-after the other, and reads their figures from the JSON that they leave under bench/out/.
+The rule: each criterion is a command of its own, which can be run alone and fails when the promise does not hold. This only runs
+them one after the other, and reads their figures from the JSON that they write under bench/out/.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import click
@@ -25,77 +26,77 @@ from localcloud.settings import ROOT
 
 OUT = ROOT / "bench" / "out"
 Figures = Any
-"""What a command's JSON holds; each has its own shape."""
+"""The JSON of a command; each has its own shape."""
 
 console = Console(highlight=False, soft_wrap=True)
 
 
 @dataclass(frozen=True)
-class Bar:
-    """A promise: `command` tries it (`{out}` is the file for its figures).
+class Criterion:
+    """A promise. `command` tries it (`{out}` is the file for its figures).
 
-    `seen` says what the figures show, and whether that is what was promised.
+    `result` gives what the figures show, and whether that is what was promised.
     """
 
     name: str
-    figure: str
-    bar: str
+    subject: str
+    promise: str
     command: tuple[str, ...]
-    seen: Callable[[Figures], tuple[str, bool]]
+    result: Callable[[Figures], tuple[str, bool]]
     variables: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
-class Row:
-    """What came of one promise."""
+class Result:
+    """What came of one criterion."""
 
     name: str
-    figure: str
-    bar: str
-    seen: str
+    subject: str
+    promise: str
+    result: str
     met: bool
     seconds: float
 
 
-def bars(seeds: int) -> tuple[Bar, ...]:
-    """All promises; the simulator plays so many seeds."""
+def criteria(seeds: int) -> tuple[Criterion, ...]:
+    """All criteria; the simulator plays so many seeds."""
     return (
-        Bar(
+        Criterion(
             "crash-points",
             "crash at each effect, before and after, each operation",
-            "100 % healed in ≤ 2 sweeps, 0 leaked, 0 stuck",
+            "100 % healed within 2 sweeps, 0 leaked, 0 stuck",
             ("tests.simulation", "crash-points", "--json", "{out}"),
             _crashes,
         ),
-        Bar(
+        Criterion(
             "crash-pairs",
             "second crash in the recovery",
             "≥ 500 pairs, the same",
             ("tests.simulation", "crash-pairs", "--json", "{out}"),
             lambda found: _crashes(found, least=500),
         ),
-        Bar(
+        Criterion(
             "deliveries",
             "doubled, lost, late deliveries",
             "5,000 schedules: ≤ 1 service an environment, 0 requests lost",
             ("tests.simulation", "deliveries", "--json", "{out}"),
             _deliveries,
         ),
-        Bar(
+        Criterion(
             "stale-writes",
             "writes by a worker that lost its lease",
             "1,000 tried, 0 accepted",
             ("tests.simulation", "stale-writes", "--json", "{out}"),
             _stale_writes,
         ),
-        Bar(
+        Criterion(
             "healing-time",
             "from kill to the next worker, by the simulator's clock",
             "≤ lease end + 5 min",
             ("tests.simulation", "healing-time", "--json", "{out}"),
             _healing_time,
         ),
-        Bar(
+        Criterion(
             "inventories",
             "corrupted, foreign, partly unknown inventories",
             "1,000: cap never passed, 0 protected or foreign things touched",
@@ -103,28 +104,28 @@ def bars(seeds: int) -> tuple[Bar, ...]:
             _inventories,
             {"CHAOS_EXAMPLES": "1000"},
         ),
-        Bar(
+        Criterion(
             "safeguards",
             "each safeguard taken out",
             "a test fails for each",
-            ("tests.safeguards.mutants", "--json", "{out}"),
+            ("tests.safeguards", "--json", "{out}"),
             _safeguards,
         ),
-        Bar(
+        Criterion(
             "kills",
             "real kills of worker and CLI",
             "≥ 100, 0 leaked, 0 requests lost, ≤ 2 sweeps",
             ("tests.chaos", "kills", "--most", "40", "--json", "{out}"),
             _kills,
         ),
-        Bar(
+        Criterion(
             "faults",
             "500, throttling, cut and slow connections, full /tmp, two workers",
             "each ends as desired, or failed with its reason; 0 leaked",
             ("tests.chaos", "faults", "--json", "{out}"),
             _faults,
         ),
-        Bar(
+        Criterion(
             "api-fuzz",
             "API fuzz",
             "≥ 10,000 cases, 0 answers of 5xx, schema always kept",
@@ -132,7 +133,7 @@ def bars(seeds: int) -> tuple[Bar, ...]:
             _api_fuzz,
             {"CHAOS_EXAMPLES": "10000"},
         ),
-        Bar(
+        Criterion(
             "stateful-model",
             "stateful model over HTTP",
             "the API does what the model says",
@@ -140,7 +141,7 @@ def bars(seeds: int) -> tuple[Bar, ...]:
             _stateful_model,
             {"CHAOS_EXAMPLES": "2000"},
         ),
-        Bar(
+        Criterion(
             "simulator",
             "simulator",
             f"{seeds:,} seeds, 0 invariants broken",
@@ -154,50 +155,59 @@ def _tests(file: str) -> tuple[str, ...]:
     return ("pytest", file, "-q", "-p", "no:xdist", "-p", "no:cacheprovider", "-o", "faulthandler_timeout=0")
 
 
-@click.command(help="Try everything that is promised, and print the table.")
-@click.option("--seeds", default=1_000_000, show_default=True, help="Of the simulator; it plays about 1,000 a second.")
+@click.command(help="Try every promise, or those named, and print the table.")
+@click.option(
+    "--seeds", default=1_000_000, show_default=True, help="Of the simulator, which plays about 1,000 a second."
+)
 @click.argument("names", nargs=-1)
 def main(seeds: int, names: tuple[str, ...]) -> None:
-    chosen = [bar for bar in bars(seeds) if not names or bar.name in names]
+    known = criteria(seeds)
+    chosen = [each for each in known if not names or each.name in names]
     if not chosen:
-        known = ", ".join(bar.name for bar in bars(seeds))
-        raise click.UsageError(f"There is no promise of that name. There are: {known}.")
+        raise click.UsageError(
+            f"There is no criterion of that name. There are: {', '.join(each.name for each in known)}."
+        )
     OUT.mkdir(parents=True, exist_ok=True)
-    rows = []
-    for number, bar in enumerate(chosen, 1):
-        console.print(f"[bold]{number} of {len(chosen)}: {bar.figure}[/]")
-        rows.append(_tried(bar))
-        console.print(f"  {rows[-1].seen}, after {rows[-1].seconds:.0f} s")
-    _show(rows)
-    summary = [row.__dict__ for row in rows]
-    (OUT / "chaos.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    sys.exit(0 if all(row.met for row in rows) else 1)
+    results = []
+    for number, criterion in enumerate(chosen, 1):
+        console.print(f"[bold]{number} of {len(chosen)}: {criterion.subject}[/]")
+        results.append(_try(criterion))
+        console.print(f"  {results[-1].result}, after {results[-1].seconds:.0f} s")
+    _show(results)
+    summary = json.dumps([asdict(each) for each in results], indent=2)
+    (OUT / "chaos.json").write_text(summary + "\n", encoding="utf-8")
+    sys.exit(0 if all(each.met for each in results) else 1)
 
 
-def _tried(bar: Bar) -> Row:
-    file = OUT / f"chaos-{bar.name}.json"
+def _try(criterion: Criterion) -> Result:
+    file = OUT / f"chaos-{criterion.name}.json"
     file.unlink(missing_ok=True)
-    command = [sys.executable, "-m", *(word.format(out=file) for word in bar.command)]
-    environment = os.environ | {"CHAOS_OUT": str(file)} | dict(bar.variables or {})
+    command = [sys.executable, "-m", *(word.format(out=file) for word in criterion.command)]
+    environment = os.environ | {"CHAOS_OUT": str(file)} | dict(criterion.variables or {})
     started = time.monotonic()
     code = subprocess.run(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, check=False).returncode
     seconds = time.monotonic() - started
     try:
-        # The last line: who is tried more than once in a run adds a line each time.
-        text = file.read_text(encoding="utf-8")
-        seen, good = bar.seen(json.loads(text if text.startswith(("{\n", "[")) else text.splitlines()[-1]))
+        text, met = criterion.result(_read(file))
     except FileNotFoundError:
-        seen, good = "no figures: it could not be run", False
-    return Row(bar.name, bar.figure, bar.bar, seen, good and code == 0, round(seconds, 1))
+        text, met = "no figures: the command could not run", False
+    return Result(criterion.name, criterion.subject, criterion.promise, text, met and code == 0, round(seconds, 1))
 
 
-def _show(rows: list[Row]) -> None:
-    table = Table(title="What is promised, and what was seen", title_justify="left")
-    for column in ("figure", "bar", "seen", "met", "s"):
+def _read(file: Path) -> Figures:
+    """A command's figures: the whole file, or its last line where each try adds a line."""
+    text = file.read_text(encoding="utf-8")
+    return json.loads(text if text.startswith(("{\n", "[")) else text.splitlines()[-1])
+
+
+def _show(results: list[Result]) -> None:
+    table = Table(title="What is promised, and the results", title_justify="left")
+    for column in ("subject", "promise", "result", "met", "s"):
         table.add_column(column, overflow="fold", justify="right" if column == "s" else "left")
-    for row in rows:
-        table.add_row(row.figure, row.bar, row.seen, "yes" if row.met else "[red]no[/]", f"{row.seconds:.0f}")
-    console.print(table, width=max(console.width, 120))
+    for each in results:
+        met = "yes" if each.met else "[red]no[/]"
+        table.add_row(each.subject, each.promise, each.result, met, f"{each.seconds:.0f}")
+    Console(width=max(console.width, 120), highlight=False).print(table)
 
 
 def _crashes(found: Figures, least: int = 1) -> tuple[str, bool]:
@@ -206,8 +216,8 @@ def _crashes(found: Figures, least: int = 1) -> tuple[str, bool]:
         f"{row['runs']} runs, {row['deaths']} deaths, {row['healed']} healed in ≤ {row['most_sweeps']} sweeps, "
         f"{row['leaked']} leaked, {row['stuck']} stuck"
     )
-    well = row["runs"] >= least and row["healed"] == row["runs"] and row["most_sweeps"] <= 2
-    return text, well and not row["leaked"] and not row["stuck"]
+    met = row["runs"] >= least and row["healed"] == row["runs"] and row["most_sweeps"] <= 2
+    return text, met and not row["leaked"] and not row["stuck"]
 
 
 def _deliveries(found: Figures) -> tuple[str, bool]:
@@ -227,7 +237,7 @@ def _healing_time(found: Figures) -> tuple[str, bool]:
     whole = found["seconds_from_lease_end"]["as desired"]["longest"]
     text = (
         f"{deaths:,} deaths, {healed:,} healed; taken up at most {longest:.0f} s after the lease's end, and as desired after "
-        f"{whole:.0f} s, the work itself among them"
+        f"{whole:.0f} s, the work itself included"
     )
     return text, healed == deaths and longest <= 305
 
@@ -238,8 +248,8 @@ def _inventories(found: Figures) -> tuple[str, bool]:
 
 
 def _safeguards(found: Figures) -> tuple[str, bool]:
-    caught = sum(each["caught"] for each in found)
-    return f"{caught} of {len(found)} noticed", caught == len(found)
+    noticed = sum(each["noticed"] for each in found)
+    return f"{noticed} of {len(found)} noticed", noticed == len(found)
 
 
 def _kills(found: Figures) -> tuple[str, bool]:
@@ -247,13 +257,13 @@ def _kills(found: Figures) -> tuple[str, bool]:
         f"{found['kills']} kills, {found['deaths']} deaths: {found['as_desired']} as desired, {found['stuck']} stuck, "
         f"{found['lost']} lost, {found['leaked']} leaked, ≤ {found['most_sweeps']} sweeps"
     )
-    return text, found["kills"] >= 100 and not found["not_well"] and not found["left_in_the_end"]
+    return text, found["kills"] >= 100 and not found["not_ok"] and not found["left_in_the_end"]
 
 
 def _faults(found: Figures) -> tuple[str, bool]:
     text = f"{found['steps']} trials: {found['as_desired']} as desired, {found['failed_with_a_reason']} failed with a reason"
     skipped = f"; not run: {', '.join(found['skipped'])}" if found["skipped"] else ""
-    return text + skipped, not found["not_well"] and not found["left_in_the_end"]
+    return text + skipped, not found["not_ok"] and not found["left_in_the_end"]
 
 
 def _api_fuzz(found: Figures) -> tuple[str, bool]:

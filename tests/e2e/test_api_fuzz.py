@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from fibfactory_cli.client import Client
-from tests.e2e.chaos import wanted_examples, write_figures
+from tests.chaos.figures import wanted_examples, write_figures
 from tests.e2e.story import UNKNOWN, ask, destroyed, follow, ready
 from tools.platform_on_localcloud import Platform
 

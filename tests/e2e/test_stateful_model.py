@@ -27,7 +27,7 @@ from hypothesis.stateful import (
 
 from fibfactory_cli.client import Answer
 from localcloud.apprunner.views import ServiceView
-from tests.e2e.chaos import wanted_examples, write_figures
+from tests.chaos.figures import wanted_examples, write_figures
 from tests.e2e.conftest import client_of
 from tests.e2e.story import BROKEN, LATEST, V2, visit
 from tools.platform_on_localcloud import Platform

@@ -21,7 +21,7 @@ from orchestrator.domain.environment import Environment, Failure, Observed, Oper
 from orchestrator.domain.errors import FibfactoryError
 from orchestrator.domain.sweeps import FindingKind, SweepKind, SweepReport
 from orchestrator.ports import FoundResource, FoundService, FoundStack
-from tests.e2e.chaos import wanted_examples, write_figures
+from tests.chaos.figures import wanted_examples, write_figures
 from tests.unit.orchestrator.clouds import PREFIX, ours, queue, service, stack
 from tests.unit.orchestrator.worlds import ALICE, IMAGE, PLATFORM, World
 
