@@ -137,11 +137,16 @@ class PlatformFixture:
 
     @cached_property
     def _records(self) -> DynamoRecords:
-        return DynamoRecords(self._client("dynamodb"), self.platform.outputs["table_name"])
+        return DynamoRecords(self._table, self.platform.outputs["table_name"])
 
     @cached_property
     def _reports(self) -> DynamoReports:
-        return DynamoReports(self._client("dynamodb"), self.platform.outputs["table_name"])
+        return DynamoReports(self._table, self.platform.outputs["table_name"])
+
+    @cached_property
+    def _table(self) -> Any:
+        """A client that takes and gives plain values, as the two adapters need it."""
+        return self.platform.cloud.session("operator").resource("dynamodb", config=_CLIENT_CONFIG).meta.client
 
     @cached_property
     def _lambda(self) -> Any:
