@@ -106,7 +106,9 @@ def _try(criterion: Criterion, seeds: int) -> Result:
     file.unlink(missing_ok=True)
     module = criterion.command or (*_PYTEST, criterion.tests)
     command = [sys.executable, "-m", *(word.format(out=file, seeds=seeds) for word in module)]
-    environment = os.environ | {"CHAOS_OUT": str(file), "CHAOS_EXAMPLES": str(criterion.examples)}
+    environment = os.environ | {"CHAOS_OUT": str(file)}
+    if criterion.examples:
+        environment["CHAOS_EXAMPLES"] = str(criterion.examples)
     started = time.monotonic()
     code = subprocess.run(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, check=False).returncode
     seconds = time.monotonic() - started
