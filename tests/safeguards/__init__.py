@@ -1,1 +1,1 @@
-"""Each safeguard taken out of a copy of the code, to see that a test notices."""
+"""Each safeguard taken out of a copy of the code, to see that tests and simulator notice."""

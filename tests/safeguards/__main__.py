@@ -1,0 +1,46 @@
+"""`python -m tests.safeguards [NAME …]`: takes each safeguard out of a copy of the code and shows what notices."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from tests.safeguards.check import CannotCheck, check, mutants
+
+
+@click.command(help="Take out each safeguard, or those with a NAME in their name, and show that its checks notice.")
+@click.option(
+    "--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write the results to this file too."
+)
+@click.option("--jobs", default=2, show_default=True, help="Copies of the code at the same time.")
+@click.argument("names", nargs=-1)
+def main(file: Path | None, jobs: int, names: tuple[str, ...]) -> None:
+    chosen = [each for each in mutants() if not names or any(name in each.safeguard for name in names)]
+    if not chosen:
+        raise click.UsageError(f"No safeguard has {' or '.join(names)} in its name.")
+    with tempfile.TemporaryDirectory(prefix="fibfactory-safeguards-") as folder:
+        try:
+            results = check(chosen, Path(folder), jobs)
+        except CannotCheck as error:
+            raise click.ClickException(str(error)) from error
+    table = Table("safeguard taken out", "noticed by", "s", title="Each safeguard, taken out", title_justify="left")
+    for result in results:
+        missed = [f"[red]not by {each}[/]" for each in result.missed_by]
+        table.add_row(result.safeguard, "\n".join([*result.noticed_by, *missed]), f"{result.seconds:.1f}")
+    Console().print(table)
+    if file:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        rows = [{"noticed": result.noticed, **asdict(result)} for result in results]
+        file.write_text(json.dumps(rows, indent=2), encoding="utf-8")
+    sys.exit(0 if all(result.noticed for result in results) else 1)
+
+
+if __name__ == "__main__":
+    main()
