@@ -1,6 +1,5 @@
-"""The platform as a Pulumi program that an operator runs once: `python -m bootstrap deploy`.
+"""The platform as a Pulumi program, and the command line that deploys it: `python -m bootstrap deploy`.
 
-Read it in this order: `settings` (what may be chosen), `foundations` (the bucket and the key that come first),
-`platform` (what is made), `policies` (who may do what, and why), then the rest by name. `commands` and `teardown`
-are what the command line does.
+Read it in this order: `settings` (what can be chosen), `foundations` (the bucket and the key that come first),
+`program.platform` (what is made), `program.policies` (the roles' permissions and their reasons), `commands` (how it is run).
 """

@@ -1,7 +1,7 @@
 """The command: `python -m bootstrap deploy | upgrade | destroy | outputs`.
 
-The rule: what is for people goes to stderr, what is for programs to stdout. It ends with 0 when all is as asked, 1 when
-not, 2 when the question was wrong, 130 when it was stopped.
+The rule: messages for people go to stderr, outputs for programs to stdout. Exit codes: 0 done, 1 failed, 2 wrong options or
+settings, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -12,62 +12,67 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import boto3
 import click
 from rich.console import Console
 from rich.text import Text
 
-from bootstrap.commands import deploy as commands
+from bootstrap.commands import deploy as deploying
+from bootstrap.commands import outputs as reading
 from bootstrap.commands import teardown
+from bootstrap.commands import upgrade as upgrading
+from bootstrap.commands.context import Context
 from bootstrap.errors import BootstrapError, Interrupted, SettingsError, explained
-from bootstrap.settings import load, read_file
+from bootstrap.settings import Settings, load, read_file
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_PLATFORM = click.option("--platform", help="The platform's id.  [default: fibfactory]")
-_REGION = click.option("--region", help="Its region.  [default: AWS_REGION, else that of your AWS profile]")
-_YES = click.option("--yes", is_flag=True, help="Do not ask.")
+_SETTINGS = {
+    "--platform": "platform",
+    "--region": "region",
+    "--code": "code",
+    "--image-uri": "image_uri",
+    "--prefix": "prefix",
+    "--operator": "operators",
+    "--image-registry": "image_registries",
+    "--default-ttl": "default_ttl",
+    "--max-lifetime": "max_lifetime",
+    "--nightly-schedule": "nightly_schedule",
+    "--light-schedule": "light_schedule",
+}
+"""The settings that have an option. Options for lists have the singular as their name and can be repeated."""
+
+
+def _option(option: str) -> Callable[[F], F]:
+    setting = _SETTINGS[option]
+    field = Settings.model_fields[setting]
+    default = "AWS_REGION, or your AWS profile's" if setting == "region" else field.default
+    repeated = not option.endswith(setting.replace("_", "-"))
+    return click.option(
+        option,
+        setting,
+        multiple=repeated,
+        type=click.Choice(get_args(field.annotation)) if get_origin(field.annotation) is Literal else str,
+        help=f"{field.description}{'  Can be repeated.' * repeated}" + (f"  [default: {default}]" if default else ""),
+    )
+
+
+_PLATFORM, _REGION = _option("--platform"), _option("--region")
+_YES = click.option("--yes", is_flag=True, help="Do everything without questions.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the outputs as JSON.")
-_SETTINGS = (
-    _PLATFORM,
-    _REGION,
-    click.option(
-        "--code", type=click.Choice(["image", "archive"]), help="What the functions run from.  [default: image]"
-    ),
-    click.option("--image-uri", help="The orchestrator's image in ECR.  [default: one is built and pushed]"),
-    click.option("--prefix", help="What the environments' names begin with.  [default: fib-app]"),
-    click.option(
-        "--operator",
-        "operators",
-        multiple=True,
-        metavar="IDENTITY",
-        help="A role, user or GitHub repository with rights over all environments; may be repeated.",
-    ),
-    click.option(
-        "--image-registry",
-        "image_registries",
-        multiple=True,
-        metavar="PREFIX",
-        help="What environments' images may begin with; may be repeated.  [default: this account's registry]",
-    ),
-    click.option("--default-ttl", help="How long an environment lives that does not say.  [default: 12h]"),
-    click.option("--max-lifetime", help="How long one may live at most.  [default: 7d]"),
-    click.option("--nightly-schedule", help="When the deep sweep runs.  [default: cron(0 3 * * ? *), UTC]"),
-    click.option("--light-schedule", help="When the light sweep runs.  [default: rate(5 minutes)]"),
-    click.option(
-        "--settings",
-        "file",
-        type=click.Path(path_type=Path),
-        help="A TOML file of any of these and further settings (docs/aws.md); options win.",
-    ),
+_FILE = click.option(
+    "--settings",
+    "file",
+    type=click.Path(path_type=Path),
+    help="A TOML file with these and further settings (docs/aws.md); options take precedence.",
 )
 
 
 def _settings(command: F) -> F:
-    """The options by which settings are chosen, in this order."""
-    for option in reversed(_SETTINGS):
+    """Adds the options for settings, in their order above."""
+    for option in (_FILE, *map(_option, reversed(_SETTINGS))):
         command = option(command)
     return command
 
@@ -85,37 +90,39 @@ def deploy(file: Path | None, yes: bool, as_json: bool, **options: Any) -> None:
     """Make the platform, or change it to these settings. It can be run again at any time."""
     chosen = {**read_file(file), **_given(options)}
     settings = load(None, chosen, {"region": _region(chosen.get("region"))})
-    _print(commands.deploy(settings, _console(), None if yes else _confirm), as_json)
+    _print(deploying.deploy(_context(settings.platform, settings.region, yes), settings), as_json)
 
 
 @bootstrap.command()
 @_settings
-@click.option("--unset", multiple=True, metavar="SETTING", help="Back to this setting's default; may be repeated.")
+@click.option(
+    "--unset", multiple=True, metavar="SETTING", help="Set this setting back to its default; can be repeated."
+)
 @_YES
 @_JSON
 def upgrade(file: Path | None, unset: tuple[str, ...], yes: bool, as_json: bool, **options: Any) -> None:
-    """Bring a platform to this version of the code. It keeps its settings, but for those that are given here."""
+    """Bring a platform to this version of the code. It keeps its settings, except for those that are given here."""
     chosen = {**read_file(file), **_given(options)}
-    platform, region = str(chosen.get("platform", "fibfactory")), _region(chosen.get("region"))
-    outputs = commands.upgrade(platform, region, chosen, unset, _console(), None if yes else _confirm)
-    _print(outputs, as_json)
+    context = _context(chosen.get("platform"), chosen.get("region"), yes)
+    _print(upgrading.upgrade(context, chosen, unset), as_json)
 
 
 @bootstrap.command()
 @_PLATFORM
 @_REGION
-@click.option("--environments", is_flag=True, help="Destroy its environments first, protected ones too.")
+@click.option("--environments", is_flag=True, help="Destroy its environments first, including protected ones.")
 @click.option(
-    "--purge", is_flag=True, help="Also remove what is kept otherwise: state bucket, its key, environments' logs."
+    "--purge", is_flag=True, help="Also remove what is kept otherwise: state bucket, key, environments' logs."
 )
-@click.option("--prefix", help="What the environments' names began with, to purge a platform that is gone already.")
+@click.option(
+    "--prefix", help="What the environments' names began with, to purge a platform that is destroyed already."
+)
 @_YES
 def destroy(
     platform: str | None, region: str | None, environments: bool, purge: bool, prefix: str | None, yes: bool
 ) -> None:
-    """Take the platform down; refused while it has environments. What stays is named, the state bucket and its key."""
-    wanted = teardown.Teardown(platform or "fibfactory", _region(region), environments, purge, prefix)
-    teardown.destroy(wanted, _console(), None if yes else _confirm)
+    """Take the platform down, unless it has environments. The state bucket and its key are kept."""
+    teardown.destroy(_context(platform, region, yes), teardown.Teardown(environments, purge, prefix))
 
 
 @bootstrap.command()
@@ -123,8 +130,12 @@ def destroy(
 @_REGION
 @_JSON
 def outputs(platform: str | None, region: str | None, as_json: bool) -> None:
-    """Print what the platform says about itself: its API's URL, names, and where its state is."""
-    _print(commands.outputs(platform or "fibfactory", _region(region), _console()), as_json)
+    """Print the platform's API URL, its names, and where its state is kept."""
+    _print(reading.outputs(_context(platform, region, yes=True)), as_json)
+
+
+def _context(platform: Any, region: Any, yes: bool) -> Context:
+    return Context(str(platform or "fibfactory"), _region(region), _console(), None if yes else _confirm)
 
 
 def _console() -> Console:
@@ -132,13 +143,13 @@ def _console() -> Console:
 
 
 def _ambient_region() -> str | None:
-    # boto3 itself reads AWS_DEFAULT_REGION and the profile only.
+    # boto3 itself reads AWS_DEFAULT_REGION and the profile, but not AWS_REGION.
     with explained("read your AWS configuration"):
         return os.environ.get("AWS_REGION") or boto3.Session().region_name
 
 
 def _given(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that were given. A list that can be repeated is empty when it was not."""
+    """The options that were given. One that can be repeated is an empty tuple if it was not given."""
     return {name: value for name, value in options.items() if value not in (None, ())}
 
 
@@ -150,7 +161,7 @@ def _region(chosen: Any) -> str:
 
 def _confirm(question: str) -> None:
     if not click.confirm(question, err=True):
-        raise Interrupted("Not done.", "Nothing more was changed.")
+        raise Interrupted("Not done, because the answer was no.", "Nothing more was changed.")
 
 
 def _print(values: dict[str, Any], as_json: bool) -> None:
@@ -162,14 +173,14 @@ def _print(values: dict[str, Any], as_json: bool) -> None:
         click.echo(f"{name:<{width}}  {value}")
 
 
-_STOPPED = Interrupted("Stopped.", "What was done is kept; run the same command again to go on.")
-_NOBODY = Interrupted("Stopped, or nobody there to answer.", "Give --yes where nobody can.")
+_STOPPED = Interrupted("Stopped.", "What was done is kept; run the same command again to continue.")
+_NO_ANSWER = Interrupted("A question got no answer.", "Where nobody can answer, give --yes. Nothing more was changed.")
 
 
 def main() -> None:
     """Run the command and end the process with its code."""
-    # What ends a job in CI is a SIGTERM: it gets the same orderly way out as Ctrl-C. That one is ignored from the start in what
-    # a script runs in the background.
+    # A job in CI is ended by SIGTERM, which has the same effect as Ctrl-C here. SIGINT is set, too, because it is ignored in what
+    # a script starts in the background.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     try:
@@ -178,7 +189,7 @@ def main() -> None:
         error.show()
         sys.exit(2)
     except click.Abort as stop:
-        _say(_STOPPED if isinstance(stop.__cause__, KeyboardInterrupt) else _NOBODY)
+        _say(_STOPPED if isinstance(stop.__cause__, KeyboardInterrupt) else _NO_ANSWER)
         sys.exit(130)
     except BootstrapError as error:
         _say(error)

@@ -1,17 +1,17 @@
-"""What can go wrong, as one sentence that says what happened and one that says what to do.
+"""The errors: each has one sentence that says what happened and one that says what to do.
 
 The tree:
 
     BootstrapError
-    ├── SettingsError      what the operator asked for can't be; nothing was touched
+    ├── SettingsError      a setting or option is wrong; nothing was changed
     ├── AccountError       AWS refused or could not be reached
-    ├── FoundationsError   the state bucket or the key is not what it must be
-    ├── EngineError        Pulumi could not do it; what it had done stays and is recorded
+    ├── FoundationsError   the state bucket or the key exists and can't be used
+    ├── EngineError        Pulumi failed; what it did before is recorded
     │   ├── StackLocked
     │   └── NoPlatform
-    └── Interrupted        stopped by Ctrl-C or a signal, in order
+    └── Interrupted        stopped by the operator: a signal, or the answer no
 
-Vendors' exceptions become these at the edge (`explained`, `stack.py`) and nowhere else; `__main__` alone prints them.
+AWS's exceptions become these in `explained`, Pulumi's in `commands.platform_stack`; only `__main__` prints them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _CREDENTIAL_CODES = (
     "UnrecognizedClientException",
 )
 _CREDENTIALS = re.compile(rf"\b(?P<code>{'|'.join(_CREDENTIAL_CODES)})\b")
-# Each service has its own word for a quota. Throttling, which passes by itself, has others (`TooManyRequestsException`).
+# Each service has its own code for a quota. Throttling, which ends by itself, has others (`TooManyRequestsException`).
 _QUOTA = re.compile(
     r"LimitExceeded|QuotaExceeded|QuotaReached|CodeStorageExceeded|TooManyBuckets|UnreservedConcurrentExecution|"
     r"Cannot exceed quota"
@@ -43,7 +43,7 @@ _DOCKER = re.compile(r"Cannot connect to the Docker daemon|[Dd]ocker daemon runn
 
 
 class BootstrapError(Exception):
-    """One sentence of what happened and one of what to do about it."""
+    """`message` says what happened, `advice` what to do."""
 
     def __init__(self, message: str, advice: str = "") -> None:
         super().__init__(message)
@@ -52,23 +52,23 @@ class BootstrapError(Exception):
 
 
 class SettingsError(BootstrapError):
-    """A setting is missing or can't be as given."""
+    """A setting or option is missing or wrong; nothing was changed."""
 
 
 class AccountError(BootstrapError):
-    """AWS refused, or there was no way to ask it."""
+    """AWS refused, or could not be reached."""
 
 
 class FoundationsError(BootstrapError):
-    """The state bucket or the key exists and can't be used as it is."""
+    """The state bucket or the key exists and can't be used."""
 
 
 class EngineError(BootstrapError):
-    """A Pulumi operation ended without doing all it was asked for."""
+    """A Pulumi operation failed; what it did before is recorded."""
 
 
 class StackLocked(EngineError):
-    """Another run holds the platform's stack, or died while it did."""
+    """Another run holds the stack's lock, or was killed with it."""
 
 
 class NoPlatform(EngineError):
@@ -76,11 +76,11 @@ class NoPlatform(EngineError):
 
 
 class Interrupted(BootstrapError):
-    """The operator stopped it."""
+    """The operator stopped it, by a signal or by answering no."""
 
 
 def refusal(text: str) -> str | None:
-    """The action (and resource) that AWS's `not authorized to perform` names; None when the text says no such thing."""
+    """The action (and resource) that an AWS message `not authorized to perform …` names; None for other messages."""
     found = _REFUSED.search(text)
     if found is None:
         return None
@@ -89,7 +89,7 @@ def refusal(text: str) -> str | None:
 
 
 def known_cause(text: str) -> tuple[str, str] | None:
-    """What happened and what to do, in one sentence each, where `text` (AWS's or Pulumi's) is of a kind we know."""
+    """What happened and what to do, for the messages of AWS or Pulumi that are known; None for others."""
     if action := refusal(text):
         return f"AccessDenied for {action}", "Give your user or role that permission"
     if found := _CREDENTIALS.search(text):
@@ -97,7 +97,7 @@ def known_cause(text: str) -> tuple[str, str] | None:
     if _QUOTA.search(text):
         return (
             f"a quota of the account is reached: {text}",
-            "Ask for more in Service Quotas, or remove what is not needed any more",
+            "Request a higher quota in Service Quotas, or remove what is not needed any more",
         )
     if _DOCKER.search(text):
         return f"Docker does not answer: {text}", NO_DOCKER_ADVICE
@@ -106,7 +106,7 @@ def known_cause(text: str) -> tuple[str, str] | None:
 
 @contextmanager
 def explained(doing: str) -> Iterator[None]:
-    """Turn what boto3 raises while `doing` (a phrase: "look at the state bucket") into an AccountError."""
+    """Turn boto3's exceptions into AccountError; `doing` completes "AWS refused to …", such as "look at the state bucket"."""
     try:
         yield
     except (
@@ -148,12 +148,12 @@ def _from_aws(error: aws.ClientError, doing: str) -> AccountError:
         what, advice = cause
         return AccountError(f"AWS could not {doing}: {what}.", f"{advice}; then run it again.")
     return AccountError(
-        f"AWS could not {doing}: {code}: {message}", "Run it again once that is mended; what exists already is kept."
+        f"AWS could not {doing}: {code}: {message}", "Remove the cause and run it again; what exists already is kept."
     )
 
 
-NO_DOCKER_ADVICE = "Start Docker (`docker info` must answer), or give an image that is built already with --image-uri"
+NO_DOCKER_ADVICE = "Start Docker (`docker info` must answer), or name an existing image with --image-uri"
 _SIGN_IN = (
     "Sign in (for example `aws sso login`), or set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
-    "(a region that the account has not enabled refuses all credentials, too)"
+    "(a region that is not enabled for the account refuses all credentials, too)"
 )

@@ -1,14 +1,27 @@
-"""What everything of a platform is called, and the ARNs that follow from it.
+"""The names of everything that belongs to a platform, and the ARNs that follow from them.
 
-The rule: names are derived from the platform's id and place alone, so that policies can be read (and tested) as plain data, and
-so that a second deploy finds what the first one made.
+The rule: names follow from the platform's id and place alone, so that policies can be read (and tested) as plain data, and a
+second deploy finds what the first one made.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from string import Formatter
 
-PLATFORM_TAG = "fibfactory:platform"
+from orchestrator.domain.names import TAG_PLATFORM
+
+
+class _Name:
+    """A name that is composed of others: `"{platform}-api"`."""
+
+    def __init__(self, template: str) -> None:
+        self._template = template
+        self._parts = [part for _, part, _, _ in Formatter().parse(template) if part]
+
+    def __get__(self, names: Names, _owner: type[Names]) -> str:
+        return self._template.format_map({part: getattr(names, part) for part in self._parts})
 
 
 @dataclass(frozen=True)
@@ -20,116 +33,68 @@ class Names:
     region: str
     account: str
 
-    @property
-    def tags(self) -> dict[str, str]:
-        return {PLATFORM_TAG: self.platform}
+    state_bucket = _Name("{platform}-state-{account}-{region}")
+    key_alias = _Name("alias/{platform}-state")
+    table = _Name("{platform}-environments")
+    api_function = _Name("{platform}-api")
+    worker_function = _Name("{platform}-worker")
+    schedule_role = _Name("{platform}-schedule")
+    access_role = _Name("{platform}-apprunner-access")
+    dead_letters = _Name("{platform}-dead-letters")
+    alarms = _Name("{platform}-alarms")
+    dashboard = _Name("{platform}")
+    orchestrator_repository = _Name("{platform}/orchestrator")
+    sample_repository = _Name("{platform}/fibservice")
+    github_api = _Name("{platform}-github")
+    nightly_schedule = _Name("{platform}-nightly")
+    light_schedule = _Name("{platform}-light")
+    # Below `vendedlogs` a log group does not count towards the size of a resource policy.
+    access_log = _Name("/aws/vendedlogs/apis/{platform}")
 
-    @property
-    def state_bucket(self) -> str:
-        return f"{self.platform}-state-{self.account}-{self.region}"
-
-    @property
-    def key_alias(self) -> str:
-        return f"alias/{self.platform}-state"
-
-    @property
-    def table(self) -> str:
-        return f"{self.platform}-environments"
-
-    @property
-    def api_function(self) -> str:
-        return f"{self.platform}-api"
-
-    @property
-    def worker_function(self) -> str:
-        return f"{self.platform}-worker"
-
-    @property
-    def schedule_role(self) -> str:
-        return f"{self.platform}-schedule"
-
-    @property
-    def access_role(self) -> str:
-        return f"{self.platform}-apprunner-access"
-
-    @property
-    def dead_letters(self) -> str:
-        """The queue of what could not be delivered to the worker."""
-        return f"{self.platform}-dead-letters"
-
-    @property
-    def alarms(self) -> str:
-        """The topic that alarms are sent to."""
-        return f"{self.platform}-alarms"
-
-    @property
-    def dashboard(self) -> str:
-        return self.platform
-
-    @property
-    def orchestrator_repository(self) -> str:
-        return f"{self.platform}/orchestrator"
-
-    @property
-    def sample_repository(self) -> str:
-        return f"{self.platform}/fibservice"
-
-    @property
-    def github_api(self) -> str:
-        return f"{self.platform}-github"
-
-    @property
-    def nightly_schedule(self) -> str:
-        return f"{self.platform}-nightly"
-
-    @property
-    def light_schedule(self) -> str:
-        return f"{self.platform}-light"
-
-    @property
-    def state_bucket_arn(self) -> str:
-        return f"arn:{self.partition}:s3:::{self.state_bucket}"
-
-    @property
-    def table_arn(self) -> str:
-        return self._arn("dynamodb", f"table/{self.table}")
-
-    @property
-    def worker_arn(self) -> str:
-        return self._arn("lambda", f"function:{self.worker_function}")
-
-    @property
-    def dead_letters_arn(self) -> str:
-        return self._arn("sqs", self.dead_letters)
-
-    @property
-    def alarms_arn(self) -> str:
-        return self._arn("sns", self.alarms)
+    _place = _Name("{region}:{account}")
+    state_bucket_arn = _Name("arn:{partition}:s3:::{state_bucket}")
+    table_arn = _Name("arn:{partition}:dynamodb:{_place}:table/{table}")
+    worker_arn = _Name("arn:{partition}:lambda:{_place}:function:{worker_function}")
+    dead_letters_arn = _Name("arn:{partition}:sqs:{_place}:{dead_letters}")
+    # Any repository of this account's private registry may hold an environment's image.
+    repositories_arn = _Name("arn:{partition}:ecr:{_place}:repository/*")
 
     @property
     def registry(self) -> str:
-        """What the names of all images in this account's own registry begin with."""
+        """The beginning of the names of all images in this account's private registry."""
         domain = "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
         return f"{self.account}.dkr.ecr.{self.region}.{domain}/"
 
     @property
-    def access_log(self) -> str:
-        """The log group of who called the APIs; below `vendedlogs` it counts towards no resource policy's size."""
-        return f"/aws/vendedlogs/apis/{self.platform}"
+    def tags(self) -> dict[str, str]:
+        """The tags of everything that belongs to the platform."""
+        return {TAG_PLATFORM: self.platform}
+
+    @property
+    def owned_bucket(self) -> dict[str, str]:
+        """The state bucket, as arguments of S3's calls; with its owner, so that S3 refuses another account's bucket."""
+        return {"Bucket": self.state_bucket, "ExpectedBucketOwner": self.account}
+
+    def owns(self, tags: Mapping[str, str] | Iterable[Mapping[str, str]]) -> bool:
+        """Whether something with these tags belongs to the platform; `tags` in either of AWS's shapes: a mapping, or a list of
+        `{"Key": …, "Value": …}`."""
+        found = tags if isinstance(tags, Mapping) else {tag["Key"]: tag["Value"] for tag in tags}
+        return found.get(TAG_PLATFORM) == self.platform
 
     def log_group(self, function: str) -> str:
-        """Where Lambda itself writes a function's log."""
+        """The log group to which Lambda writes a function's log."""
         return f"/aws/lambda/{function}"
 
-    def log_group_arn(self, function: str) -> str:
-        return self._arn("logs", f"log-group:{self.log_group(function)}")
+    def log_group_arn(self, log_group: str) -> str:
+        return self.arn("logs", f"log-group:{log_group}")
 
     def role_arn(self, role: str) -> str:
         return f"arn:{self.partition}:iam::{self.account}:role/{role}"
 
     def services_arn(self, prefix: str) -> str:
         """A pattern for the App Runner services of environments: `service/NAME/ID`."""
-        return self._arn("apprunner", f"service/{prefix}-*")
+        return self.arn("apprunner", f"service/{prefix}-*")
 
-    def _arn(self, service: str, resource: str) -> str:
-        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
+    def arn(self, service: str, resource: str) -> str:
+        """The ARN of a resource in this account and region."""
+        return f"arn:{self.partition}:{service}:{self._place}:{resource}"

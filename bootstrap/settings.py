@@ -46,69 +46,56 @@ _LONGEST_BETWEEN_SWEEPS = {"light_schedule": timedelta(days=1), "nightly_schedul
 class Settings(BaseModel):
     """A platform's settings. Times in seconds, sizes in MB unless a name says otherwise."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    platform: PlatformId = Field(default="fibfactory", description="the platform's id: part of every name, and a tag")
-    region: Region = Field(description="where the platform and its environments are; it can't be changed later")
+    platform: PlatformId = "fibfactory"
+    """The platform's id: part of every name, and a tag."""
+    region: Region
+    """Where the platform and its environments are; it can't be changed later."""
 
-    code: Literal["image", "archive"] = Field(
-        default="image",
-        description="what the functions run from: a container image, or a zip of fibfactory's code only",
-    )
-    image_uri: ImageUri | None = Field(
-        default=None, description="the orchestrator's image in ECR; by default a deploy with code `image` builds it"
-    )
-    build_arguments: dict[str, str] = Field(
-        default={}, description="build arguments of the images; do not put secrets there"
-    )
-    build_sample: bool | None = Field(
-        default=None,
-        description="whether the sample application's image is built; by default if the orchestrator's is",
-    )
+    code: Literal["image", "archive"] = "image"
+    """What the functions run from: a container image, or a zip of fibfactory's code only."""
+    image_uri: ImageUri | None = None
+    """The orchestrator's image in ECR; by default a deploy with code `image` builds and pushes it."""
+    build_arguments: dict[str, str] = {}
+    """Build arguments of the images; do not put secrets there."""
+    build_sample: bool | None = None
+    """Whether the sample application's image is built; by default if the orchestrator's is."""
 
-    prefix: Prefix = Field(default="fib-app", description="what the environments' names begin with")
-    image_registries: tuple[Registry, ...] | None = Field(
-        default=None,
-        min_length=1,
-        description="what environments' images must begin with; by default this account's registry",
-    )
-    environments_per_owner: int = Field(
-        default=20, ge=1, le=10000, description="how many active environments an owner may have; operators: any number"
-    )
-    secrets_prefix: SecretsPrefix | None = Field(
-        default=None, description="the secrets that environments may refer to; by default none"
-    )
-    instance_role_arn: RoleArn | None = Field(
-        default=None, description="the role under which environments run, to read those secrets"
-    )
+    prefix: Prefix = "fib-app"
+    """What the environments' names begin with."""
+    image_registries: tuple[Registry, ...] | None = Field(default=None, min_length=1)
+    """What environments' images must begin with; by default this account's registry."""
+    environments_per_owner: int = Field(default=20, ge=1, le=10000)
+    """How many active environments an owner may have; operators may have any number."""
+    secrets_prefix: SecretsPrefix | None = None
+    """The secrets that environments may refer to; by default none."""
+    instance_role_arn: RoleArn | None = None
+    """The role under which environments run, to read those secrets."""
 
-    operators: tuple[Identity, ...] = Field(
-        default=(), description="who may see and change everybody's environments, and run sweeps"
-    )
-    groups: dict[GroupName, tuple[Identity, ...]] = Field(
-        default={}, description="who owns environments together, by the groups' names"
-    )
-    session_owners: bool = Field(
-        default=False,
-        description="whether people of IAM Identity Center own environments each for themselves, not as their role",
-    )
-    github_audience: Audience | None = Field(
-        default=None, description="the audience of GitHub's tokens; adds a second API for the workflows in `github`"
-    )
-    github: tuple[GitHubCallers, ...] = Field(default=(), description="the workflows that are let in by their tokens")
-    github_issuer: IssuerUrl = Field(
-        default=GITHUB_ISSUER, description="the issuer of these tokens; GitHub Enterprise has its own"
-    )
-    default_ttl: Ttl = Field(default="12h", description="how long an environment lives if its request does not say")
-    max_lifetime: Ttl = Field(default="7d", description="how long an environment may live at most, from its creation")
-    allow_never: bool = Field(default=False, description="whether a request may ask for an environment without an end")
+    operators: tuple[Identity, ...] = ()
+    """Who may see and change everybody's environments, and run sweeps."""
+    groups: dict[GroupName, tuple[Identity, ...]] = {}
+    """Who owns environments together, by the groups' names."""
+    session_owners: bool = False
+    """Whether people of IAM Identity Center own environments each for themselves, not as their role."""
+    github_audience: Audience | None = None
+    """The audience of GitHub's tokens; adds a second API for the workflows in `github`."""
+    github: tuple[GitHubCallers, ...] = ()
+    """The workflows that are let in by their tokens."""
+    github_issuer: IssuerUrl = GITHUB_ISSUER
+    """The issuer of these tokens; GitHub Enterprise has its own."""
+    default_ttl: Ttl = "12h"
+    """How long an environment lives if its request does not say."""
+    max_lifetime: Ttl = "7d"
+    """How long an environment may live at most, from its creation."""
+    allow_never: bool = False
+    """Whether a request may ask for an environment without an end."""
 
-    nightly_schedule: Schedule = Field(
-        default="cron(0 3 * * ? *)", description="when the deep sweep runs, which also looks for orphans"
-    )
-    light_schedule: Schedule = Field(
-        default="rate(5 minutes)", description="when the light sweep runs, which does what is due"
-    )
+    nightly_schedule: Schedule = "cron(0 3 * * ? *)"
+    """When the deep sweep runs, in UTC, which also looks for orphans."""
+    light_schedule: Schedule = "rate(5 minutes)"
+    """When the light sweep runs, which does what is due."""
 
     # API Gateway gives up after 30 s, so a later answer would reach nobody.
     api_timeout: int = Field(default=29, ge=5, le=29)
@@ -116,25 +103,24 @@ class Settings(BaseModel):
     worker_timeout: int = Field(default=900, ge=120, le=900)
     # The AWS plug-in alone takes 300 to 430 MB.
     worker_memory: int = Field(default=2048, ge=1024, le=10240)
-    worker_storage: int = Field(default=2048, ge=512, le=10240, description="the size of the worker's /tmp")
-    api_concurrency: int | None = Field(default=None, ge=1, description="the API function's reserved concurrency")
+    worker_storage: int = Field(default=2048, ge=512, le=10240)
+    """The size of the worker's /tmp."""
+    api_concurrency: int | None = Field(default=None, ge=1)
+    """The API function's reserved concurrency."""
     # A worker can start the next one before it has ended: with a concurrency of 1 both would wait for retries.
-    worker_concurrency: int | None = Field(default=None, ge=2, description="the worker function's reserved concurrency")
-    worker_policies: tuple[PolicyArn, ...] = Field(
-        default=(), max_length=10, description="managed policies for the worker, as a changed template may need them"
-    )
-    permissions_boundary: PolicyArn | None = Field(
-        default=None, description="the permissions boundary of every role of the platform"
-    )
-    alarm_emails: tuple[Email, ...] = Field(default=(), description="who gets an email when an alarm goes off")
+    worker_concurrency: int | None = Field(default=None, ge=2)
+    """The worker function's reserved concurrency."""
+    worker_policies: tuple[PolicyArn, ...] = Field(default=(), max_length=10)
+    """Managed policies for the worker, as a changed template may need them."""
+    permissions_boundary: PolicyArn | None = None
+    """The permissions boundary of every role of the platform."""
+    alarm_emails: tuple[Email, ...] = ()
+    """Who gets an email when an alarm goes off."""
     log_retention_days: LogRetention = 14
-    requests_per_second: int = Field(
-        default=50, ge=1, le=10000, description="above it API Gateway answers 429; bursts may be twice as high"
-    )
-    protect_table: bool | None = Field(
-        default=None,
-        description="deletion protection of the table; by default on with code `image`, off with `archive`",
-    )
+    requests_per_second: int = Field(default=50, ge=1, le=10000)
+    """Above it API Gateway answers 429; bursts may be twice as high."""
+    protect_table: bool | None = None
+    """Deletion protection of the table; by default on with code `image`, off with `archive`."""
 
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:

@@ -17,7 +17,7 @@ import click
 from localcloud import cloud_handle, running
 from localcloud.cloud import LocalCloud
 from localcloud.errors import CloudError
-from localcloud.settings import CloudSettings, Ports
+from localcloud.settings import Ports
 
 _CHECK_SECONDS = 0.5
 
@@ -48,7 +48,7 @@ def run(folder: Path, base_port: int | None) -> None:
         signal.signal(number, _interrupt)
     try:
         cloud_handle.remove_dead(folder)
-        local_cloud = LocalCloud(CloudSettings(folder=folder, ports=Ports.from_base(base_port) if base_port else None))
+        local_cloud = LocalCloud(folder=folder, ports=Ports.from_base(base_port) if base_port else None)
         with local_cloud as cloud:
             click.echo(
                 json.dumps(

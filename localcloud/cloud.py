@@ -1,6 +1,6 @@
 """Starts ministack, the App Runner emulator and the stand-in Pulumi provider, and leaves nothing behind.
 
-    with LocalCloud(CloudSettings()) as cloud:
+    with LocalCloud() as cloud:
         cloud.session("operator").client("dynamodb").list_tables()
 
 Rule: however the block is left (its end, an exception, Ctrl-C, SIGKILL of the whole process), no process and no folder
@@ -23,22 +23,32 @@ import psutil
 from localcloud import identities, ministack
 from localcloud.apprunner.deployment import HealthCheck
 from localcloud.apprunner.probe import is_healthy
+from localcloud.apprunner.settings import DEFAULT_IMAGES
 from localcloud.cleanup_watchdog import CleanupWatchdog
 from localcloud.errors import CloudError, FolderInUse
 from localcloud.processes import Part, end, start
 from localcloud.registry import Registry
 from localcloud.running import RunningCloud
-from localcloud.settings import HOST, ROOT, CloudSettings, Ports
+from localcloud.settings import HOST, ROOT, Ports, find_pulumi_bin
 from localcloud.token_issuer import IssuerServer
 
+_START_SECONDS = 60.0
+_STOP_SECONDS = 5.0
 _LISTENS = HealthCheck(timeout=5)
 
 
 class LocalCloud:
-    """Supervises the processes of one local cloud. `start` and `stop`, or `with`."""
+    """Supervises the processes of one local cloud. `start` and `stop`, or `with`.
 
-    def __init__(self, settings: CloudSettings | None = None) -> None:
-        self._settings = settings or CloudSettings()
+    Without ports it takes free ones; without a folder it makes a temporary one. `images`: see `localcloud.apprunner.images`.
+    """
+
+    def __init__(
+        self, *, ports: Ports | None = None, folder: Path | None = None, images: Path = DEFAULT_IMAGES
+    ) -> None:
+        self._ports = ports
+        self._folder = folder
+        self._images = images
         self._parts: list[Part] = []
         self._watchdog: CleanupWatchdog | None = None
         self._issuer: IssuerServer | None = None
@@ -53,9 +63,9 @@ class LocalCloud:
 
     def start(self) -> RunningCloud:
         """Start everything and return once all of it answers. Raises PortTaken, FolderInUse or NotReady."""
-        ports = self._settings.ports or Ports.free()
+        ports = self._ports or Ports.free()
         ports.refuse_taken()
-        folder = _make_folder(self._settings.folder)
+        folder = _make_folder(self._folder)
         mark = uuid.uuid4().hex
         try:
             self._watchdog = CleanupWatchdog.start(mark, folder, ports)
@@ -71,7 +81,7 @@ class LocalCloud:
                 mark=mark,
                 supervisor_pid=os.getpid(),
                 supervisor_started=psutil.Process().create_time(),
-                pulumi_bin=self._settings.pulumi_bin,
+                pulumi_bin=find_pulumi_bin(os.environ),
                 tokens=self._issuer.issuer,
             )
             cloud.write()
@@ -91,7 +101,7 @@ class LocalCloud:
         """End all processes, in the reverse order of their start, and remove the folder. Can be called again."""
         try:
             # Together, not one after the other: a part that waits for another's answer would use up its whole grace.
-            end([process for part in reversed(self._parts) for process in part.tree()], self._settings.stop_seconds)
+            end([process for part in reversed(self._parts) for process in part.tree()], _STOP_SECONDS)
             for part in self._parts:
                 part.process.wait()
             self._parts = []
@@ -104,11 +114,11 @@ class LocalCloud:
                 self._watchdog = None
 
     def _start_parts(self, ports: Ports, folder: Path, mark: str) -> None:
-        base = ministack.base_environment(self._settings, folder, mark) | {"PYTHONUNBUFFERED": "1"}
+        base = ministack.base_environment(folder, mark) | {"PYTHONUNBUFFERED": "1"}
         base |= {name: value for name, value in os.environ.items() if name.startswith("DOCKER_")}
         emulator = {
             "--port": ports.apprunner,
-            "--images": self._settings.images,
+            "--images": self._images,
             "--folder": folder / "apprunner",
             "--iam": f"http://{HOST}:{ports.ministack}{ministack.IAM_ENDPOINT}",
             "--registry": Registry.of(ports).address,
@@ -121,12 +131,12 @@ class LocalCloud:
             command = [sys.executable, "-m", f"localcloud.{module}"]
             command += [str(word) for option in options.items() for word in option]
             self._parts.append(start(name, command, environment=base, log=folder / f"{module}.log", cwd=ROOT))
-        environment = ministack.environment(self._settings, ports, folder, mark)
+        environment = ministack.environment(ports, folder, mark)
         log = folder / "ministack.log"
         self._parts.append(start("ministack", ministack.COMMAND, environment=environment, log=log, cwd=folder))
 
     def _wait(self, ports: Ports) -> None:
-        deadline = time.monotonic() + self._settings.start_seconds
+        deadline = time.monotonic() + _START_SECONDS
         checks = ((ports.apprunner, _LISTENS), (ports.provider, _LISTENS), (ports.ministack, ministack.READY))
         for part, (port, check) in zip(self._parts, checks, strict=True):
             part.wait_until(partial(is_healthy, HOST, port, check), port, deadline)

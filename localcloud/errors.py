@@ -1,18 +1,10 @@
-"""The errors of the local cloud's processes, for the person who started it.
-
-    CloudError
-    ├── PortTaken     a fixed port belongs to another program
-    ├── NotReady      a part ended, or did not answer in time, while it was started
-    └── FolderInUse   the folder belongs to a cloud that is running, or holds things that are not a cloud's
-
-Rule: each message says what happened and what to do next.
-"""
+"""The errors of the local cloud's processes. Each message says what happened and what to do next."""
 
 from __future__ import annotations
 
 
 class CloudError(Exception):
-    """The local cloud cannot do what was asked; the message says why and what to do."""
+    """The local cloud cannot start, run or stop as asked."""
 
 
 class PortTaken(CloudError):
@@ -27,8 +19,8 @@ class PortTaken(CloudError):
 
 
 class NotReady(CloudError):
-    """A part of the cloud did not become ready; the message ends with the end of its log."""
+    """A part ended, or did not answer in time, while it was started; the message ends with the end of its log."""
 
 
 class FolderInUse(CloudError):
-    """The folder given for the cloud cannot be used."""
+    """The folder belongs to a running cloud, or holds files that are not a cloud's."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from localcloud.apprunner.deployment import HealthCheck
 from localcloud.processes import MARK
-from localcloud.settings import HOST, REGION, CloudSettings, Ports
+from localcloud.settings import HOST, REGION, Ports, find_pulumi_bin
 
 # With an IAM endpoint, and by its path: this folder must not get onto ministack's search path, where its own name is a module's.
 COMMAND = (sys.executable, "-P", str(Path(__file__).with_name("iam_endpoint.py")))
@@ -24,16 +24,16 @@ READY = HealthCheck("/_ministack/ready", timeout=5)
 """How to see that it answers."""
 
 
-def search_path(settings: CloudSettings) -> str:
+def search_path() -> str:
     """PATH for the cloud's processes: the Pulumi CLI, the virtual environment, the system."""
-    folders = [settings.pulumi_bin, Path(sys.executable).parent]
+    folders = [find_pulumi_bin(os.environ), Path(sys.executable).parent]
     return os.pathsep.join([str(folder) for folder in folders if folder] + ["/usr/local/bin", "/usr/bin", "/bin"])
 
 
-def base_environment(settings: CloudSettings, folder: Path, mark: str) -> dict[str, str]:
+def base_environment(folder: Path, mark: str) -> dict[str, str]:
     """The environment of every process of the cloud; its home and temporary folder are removed with the cloud."""
     return {
-        "PATH": search_path(settings),
+        "PATH": search_path(),
         "HOME": str(folder / "home"),
         "TMPDIR": str(folder / "tmp"),
         "LANG": "C.UTF-8",
@@ -41,9 +41,9 @@ def base_environment(settings: CloudSettings, folder: Path, mark: str) -> dict[s
     }
 
 
-def environment(settings: CloudSettings, ports: Ports, folder: Path, mark: str) -> dict[str, str]:
+def environment(ports: Ports, folder: Path, mark: str) -> dict[str, str]:
     """ministack's whole environment. The names of its own settings are read from its source, version 1.5.33."""
-    return base_environment(settings, folder, mark) | {
+    return base_environment(folder, mark) | {
         "AWS_ENDPOINT_URL_APPRUNNER": f"http://{HOST}:{ports.apprunner}",
         "AWS_ENDPOINT_URL_RESOURCE_GROUPS_TAGGING_API": f"http://{HOST}:{ports.apprunner}",
         "PULUMI_DEBUG_PROVIDERS": f"aws:{ports.provider},docker:{ports.provider}",
@@ -53,6 +53,7 @@ def environment(settings: CloudSettings, ports: Ports, folder: Path, mark: str) 
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "MINISTACK_REGION": REGION,
-        "LAMBDA_ACCOUNT_CONCURRENCY": str(settings.function_concurrency),
-        "LOG_LEVEL": settings.log_level,
+        # Invocations at once, all functions together. ministack's own limit follows the machine's memory and may be 16.
+        "LAMBDA_ACCOUNT_CONCURRENCY": "200",
+        "LOG_LEVEL": "INFO",
     }

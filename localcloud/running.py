@@ -54,11 +54,6 @@ class RunningCloud:
         """App Runner, and the tagging API for its services."""
         return f"http://{HOST}:{self.ports.apprunner}"
 
-    @property
-    def provider_port(self) -> int:
-        """The stand-in Pulumi provider (gRPC)."""
-        return self.ports.provider
-
     @cached_property
     def apprunner_admin(self) -> AppRunnerAdmin:
         """The emulator's control API: delays, faults, quota, clock, and what really runs."""
@@ -87,7 +82,7 @@ class RunningCloud:
             "AWS_SECRET_ACCESS_KEY": identity.secret_key,
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
-            "PULUMI_DEBUG_PROVIDERS": f"aws:{self.provider_port},docker:{self.provider_port}",
+            "PULUMI_DEBUG_PROVIDERS": f"aws:{self.ports.provider},docker:{self.ports.provider}",
             "PULUMI_CONFIG_PASSPHRASE": "local",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
@@ -116,12 +111,12 @@ class RunningCloud:
 
     def write(self) -> None:
         """Write `cloud.json` and the profiles of `session`, readable by this user only, each complete or not there."""
-        _write_private(
+        write_private(
             self.folder / "aws" / "config",
             "\n".join(self._profile(each) for each in self.identities) + self._services(),
         )
-        _write_private(self.folder / "aws" / "credentials", "\n".join(_credentials(each) for each in self.identities))
-        _write_private(self.folder / FILE, _JSON.dump_json(self, indent=2).decode() + "\n")
+        write_private(self.folder / "aws" / "credentials", "\n".join(_credentials(each) for each in self.identities))
+        write_private(self.folder / FILE, _JSON.dump_json(self, indent=2).decode() + "\n")
 
     def _profile(self, identity: Identity) -> str:
         return f"[profile {identity.name}]\nregion = {REGION}\nendpoint_url = {self.endpoint_url}\nservices = local\n"
@@ -157,7 +152,8 @@ def _credentials(identity: Identity) -> str:
     )
 
 
-def _write_private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only this user can read; it is replaced as a whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".new")
     unfinished.touch(mode=0o600)

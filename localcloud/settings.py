@@ -1,13 +1,12 @@
-"""The settings of a local cloud, and the few constants that all its parts share."""
+"""The ports of a local cloud, the Pulumi CLI that it uses, and the constants that all its parts share."""
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from localcloud.errors import CloudError, PortTaken
@@ -52,21 +51,6 @@ class Ports:
         for port in (self.ministack, self.apprunner, self.provider):
             if not port_is_free(port):
                 raise PortTaken(port)
-
-
-@dataclass(frozen=True)
-class CloudSettings:
-    """One local cloud. Without ports it takes free ones; without a folder it makes a temporary one."""
-
-    ports: Ports | None = None
-    folder: Path | None = None
-    images: Path = ROOT / "localcloud" / "images.toml"
-    start_seconds: float = 60.0
-    stop_seconds: float = 5.0
-    function_concurrency: int = 200
-    """Invocations at once, all functions together. ministack's own limit follows the machine's memory and may be 16."""
-    log_level: str = "INFO"
-    pulumi_bin: Path | None = field(default_factory=lambda: find_pulumi_bin(os.environ))
 
 
 def port_is_free(port: int) -> bool:

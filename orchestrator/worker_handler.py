@@ -94,14 +94,17 @@ def _handle(
 
 def _work(dependencies: Dependencies, environment_id: str, request_id: str, limits: InvocationLimits) -> dict[str, Any]:
     logger.append_keys(environment=environment_id)
+    environment = None
     try:
-        outcome = outcome_of(dependencies.reconciler.run(environment_id, request_id, limits))
+        environment = dependencies.reconciler.run(environment_id, request_id, limits)
+        outcome = outcome_of(environment)
     except LeaseLost as error:
         logger.warning("Another worker took over.", detail=error.message)
         outcome = Metric.LEASE_LOST
-    logger.info("The environment was worked on.", outcome=outcome)
+    failure = environment.failure.code if environment and environment.failure else None
+    logger.info("The environment was worked on.", outcome=outcome, failure=failure)
     _count(outcome)
-    return {"environment": environment_id, "outcome": outcome}
+    return {"environment": environment_id, "outcome": outcome, "failure": failure}
 
 
 def outcome_of(environment: Environment | None) -> Metric:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 
+from localcloud.running import write_private
 from localcloud.settings import ROOT
 
 # Set in a user's shell, these would be used beside the cloud's and break the signature or the look-up of a profile.
@@ -43,15 +44,11 @@ class LocalState:
 
     def write_env(self, environment: Mapping[str, str], path_folders: list[str]) -> None:
         """Write the file to source, readable by this user only; replaced as a whole."""
-        unfinished = self.env.with_suffix(".new")
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as out:
-            out.write(as_shell(environment, path_folders))
-        unfinished.replace(self.env)
+        write_private(self.env, as_shell(environment, path_folders))
 
 
 def state_option(command: Callable[..., None]) -> Callable[..., None]:
-    """The option that tells `up` and `down` of another folder than the checkout's; it gives them a LocalState."""
+    """The option `--folder` of `up` and `down`, which gives them a LocalState."""
     return click.option(
         "--folder",
         "state",
@@ -59,7 +56,7 @@ def state_option(command: Callable[..., None]) -> Callable[..., None]:
         type=lambda folder: LocalState(Path(folder).resolve()),
         default=LocalState.folder,
         show_default=True,
-        help="Where the state is.",
+        help="The folder of the state.",
     )(command)
 
 

@@ -1,6 +1,6 @@
 """A platform on a local cloud, for `make up`, the demo and the end-to-end tests.
 
-    with running_platform(CloudSettings(), print) as platform:
+    with running_platform() as platform:
         platform.outputs["api_url"], platform.environment_for("alice")
 
 Rule: `python -m bootstrap` deploys the platform, run as an operator runs it on AWS, so that this tests the operator's
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from localcloud.cloud import CloudSettings, LocalCloud
+from localcloud.cloud import LocalCloud
 from localcloud.running import RunningCloud
 from localcloud.settings import ROOT
 from localcloud.token_issuer import AUDIENCE
@@ -107,10 +107,10 @@ class Platform:
 
 
 @contextmanager
-def running_platform(settings: CloudSettings | None = None, progress: Progress = print) -> Iterator[Platform]:
+def running_platform(progress: Progress = print) -> Iterator[Platform]:
     """Start a local cloud, deploy the platform on it, and leave nothing of either. Raises CloudError, DeployFailed."""
     progress("Starting the local cloud")
-    with LocalCloud(settings) as cloud:
+    with LocalCloud() as cloud:
         yield deploy(cloud, progress)
 
 

@@ -1,7 +1,7 @@
-"""What is alive on a platform, and destroying it.
+"""The environments of a platform: finding them, and destroying them.
 
-The rule: environments are destroyed by asking the platform's own API and in no other way, so that each ends with its
-receipt, and none is believed gone before the API says so.
+The rule: environments are destroyed through the platform's own API only, so that each gets its receipt, and none counts as
+destroyed before the API says so.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ import boto3
 from botocore.exceptions import ClientError
 
 from bootstrap.errors import BootstrapError, Interrupted, explained
-from bootstrap.names import PLATFORM_TAG, Names
+from bootstrap.names import Names
+from orchestrator.domain.environment import Status
 
 Report = Callable[[str], None]
 _POLL_SECONDS = 2.0
-_UNDER_WAY = "destroying"
 # Longer than any removal: after sixteen invocations of a quarter of an hour the platform itself gives up.
-_PATIENCE_SECONDS = 5 * 3600.0
+_TIMEOUT_SECONDS = 5 * 3600.0
 
 
-def alive(session: boto3.Session, names: Names) -> list[str]:
-    """The ids of all environments that are not destroyed; none where there is no table."""
-    # A consistent scan rather than the indexes: they lag, and this is the last look before the records are gone.
+def active_environments(session: boto3.Session, names: Names) -> list[str]:
+    """The ids of all environments that are not destroyed; none if there is no table."""
+    # A consistent scan rather than an index, which lags: this is the last check before the records are removed.
     pages = (
         session.client("dynamodb")
         .get_paginator("scan")
@@ -33,18 +33,18 @@ def alive(session: boto3.Session, names: Names) -> list[str]:
             TableName=names.table,
             ConsistentRead=True,
             ProjectionExpression="pk",
-            FilterExpression="begins_with(pk, :environment) AND sk = :record AND #status <> :gone",
+            FilterExpression="begins_with(pk, :environment) AND sk = :record AND #status <> :destroyed",
             ExpressionAttributeNames={"#status": "status"},
             ExpressionAttributeValues={
                 ":environment": {"S": "ENV#"},
                 ":record": {"S": "RECORD"},
-                ":gone": {"S": "destroyed"},
+                ":destroyed": {"S": Status.DESTROYED},
             },
         )
     )
     with explained("look for environments"):
         try:
-            return sorted({item["pk"]["S"].removeprefix("ENV#") for page in pages for item in page["Items"]})
+            return sorted(key.removeprefix("ENV#") for key in pages.search("Items[].pk.S"))
         except ClientError as error:
             if error.response["Error"]["Code"] != "ResourceNotFoundException":
                 raise
@@ -52,16 +52,18 @@ def alive(session: boto3.Session, names: Names) -> list[str]:
 
 
 def services(session: boto3.Session, names: Names) -> list[str]:
-    """The names of all App Runner services with this platform's tag, whatever the records say and the prefix is now."""
+    """The names of all App Runner services with this platform's tag, whatever the records and the prefix say."""
     client = session.client("apprunner")
-    with explained("look for services of App Runner"):
+    with explained("look for App Runner services"):
         return sorted(
-            service["ServiceName"] for service in listed_services(client) if _ours(client, service["ServiceArn"], names)
+            service["ServiceName"]
+            for service in listed_services(client)
+            if names.owns(_tags(client, service["ServiceArn"]))
         )
 
 
 def listed_services(client: Any) -> Iterator[Mapping[str, Any]]:
-    """The summaries of all App Runner services of the account and region. Its errors are botocore's."""
+    """The summaries of all App Runner services of the account and region; boto3 has no paginator. Its errors are botocore's."""
     token: dict[str, str] = {}
     while True:
         page = client.list_services(**token)
@@ -71,28 +73,27 @@ def listed_services(client: Any) -> Iterator[Mapping[str, Any]]:
         token = {"NextToken": page["NextToken"]}
 
 
-def _ours(client: Any, arn: str, names: Names) -> bool:
+def _tags(client: Any, arn: str) -> list[dict[str, str]]:
     try:
-        tags = client.list_tags_for_resource(ResourceArn=arn)["Tags"]
+        return list(client.list_tags_for_resource(ResourceArn=arn)["Tags"])
     except client.exceptions.ResourceNotFoundException:
-        return False
-    return {"Key": PLATFORM_TAG, "Value": names.platform} in tags
+        return []
 
 
 class Api(Protocol):
     """What is needed of the platform's API; `platform_api` has the real one."""
 
     def check_operator(self) -> None:
-        """Raises AccountError for callers who aren't operators of the platform: they see only what is theirs."""
+        """Raises AccountError unless the caller is an operator of the platform: others see only their own environments."""
 
     def remove(self, environment_id: str) -> Mapping[str, Any]:
-        """Ask for an environment's end, protected or not; its record."""
+        """Request an environment's removal, even of a protected one; returns its record."""
 
     def environment(self, environment_id: str) -> Mapping[str, Any]:
         """An environment's record, read consistently."""
 
     def statuses(self) -> Mapping[str, str]:
-        """Each environment's status. It may lag: only `environment` says what is so."""
+        """Each environment's status. It may lag; `environment` does not."""
 
 
 def destroy_all(
@@ -103,9 +104,9 @@ def destroy_all(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Destroy these environments and wait until each is gone; `report` gets a line for each.
+    """Destroy these environments and wait until each is destroyed; `report` gets a line for each.
 
-    Raises BootstrapError with those that failed and why, once nothing is under way any more; Interrupted when stopped.
+    Raises BootstrapError with those that failed and why, once no other is being destroyed any more; Interrupted when stopped.
     """
     try:
         api.check_operator()
@@ -119,41 +120,41 @@ def destroy_all(
             for environment_id in _no_longer_destroying(api, pending):
                 record = pending.pop(environment_id)
                 took = f"{clock() - started:.0f} s, {len(pending)} to go"
-                if record["status"] == "destroyed":
+                if record["status"] == Status.DESTROYED:
                     report(f"- {environment_id} destroyed ({took})")
                 else:
-                    failures[environment_id] = _why(record)
+                    failures[environment_id] = _reason(record)
                     report(f"! {environment_id} not destroyed: {failures[environment_id]} ({took})")
-            if clock() - started > _PATIENCE_SECONDS:
+            if clock() - started > _TIMEOUT_SECONDS:
                 failures |= dict.fromkeys(pending, "it is still destroying")
                 break
             sleep(_POLL_SECONDS if pending else 0)
     except KeyboardInterrupt as stop:
         raise Interrupted(
-            "Stopped. The environments that were asked for go on being destroyed; nothing else was touched.",
+            "Stopped. The platform continues to destroy the environments; nothing else was changed.",
             "Run the same command again to wait for them.",
         ) from stop
     if failures:
         listed = "; ".join(f"{name}: {why}" for name, why in failures.items())
         raise BootstrapError(
             f"{len(failures)} of the environments could not be destroyed: {listed}.",
-            "Mend the cause and run the same command again; nothing else was touched.",
+            "Remove the cause and run the same command again; nothing else was changed.",
         )
 
 
 def _no_longer_destroying(api: Api, pending: dict[str, Mapping[str, Any]]) -> list[str]:
-    """Which of the pending are over, one way or another; their records are brought up to date in place."""
+    """Those of the pending ones that are not being destroyed any more; their records are updated in place."""
     listed, over = api.statuses(), []
     for environment_id in sorted(pending):
-        if listed.get(environment_id) != _UNDER_WAY:
+        if listed.get(environment_id) != Status.DESTROYING:
             pending[environment_id] = api.environment(environment_id)
-            if pending[environment_id]["status"] != _UNDER_WAY:
+            if pending[environment_id]["status"] != Status.DESTROYING:
                 over.append(environment_id)
     return over
 
 
-def _why(record: Mapping[str, Any]) -> str:
+def _reason(record: Mapping[str, Any]) -> str:
     error = record.get("error")
-    if record["status"] == "failed" and error:
+    if record["status"] == Status.FAILED and error:
         return f"{error['code']}: {error['message']}".rstrip(".")
-    return f"it is {record['status']}, so somebody asked for it again"
+    return f"it is {record['status']}, so somebody requested it again"

@@ -1,6 +1,6 @@
-"""What must be so in the account and on this machine before anything is made.
+"""Checks of the account and of this machine before anything is made.
 
-The rule: each look costs a moment, makes nothing, and refuses with one sentence what would else fail half-way.
+The rule: each check is quick, makes nothing, and refuses with one sentence what would otherwise fail in the middle of a deploy.
 """
 
 from __future__ import annotations
@@ -10,23 +10,37 @@ import shutil
 import subprocess
 import tomllib
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import boto3
 from botocore import __version__ as botocore_version
 from botocore.exceptions import ClientError
 
 from bootstrap.errors import NO_DOCKER_ADVICE, AccountError, SettingsError, explained, refusal
+from bootstrap.program.archive import ROOT, archive_files
+from bootstrap.program.images import check_sources
 from bootstrap.settings import Settings
 
 _DOCKER_SECONDS = 20
 _PINS = "tools/images/pins.toml"
-_GIVEN = {"pulumi": "PULUMI_CLI_URL", "pulumi-resource-aws": "PULUMI_AWS_URL"}
-"""The build arguments that say where each pinned program comes from instead."""
+_URL_ARGUMENTS = {"pulumi": "PULUMI_CLI_URL", "pulumi-resource-aws": "PULUMI_AWS_URL"}
+"""The build arguments by which each pinned program comes from elsewhere."""
 _GUIDE = "docs/aws.md, “App Runner is closed to new customers”"
 
 
+def check_machine(session: boto3.Session, settings: Settings) -> None:
+    """All checks of the region, the checkout, Docker and the image. Raises SettingsError."""
+    check_region(session)
+    if settings.code == "archive":
+        _check_archive(session)
+    check_docker(settings)
+    check_sources(settings)
+    check_pins(settings, ROOT)
+    check_image(session, settings)
+
+
 def check_region(session: boto3.Session) -> None:
-    """Raises SettingsError for a region that does not exist, or that has no App Runner."""
+    """Raises SettingsError for a region that does not exist or has no App Runner."""
     region = str(session.region_name)
     with explained("look up the region"):
         partitions = {
@@ -49,8 +63,8 @@ def check_region(session: boto3.Session) -> None:
 def check_app_runner(session: boto3.Session) -> None:
     """Raises AccountError when App Runner does not answer this account, with AWS's own words.
 
-    It is closed to new customers since 2026-04-30. What AWS answers them is written nowhere, so anything that is
-    no missing permission and no problem of ours counts.
+    It is closed to new customers since 2026-04-30. What AWS answers them is not documented, so every refusal counts that is not a
+    missing permission of this user or role.
     """
     with explained("look at App Runner"):
         try:
@@ -60,17 +74,17 @@ def check_app_runner(session: boto3.Session) -> None:
             if not _refuses_the_account(code, message):
                 raise
             raise AccountError(
-                f"App Runner can't be used in this account: {code}: {message}", f"See {_GUIDE}; nothing was made."
+                f"App Runner can't be used in this account: {code}: {message}", f"See {_GUIDE}. Nothing was made."
             ) from error
 
 
 def check_docker(settings: Settings) -> None:
-    """Raises SettingsError when images are to be built and Docker doesn't answer."""
+    """Raises SettingsError when images are to be built and Docker does not answer."""
     if not (settings.builds_orchestrator or settings.builds_sample):
         return
     if shutil.which("docker") is None:
         raise SettingsError(
-            "The platform's images are to be built here, and there is no docker on PATH.", f"{NO_DOCKER_ADVICE}."
+            "The platform's images are to be built here, and docker is not on PATH.", f"{NO_DOCKER_ADVICE}."
         )
     try:
         answer = subprocess.run(
@@ -80,17 +94,18 @@ def check_docker(settings: Settings) -> None:
             text=True,
             timeout=_DOCKER_SECONDS,
         )
-        said = answer.stderr.strip().splitlines()[-1:] if answer.returncode else []
+        answers = answer.stderr.strip().splitlines()[-1:] if answer.returncode else []
     except subprocess.TimeoutExpired:
-        said = [f"no answer within {_DOCKER_SECONDS} s"]
-    if said:
+        answers = [f"no answer within {_DOCKER_SECONDS} s"]
+    if answers:
         raise SettingsError(
-            f"The platform's images are to be built here, and Docker does not answer: {said[0]}", f"{NO_DOCKER_ADVICE}."
+            f"The platform's images are to be built here, and Docker does not answer: {answers[0]}",
+            f"{NO_DOCKER_ADVICE}.",
         )
 
 
 def check_image(session: boto3.Session, settings: Settings) -> None:
-    """Raises SettingsError when there is no such image as `image_uri` says."""
+    """Raises SettingsError when the image of `image_uri` does not exist."""
     if settings.image_uri is None:
         return
     registry, _, image = settings.image_uri.partition("/")
@@ -102,25 +117,37 @@ def check_image(session: boto3.Session, settings: Settings) -> None:
             ecr.describe_images(registryId=registry.split(".")[0], repositoryName=repository, imageIds=[which])
         except (ecr.exceptions.RepositoryNotFoundException, ecr.exceptions.ImageNotFoundException) as error:
             raise SettingsError(
-                f"There is no image {settings.image_uri}.", "Push it first, or check --image-uri; nothing was made."
+                f"There is no image {settings.image_uri}.", "Push it first, or check --image-uri. Nothing was made."
             ) from error
 
 
 def check_pins(settings: Settings, root: Path) -> None:
-    """Raises SettingsError when the orchestrator's image would be built with a program of no known checksum.
-
-    `root` is the checkout that it is built from.
-    """
+    """Raises SettingsError when the image would be built from the checkout `root` with a program of unknown checksum."""
     if not settings.builds_orchestrator:
         return
     pins = tomllib.loads((root / _PINS).read_text("utf-8"))
-    unknown = [name for name, pin in pins.items() if not pin["sha256"] and _GIVEN[name] not in settings.build_arguments]
+    unknown = [
+        name for name, pin in pins.items() if not pin["sha256"] and _URL_ARGUMENTS[name] not in settings.build_arguments
+    ]
     if unknown:
         raise SettingsError(
             f"{_PINS} has no checksum of {' and '.join(unknown)}, with which the orchestrator's image is to be built.",
-            "Run `make images` once: it takes its publisher's, for you to look at and commit. Or name an image that is in ECR "
-            "already with --image-uri.",
+            "Run `make images` once, which writes the publisher's checksum there; check and commit it. Or name an existing image "
+            "with --image-uri.",
         )
+
+
+def _check_archive(session: boto3.Session) -> None:
+    """Raises SettingsError when the functions' code is to be an archive on AWS, or can't be packed."""
+    with explained("find Lambda's endpoint"):
+        host = urlsplit(session.client("lambda").meta.endpoint_url).hostname or ""
+    if host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws")):
+        raise SettingsError(
+            "On AWS the functions can't run from an archive: it contains fibfactory's code only, "
+            "and Lambda's runtime has neither its dependencies nor Pulumi.",
+            "Build the orchestrator's image, push it to ECR and deploy with --code image --image-uri.",
+        )
+    archive_files(ROOT)
 
 
 def _offered(session: boto3.Session, partition: str) -> str:
@@ -128,7 +155,7 @@ def _offered(session: boto3.Session, partition: str) -> str:
 
 
 def _refuses_the_account(code: str, message: str) -> bool:
-    """Whether it is the account that is refused: not this user or role, not the credentials, and not for the moment."""
+    """Whether the account itself is refused, rather than this user or role, the credentials, or for the moment."""
     if code in {"SubscriptionRequiredException", "OptInRequired"}:
         return True
     return code in {"AccessDenied", "AccessDeniedException"} and refusal(message) is None

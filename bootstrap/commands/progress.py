@@ -1,6 +1,6 @@
-"""Pulumi's event stream as lines that a person reads while waiting.
+"""Pulumi's events as lines for the operator.
 
-The rule: one line for each thing that changes, none for what stays; errors are kept, so that the end can name the first.
+The rule: one line for each resource that changes, none for the others. Errors are kept, so that the end can name the first.
 """
 
 from __future__ import annotations
@@ -12,20 +12,14 @@ from pulumi import automation as auto
 from rich.console import Console
 from rich.text import Text
 
-_DONE = {
-    "create": ("+", "made", "green"),
-    "update": ("~", "changed", "yellow"),
-    "delete": ("-", "removed", "red"),
-    "create-replacement": ("+", "made anew", "yellow"),
-    "delete-replaced": ("-", "removed the old", "yellow"),
+_WORDS = {
+    "create": ("+", "green", "make", "made"),
+    "update": ("~", "yellow", "change", "changed"),
+    "delete": ("-", "red", "remove", "removed"),
+    "create-replacement": ("+", "yellow", "make anew", "made anew"),
+    "delete-replaced": ("-", "yellow", "remove the old", "removed the old"),
 }
-_PLANNED = {
-    "create": ("+", "make", "green"),
-    "update": ("~", "change", "yellow"),
-    "delete": ("-", "remove", "red"),
-    "create-replacement": ("+", "make anew", "yellow"),
-    "delete-replaced": ("-", "remove the old", "yellow"),
-}
+"""For each operation its sign and color, and its verb before and after."""
 HOLDS_DATA = {
     "aws:cloudwatch/logGroup:LogGroup",
     "aws:dynamodb/table:Table",
@@ -33,15 +27,15 @@ HOLDS_DATA = {
     "aws:s3/bucket:Bucket",
     "aws:sqs/queue:Queue",
 }
-"""The types whose loss can't be mended by making them again."""
+"""The types of resources that hold data, which is lost when they are removed or replaced."""
 _ENDS = {"delete", "replace", "create-replacement", "delete-replaced"}
 _COLOR_TAG = re.compile(r"<\{%.*?%\}>")
 
 
 class Progress:
-    """Prints what the engine does and counts it. Give it to an operation as its `on_event`.
+    """Prints and counts what the engine does; it is an operation's `on_event`.
 
-    `losses` are the things that would be lost with their data, by a plan that removes or replaces them.
+    `losses` are the resources that a preview removes or replaces together with their data.
     """
 
     def __init__(self, console: Console) -> None:
@@ -55,26 +49,28 @@ class Progress:
         if (pre := event.resource_pre_event) is not None:
             self._started[pre.metadata.urn] = event.timestamp
             if pre.planning:
-                self._line(_PLANNED, pre.metadata, _details(pre.metadata))
+                self._line(pre.metadata, _details(pre.metadata), planned=True)
                 if pre.metadata.type in HOLDS_DATA and _operation(pre.metadata) in _ENDS:
                     self.losses.add(_title(pre.metadata))
         elif (done := event.res_outputs_event) is not None and not done.planning:
             took = event.timestamp - self._started.get(done.metadata.urn, event.timestamp)
-            # The engine's times are whole seconds: what took less is not worth a number.
-            self._line(_DONE, done.metadata, f" {took} s" if took else "")
+            # The engine's times are whole seconds, so shorter times are not shown.
+            self._line(done.metadata, f" {took} s" if took else "")
         elif (failed := event.res_op_failed_event) is not None:
             self._console.print(Text.assemble(("  ! failed ", "red"), _title(failed.metadata)))
         elif (diagnostic := event.diagnostic_event) is not None and diagnostic.severity == "error":
             self._error(diagnostic)
 
-    def _line(self, words: dict[str, tuple[str, str, str]], metadata: auto.StepEventMetadata, more: str) -> None:
+    def _line(self, metadata: auto.StepEventMetadata, more: str, *, planned: bool = False) -> None:
         operation = _operation(metadata)
-        # The stack and the provider are Pulumi's own book-keeping, nothing of the account.
-        if operation not in words or metadata.type.startswith("pulumi:"):
+        # The stack and the provider are Pulumi's own, not resources of the account.
+        if operation not in _WORDS or metadata.type.startswith("pulumi:"):
             return
         self.changes[operation] += 1
-        sign, verb, color = words[operation]
-        self._console.print(Text.assemble((f"  {sign} {verb} ", color), _title(metadata), (more, "dim")))
+        sign, color, before, after = _WORDS[operation]
+        self._console.print(
+            Text.assemble((f"  {sign} {before if planned else after} ", color), _title(metadata), (more, "dim"))
+        )
 
     def _error(self, diagnostic: auto.DiagnosticEvent) -> None:
         message = " ".join(_COLOR_TAG.sub("", diagnostic.message).split())
@@ -87,12 +83,12 @@ def _operation(metadata: auto.StepEventMetadata) -> str:
 
 
 def _details(metadata: auto.StepEventMetadata) -> str:
-    """Which properties a change is about, where the engine says so."""
+    """The properties that change, as far as the engine names them."""
     return f" ({', '.join(sorted(metadata.diffs))})" if metadata.diffs else ""
 
 
 def _title(metadata: auto.StepEventMetadata) -> str:
-    """`aws:dynamodb/table:Table` called `environments` is "dynamodb Table environments"; `docker:index/…`, a docker thing."""
+    """`aws:dynamodb/table:Table` called `environments` is "dynamodb Table environments"."""
     module, _, kind = metadata.type.rpartition(":")
     package, _, part = module.partition(":")
     where = part.partition("/")[0]

@@ -1,7 +1,7 @@
-"""Taking a platform down, and what is left of it.
+"""The command `destroy`: take the platform down; with options its environments before it, and what is kept after it.
 
-The rule: look before touching. What can be refused is refused before anything is removed; what holds data goes last, and what
-stays behind is named with the command that removes it.
+The rule: check before changing. Everything that can be refused is refused before anything is removed, what holds data is removed
+last, and what is kept is named together with the command that removes it.
 """
 
 from __future__ import annotations
@@ -11,133 +11,96 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import boto3
-from rich.console import Console
 
-from bootstrap.commands.deploy import Confirm, aws_session, pulumi_cli, recorded
-from bootstrap.commands.environments import alive, destroy_all, services
+from bootstrap.commands.context import Context, shorten
+from bootstrap.commands.deploy import recorded_settings
+from bootstrap.commands.environments import active_environments, destroy_all, services
 from bootstrap.commands.platform_api import PlatformApi
-from bootstrap.commands.purge import left_log_groups, purge, refuse_while_stacks_live, shown, what_is_kept
+from bootstrap.commands.platform_stack import PlatformStack, no_platform, open_stack
+from bootstrap.commands.purge import leftover_log_groups, purge
 from bootstrap.commands.recovery import finder
-from bootstrap.commands.stack import PlatformStack, opened
 from bootstrap.errors import BootstrapError, NoPlatform, SettingsError, explained
-from bootstrap.foundations.foundations import Foundations, find_foundations, names_of
-from bootstrap.names import PLATFORM_TAG, Names
+from bootstrap.foundations.lookup import Foundations, find_foundations, names_of
+from bootstrap.names import Names
 
 
 @dataclass(frozen=True)
 class Teardown:
-    """What is to be taken down: the platform; its `environments` before it, and what is kept otherwise (`purge`) after it.
+    """What to remove besides the platform: its `environments` before it, and what is kept otherwise (`purge`) after it.
 
-    `prefix` is what the environments' names begin with, where it can't be read from the platform's own settings.
+    `prefix` is what the environments' names begin with, for a platform whose settings can't be read any more.
     """
 
-    platform: str
-    region: str
     environments: bool = False
     purge: bool = False
     prefix: str | None = None
 
 
-def destroy(wanted: Teardown, console: Console, confirm: Confirm | None) -> None:
-    """Take the platform down, and what else is wanted. Refuses while it has environments, unless these shall go, too."""
-    session, cli = aws_session(wanted.region), pulumi_cli(console)
-    foundations = find_foundations(session, wanted.platform)
-    prefix = None
-    if foundations is None:
-        console.print(f"There is no platform {wanted.platform} in {wanted.region}: nothing to destroy.")
-        if not wanted.purge:
+def destroy(context: Context, wanted: Teardown) -> None:
+    """Take the platform down. Raises BootstrapError while it has environments, unless they are to be destroyed, too."""
+    foundations, prefix = find_foundations(context.session, context.platform), None
+    try:
+        if foundations is None:
+            raise no_platform(context.platform, context.region)
+        with open_stack(foundations, context.console, context.pulumi) as stack:
+            prefix = _take_down(context, wanted, foundations.names, stack)
+    except NoPlatform as missing:
+        context.say(f"{missing.message} Nothing to destroy.")
+        if foundations is None and not wanted.purge:
             return
-    else:
-        try:
-            with opened(wanted.platform, foundations, console, cli) as stack:
-                prefix = _take_down(wanted, session, foundations, stack, console, confirm)
-        except NoPlatform as gone:
-            console.print(f"{gone.message} Nothing to destroy.")
-    with explained("look at what is left"):
-        names = foundations.names(wanted.platform) if foundations else names_of(session, wanted.platform)
+    with explained("look for what is kept"):
+        names = foundations.names if foundations else names_of(context.session, context.platform)
     prefix = prefix or wanted.prefix
-    # Another platform's environments may begin with the usual prefix: without this one's own, nobody's logs are touched.
-    log_groups = left_log_groups(session, prefix) if prefix else []
+    # Another platform may use the default prefix: log groups are only touched when this platform's own prefix is known.
+    log_groups = leftover_log_groups(context.session, prefix) if prefix else []
     if wanted.purge:
-        _purge(session, names, log_groups, console, confirm)
+        purge(context, names, log_groups)
         if prefix is None:
-            console.print(
-                "App Runner's logs of its environments are not looked for: --prefix says how their names began"
-            )
+            context.say("App Runner's logs of its environments are kept: give --prefix, with which their names began")
     elif foundations:
-        _name_what_stays(console, foundations, names, log_groups, prefix)
+        _name_what_is_kept(context, foundations, log_groups, prefix)
 
 
-def _take_down(
-    wanted: Teardown,
-    session: boto3.Session,
-    foundations: Foundations,
-    stack: PlatformStack,
-    console: Console,
-    confirm: Confirm | None,
-) -> str | None:
-    """Destroy the platform, its environments before it if that is wanted; the prefix that its environments had, if known."""
-    names, has = foundations.names(wanted.platform), stack.outputs()
-    prefix = str(recorded(has, names.platform)["prefix"]) if "settings" in has else wanted.prefix
+def _take_down(context: Context, wanted: Teardown, names: Names, stack: PlatformStack) -> str | None:
+    """Destroy the platform, and its environments if that is wanted; returns the environments' prefix, if it is known."""
+    session, outputs = context.session, stack.outputs()
+    prefix = str(recorded_settings(outputs, names.platform)["prefix"]) if "settings" in outputs else wanted.prefix
     if wanted.prefix not in (None, prefix):
         raise SettingsError(
             f"The platform's environments begin with {prefix}, not with {wanted.prefix}.",
-            "Leave --prefix out; nothing was touched.",
+            "Leave --prefix out. Nothing was changed.",
         )
-    live = alive(session, names)
-    if live and not wanted.environments:
+    active = active_environments(session, names)
+    if active and not wanted.environments:
         raise BootstrapError(
-            f"The platform {names.platform} still has {_counted(live)}: {shown(live)}.",
-            "Give --environments to destroy them, too; nothing was touched.",
+            f"The platform {names.platform} still has {_counted(active)}: {shorten(active)}.",
+            "Give --environments to destroy them, too. Nothing was changed.",
         )
-    if confirm:
-        with_what = f" its {_counted(live)} ({shown(live)})," if live else ""
-        confirm(
-            f"Destroy the platform {names.platform} in account {names.account}, {names.region},{with_what} "
-            "with all its records?"
+    with_them = f" its {_counted(active)} ({shorten(active)})," if active else ""
+    context.ask(
+        f"Destroy the platform {names.platform} in account {names.account}, {names.region},{with_them} with all its records?"
+    )
+    if active:
+        context.say(f"destroying {_counted(active)}")
+        destroy_all(PlatformApi(names.platform, outputs.get("api_url", ""), session), active, context.detail)
+    if running := services(session, names):
+        raise BootstrapError(
+            f"These App Runner services have this platform's tag and no record: {shorten(running)}.",
+            "Start a deep sweep, which removes them (POST /sweeps), or delete them yourself; then run this again.",
         )
-    if live:
-        console.print(f"destroying {_counted(live)}")
-        destroy_all(
-            PlatformApi(names.platform, has.get("api_url", ""), session), live, lambda line: console.print(f"  {line}")
-        )
-    _refuse_while_services_run(session, names)
     stack.recover(session, finder(session, names))
-    console.print("closing the front door")
-    stack.close_the_door(names)
-    if late := alive(session, names):
+    context.say("closing the API")
+    stack.close_api()
+    if late := active_environments(session, names):
         raise BootstrapError(
-            f"While the front door closed, somebody still asked for {_counted(late)}: {shown(late)}.",
-            f"`python -m bootstrap upgrade --platform {names.platform} --region {names.region}` opens the door again (under a "
-            "new URL); then destroy again, with --environments.",
+            f"While the API was being closed, somebody requested {_counted(late)}: {shorten(late)}.",
+            f"`python -m bootstrap upgrade {context.options}` opens the API again (with a new URL); then destroy again, with "
+            "--environments.",
         )
-    console.print("destroying the platform")
+    context.say("destroying the platform")
     with _protection_lifted(session, names):
         stack.destroy()
     return prefix
-
-
-def _refuse_while_services_run(session: boto3.Session, names: Names) -> None:
-    if running := services(session, names):
-        raise BootstrapError(
-            f"No record knows these services of App Runner, and they carry this platform's tag: {shown(running)}.",
-            "Have a deep sweep remove them (POST /sweeps), or delete them yourself; then run this again.",
-        )
-
-
-def _purge(
-    session: boto3.Session, names: Names, log_groups: list[str], console: Console, confirm: Confirm | None
-) -> None:
-    refuse_while_stacks_live(session, names)
-    kept = what_is_kept(session, names)
-    if not (kept or log_groups):
-        console.print("nothing is left to purge")
-        return
-    if confirm:
-        logs = [f"the log groups {shown(log_groups)}"] if log_groups else []
-        confirm(f"Remove for ever, with all versions of all that is in it: {', '.join([*kept, *logs])}?")
-    console.print("purging what was kept")
-    purge(session, names, log_groups, lambda line: console.print(f"  {line}"))
 
 
 def _counted(environment_ids: Collection[str]) -> str:
@@ -146,9 +109,9 @@ def _counted(environment_ids: Collection[str]) -> str:
 
 @contextmanager
 def _protection_lifted(session: boto3.Session, names: Names) -> Iterator[None]:
-    """The protection is against everybody else's mistake; whoever came here was asked, and there are no environments.
+    """Without the table's deletion protection, which is against mistakes: here the operator has confirmed.
 
-    A table that outlives a failure gets it back: the stack's state says that it has it, so no deploy would.
+    A table that is still there after a failure gets it back. No deploy would do that, because it is on in the stack's state.
     """
     was = _protected(session, names)
     try:
@@ -156,7 +119,7 @@ def _protection_lifted(session: boto3.Session, names: Names) -> Iterator[None]:
             _protect(session, names, False)
         yield
     except BaseException:
-        # What went wrong first is what to tell. A table that is on its way out can't be protected any more, nor need it be.
+        # The first error is the one to report. A table that is being deleted can't be protected and does not need it.
         with suppress(BootstrapError):
             if was:
                 _protect(session, names, True)
@@ -164,7 +127,7 @@ def _protection_lifted(session: boto3.Session, names: Names) -> Iterator[None]:
 
 
 def _protected(session: boto3.Session, names: Names) -> bool:
-    """Whether the platform's table is protected. Somebody else's of that name is not the platform's to touch."""
+    """Whether the platform's table is protected; False for a table of that name that is not the platform's."""
     dynamodb = session.client("dynamodb")
     with explained("look at the table's deletion protection"):
         try:
@@ -172,7 +135,7 @@ def _protected(session: boto3.Session, names: Names) -> bool:
             tags = dynamodb.list_tags_of_resource(ResourceArn=table["TableArn"])["Tags"]
         except dynamodb.exceptions.ResourceNotFoundException:
             return False
-    return bool(table.get("DeletionProtectionEnabled")) and {"Key": PLATFORM_TAG, "Value": names.platform} in tags
+    return bool(table.get("DeletionProtectionEnabled")) and names.owns(tags)
 
 
 def _protect(session: boto3.Session, names: Names, wanted: bool) -> None:
@@ -182,16 +145,11 @@ def _protect(session: boto3.Session, names: Names, wanted: bool) -> None:
         dynamodb.get_waiter("table_exists").wait(TableName=names.table)
 
 
-def _name_what_stays(
-    console: Console, foundations: Foundations, names: Names, log_groups: list[str], prefix: str | None
-) -> None:
-    console.print("kept, as they hold the state and its history:")
-    console.print(f"  bucket {foundations.bucket}")
-    console.print(f"  key {names.key_alias} ({foundations.key_arn})")
+def _name_what_is_kept(context: Context, foundations: Foundations, log_groups: list[str], prefix: str | None) -> None:
+    context.say("kept, because they hold the state and its history:")
+    context.detail(f"bucket {foundations.bucket}")
+    context.detail(f"key {foundations.names.key_alias} ({foundations.key_arn})")
     if log_groups:
-        console.print(f"  log groups that App Runner left: {shown(log_groups)}")
-    its = f" --prefix {prefix}" if prefix else ""
-    console.print(
-        "to remove these, too: python -m bootstrap destroy "
-        f"--platform {names.platform} --region {names.region}{its} --purge"
-    )
+        context.detail(f"log groups that App Runner left: {shorten(log_groups)}")
+    with_prefix = f" --prefix {prefix}" if prefix else ""
+    context.say(f"to remove these, too: python -m bootstrap destroy {context.options}{with_prefix} --purge")

@@ -1,1 +1,4 @@
-"""What must be there before Pulumi can start: the state bucket and its key."""
+"""What must be there before Pulumi can start: the bucket that keeps its state, and the key that encrypts it.
+
+`lookup` finds them, `ensure` makes and completes them, `properties` says when a property is as it must be.
+"""

@@ -1,44 +1,24 @@
-"""What the state bucket must be like: versioned, encrypted, private, TLS only, and not growing for ever.
+"""What the state bucket must be: versioned, encrypted, private, reachable over TLS only, and not growing without end.
 
-The rule: each property knows how it is read, what is wanted, and how it is written without taking away what others added.
+The rule: each property says how it is read, what is wanted, and how it is written without removing what others added.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from bootstrap.foundations.lookup import S3
+from bootstrap.foundations.properties import Property
 from bootstrap.names import Names
-
-S3 = Any
-"""boto3's S3 client, whose class is made at run time."""
 
 BACKUP_DAYS = 30
 HISTORY_DAYS = 90
 NONCURRENT_DAYS = 30
-
-
-@dataclass(frozen=True)
-class Property:
-    """One thing that must be so. `wanted` may say less than what `read` answers: AWS adds fields, and operators add rules."""
-
-    name: str
-    read: Callable[[], Any]
-    wanted: Any
-    write: Callable[[Any], object]
-
-
-def covers(actual: Any, wanted: Any) -> bool:
-    """Whether all that is wanted is there: mappings by key, lists in any order; what is empty may be missing."""
-    if isinstance(wanted, dict) and isinstance(actual, dict):
-        return all(covers(actual.get(name), value) for name, value in wanted.items())
-    if isinstance(wanted, list) and isinstance(actual, list):
-        return all(any(covers(one, value) for one in actual) for value in wanted)
-    return bool(actual == wanted or not (actual or wanted))
+Entry = dict[str, Any]
 
 
 def speaks_tls(s3: S3) -> bool:
@@ -47,122 +27,118 @@ def speaks_tls(s3: S3) -> bool:
 
 
 def properties(s3: S3, names: Names, key_arn: str) -> list[Property]:
-    """All that the bucket must be, in the order in which it is set."""
+    """All properties of the bucket, in the order in which they are set."""
+    bucket = names.owned_bucket
     wanted = [
-        _private(s3, names),
-        _versioned(s3, names),
-        _encrypted(s3, names, key_arn),
-        _expiring(s3, names),
-        _tagged(s3, names),
+        _private(s3, bucket),
+        Property(
+            name="the bucket's versioning",
+            read=lambda: s3.get_bucket_versioning(**bucket).get("Status"),
+            wanted="Enabled",
+            write=lambda status: s3.put_bucket_versioning(**bucket, VersioningConfiguration={"Status": status}),
+        ),
+        _encrypted(s3, bucket, key_arn),
+        _expiring(s3, bucket),
+        _tagged(s3, bucket, names.tags),
     ]
-    # A rule that refuses plain HTTP, set by a client that was told to use it, would lock its maker out.
-    return [*wanted, _tls_only(s3, names)] if speaks_tls(s3) else wanted
+    # A client that uses plain HTTP would lock its user out with a rule that refuses plain HTTP.
+    return [*wanted, _tls_only(s3, bucket, names.state_bucket_arn)] if speaks_tls(s3) else wanted
 
 
-def _private(s3: S3, names: Names) -> Property:
-    block = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True)
+def _private(s3: S3, bucket: Entry) -> Property:
     return Property(
         name="the bucket's block of public access",
-        read=_unless(
+        read=_none_if(
             "NoSuchPublicAccessBlockConfiguration",
-            lambda: s3.get_public_access_block(**_of(names))["PublicAccessBlockConfiguration"],
+            lambda: s3.get_public_access_block(**bucket)["PublicAccessBlockConfiguration"],
         ),
-        wanted=block,
-        write=lambda wanted: s3.put_public_access_block(**_of(names), PublicAccessBlockConfiguration=wanted),
+        wanted=dict.fromkeys(
+            ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True
+        ),
+        write=lambda wanted: s3.put_public_access_block(**bucket, PublicAccessBlockConfiguration=wanted),
     )
 
 
-def _versioned(s3: S3, names: Names) -> Property:
-    return Property(
-        name="the bucket's versioning",
-        read=lambda: s3.get_bucket_versioning(**_of(names)).get("Status"),
-        wanted="Enabled",
-        write=lambda wanted: s3.put_bucket_versioning(**_of(names), VersioningConfiguration={"Status": wanted}),
-    )
-
-
-def _encrypted(s3: S3, names: Names, key_arn: str) -> Property:
+def _encrypted(s3: S3, bucket: Entry, key_arn: str) -> Property:
     rule = {
         "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key_arn},
-        # One data key for many objects: a state that is written often would otherwise cost a KMS call each time.
+        # One data key for many objects, or a state that is written often would cost a KMS call each time.
         "BucketKeyEnabled": True,
     }
     return Property(
         name="the bucket's encryption",
-        read=lambda: s3.get_bucket_encryption(**_of(names))["ServerSideEncryptionConfiguration"],
+        read=lambda: s3.get_bucket_encryption(**bucket)["ServerSideEncryptionConfiguration"],
         wanted={"Rules": [rule]},
-        write=lambda wanted: s3.put_bucket_encryption(**_of(names), ServerSideEncryptionConfiguration=wanted),
+        write=lambda wanted: s3.put_bucket_encryption(**bucket, ServerSideEncryptionConfiguration=wanted),
     )
 
 
-def _expiring(s3: S3, names: Names) -> Property:
-    """Pulumi never deletes a backup or a history entry: buckets of tens of gigabytes are known."""
-    rules = [
-        _rule("fibfactory-backups", ".pulumi/backups/", Expiration={"Days": BACKUP_DAYS}),
-        _rule("fibfactory-history", ".pulumi/history/", Expiration={"Days": HISTORY_DAYS}),
-        _rule(
-            "fibfactory-old-versions",
-            "",
-            NoncurrentVersionExpiration={"NoncurrentDays": NONCURRENT_DAYS},
-            Expiration={"ExpiredObjectDeleteMarker": True},
-            AbortIncompleteMultipartUpload={"DaysAfterInitiation": 7},
-        ),
-    ]
-    ours = {rule["ID"] for rule in rules}
-    read = _unless("NoSuchLifecycleConfiguration", lambda: s3.get_bucket_lifecycle_configuration(**_of(names))["Rules"])
+def _expiring(s3: S3, bucket: Entry) -> Property:
+    """Pulumi never deletes a backup or a history entry; buckets have grown to tens of gigabytes."""
 
-    def write(wanted: list[dict[str, Any]]) -> None:
-        kept = [rule for rule in read() or [] if rule.get("ID") not in ours]
-        s3.put_bucket_lifecycle_configuration(**_of(names), LifecycleConfiguration={"Rules": [*kept, *wanted]})
+    def rule(identity: str, prefix: str, **actions: Entry) -> Entry:
+        return {"ID": identity, "Status": "Enabled", "Filter": {"Prefix": prefix}, **actions}
 
-    return Property("the bucket's lifecycle rules", read, rules, write)
-
-
-def _tagged(s3: S3, names: Names) -> Property:
-    read = _unless("NoSuchTagSet", lambda: s3.get_bucket_tagging(**_of(names))["TagSet"])
-
-    def write(wanted: list[dict[str, str]]) -> None:
-        kept = [tag for tag in read() or [] if tag["Key"] not in names.tags]
-        s3.put_bucket_tagging(**_of(names), Tagging={"TagSet": [*kept, *wanted]})
-
+    read = _none_if("NoSuchLifecycleConfiguration", lambda: s3.get_bucket_lifecycle_configuration(**bucket)["Rules"])
     return Property(
-        "the bucket's tags", read, [{"Key": name, "Value": value} for name, value in names.tags.items()], write
+        name="the bucket's lifecycle rules",
+        read=read,
+        wanted=[
+            rule("fibfactory-backups", ".pulumi/backups/", Expiration={"Days": BACKUP_DAYS}),
+            rule("fibfactory-history", ".pulumi/history/", Expiration={"Days": HISTORY_DAYS}),
+            rule(
+                "fibfactory-old-versions",
+                "",
+                NoncurrentVersionExpiration={"NoncurrentDays": NONCURRENT_DAYS},
+                Expiration={"ExpiredObjectDeleteMarker": True},
+                AbortIncompleteMultipartUpload={"DaysAfterInitiation": 7},
+            ),
+        ],
+        write=lambda wanted: s3.put_bucket_lifecycle_configuration(
+            **bucket, LifecycleConfiguration={"Rules": _merged(read(), wanted, "ID")}
+        ),
     )
 
 
-def _tls_only(s3: S3, names: Names) -> Property:
+def _tagged(s3: S3, bucket: Entry, tags: dict[str, str]) -> Property:
+    read = _none_if("NoSuchTagSet", lambda: s3.get_bucket_tagging(**bucket)["TagSet"])
+    return Property(
+        name="the bucket's tags",
+        read=read,
+        wanted=[{"Key": name, "Value": value} for name, value in tags.items()],
+        write=lambda wanted: s3.put_bucket_tagging(**bucket, Tagging={"TagSet": _merged(read(), wanted, "Key")}),
+    )
+
+
+def _tls_only(s3: S3, bucket: Entry, arn: str) -> Property:
+    def read() -> Entry:
+        found = _none_if("NoSuchBucketPolicy", lambda: s3.get_bucket_policy(**bucket)["Policy"])()
+        return dict(json.loads(found)) if found else {"Version": "2012-10-17", "Statement": []}
+
+    def write(wanted: Entry) -> None:
+        policy = read()
+        statements = _merged(policy["Statement"], wanted["Statement"], "Sid")
+        s3.put_bucket_policy(**bucket, Policy=json.dumps({**policy, "Statement": statements}))
+
     statement = {
         "Sid": "FibfactoryTlsOnly",
         "Effect": "Deny",
         "Principal": "*",
         "Action": "s3:*",
-        "Resource": [names.state_bucket_arn, f"{names.state_bucket_arn}/*"],
+        "Resource": [arn, f"{arn}/*"],
         "Condition": {"Bool": {"aws:SecureTransport": "false"}},
     }
-
-    def read() -> dict[str, Any]:
-        found = _unless("NoSuchBucketPolicy", lambda: s3.get_bucket_policy(**_of(names))["Policy"])()
-        return dict(json.loads(found)) if found else {"Version": "2012-10-17", "Statement": []}
-
-    def write(wanted: dict[str, Any]) -> None:
-        policy = read()
-        kept = [other for other in policy["Statement"] if other.get("Sid") != statement["Sid"]]
-        s3.put_bucket_policy(**_of(names), Policy=json.dumps({**policy, "Statement": [*kept, *wanted["Statement"]]}))
-
     return Property("the bucket's TLS-only rule", read, {"Statement": [statement]}, write)
 
 
-def _rule(identity: str, prefix: str, **does: dict[str, Any]) -> dict[str, Any]:
-    return {"ID": identity, "Status": "Enabled", "Filter": {"Prefix": prefix}, **does}
+def _merged(existing: list[Entry] | None, wanted: list[Entry], key: str) -> list[Entry]:
+    """What others added, then what is wanted; entries are the same when their `key` is."""
+    ours = {entry[key] for entry in wanted}
+    return [*(entry for entry in existing or [] if entry.get(key) not in ours), *wanted]
 
 
-def _of(names: Names) -> dict[str, str]:
-    # The expected owner makes S3 refuse, should the name ever belong to somebody else.
-    return {"Bucket": names.state_bucket, "ExpectedBucketOwner": names.account}
-
-
-def _unless(code: str, read: Callable[[], Any]) -> Callable[[], Any]:
-    """The same read, answering None where S3 says with this error code that nothing was ever set."""
+def _none_if(code: str, read: Callable[[], Any]) -> Callable[[], Any]:
+    """The same read, which returns None where S3 answers with this error code that nothing was ever set."""
 
     def reading() -> Any:
         try:

@@ -1,1 +1,1 @@
-"""What is made in the account, as Pulumi resources; start with platform.py."""
+"""What is made in the account, as Pulumi resources; `platform` puts the parts together."""

@@ -1,17 +1,16 @@
 """The log of who called the APIs: one JSON line a request.
 
-The rule: it names the caller as IAM or the token's issuer does, what was asked for and how that ended. No query strings, headers,
-tokens or bodies: none of the fields below holds any.
+The rule: it names the caller as IAM or the token's issuer does, the request and its outcome. None of the fields below contains a
+query string, header, token or body.
 """
 
 from __future__ import annotations
 
 import json
 
-import pulumi
 import pulumi_aws as aws
 
-from bootstrap.names import Names
+from bootstrap.program.blueprint import Blueprint
 
 # Fields of API Gateway's $context; `path` is without the query string.
 FIELDS = {
@@ -30,11 +29,16 @@ FIELDS = {
 }
 
 
-def access_log(names: Names, retention_days: int, opts: pulumi.ResourceOptions) -> aws.cloudwatch.LogGroup:
-    """The log group, one for all of a platform's APIs."""
-    return aws.cloudwatch.LogGroup("access-log", name=names.access_log, retention_in_days=retention_days, opts=opts)
+def access_log(blueprint: Blueprint) -> aws.cloudwatch.LogGroup:
+    """The log group of all of a platform's APIs."""
+    return aws.cloudwatch.LogGroup(
+        "access-log",
+        name=blueprint.names.access_log,
+        retention_in_days=blueprint.settings.log_retention_days,
+        opts=blueprint.opts,
+    )
 
 
-def into(group: aws.cloudwatch.LogGroup) -> aws.apigatewayv2.StageAccessLogSettingsArgs:
-    """A stage's settings that write this log into `group`."""
+def log_to(group: aws.cloudwatch.LogGroup) -> aws.apigatewayv2.StageAccessLogSettingsArgs:
+    """The settings of a stage that writes this log to `group`."""
     return aws.apigatewayv2.StageAccessLogSettingsArgs(destination_arn=group.arn, format=json.dumps(FIELDS))

@@ -1,6 +1,6 @@
-"""The dashboard: what happens on the platform, on one page, as plain data.
+"""The dashboard: the platform's alarms and metrics on one page, as plain data.
 
-The rule: the alarms first, then what people ask of the platform, then what it does by itself.
+The rule: first the alarms, then the requests of people, then what the platform does by itself.
 """
 
 from __future__ import annotations
@@ -14,51 +14,54 @@ import pulumi_aws as aws
 
 from bootstrap.names import Names
 from bootstrap.program.alarms import NAMESPACE
+from bootstrap.program.blueprint import Blueprint
+from orchestrator.domain.metrics import Metric
 
 Widget = dict[str, Any]
 _COLUMNS, _HEIGHT = 3, 6
 _WIDTH = 24 // _COLUMNS
-_STATES = ("ready", "failed", "destroyed", "paused", "unfinished")
+_ANSWERS = ("Count", "4xx", "5xx")
+_OWN_GRAPHS = (
+    ("Environments, as workers left them", "Sum", [metric for metric in Metric if metric.startswith("environment_")]),
+    ("Sweeps", "Sum", [Metric.LIGHT_SWEEPS, Metric.DEEP_SWEEPS, Metric.SWEEP_INCOMPLETE]),
+    ("What sweeps did", "Sum", [Metric.SWEEP_FINDINGS, Metric.SWEEP_FAILURES, Metric.SWEEP_KEPT]),
+    ("Longest overdue (s)", "Maximum", [Metric.OLDEST_OVERDUE_SECONDS]),
+    ("Backlog", "Maximum", [Metric.SWEEP_BACKLOG]),
+)
+"""Graphs of the platform's own metrics: title, statistic, metrics."""
 
 
 def dashboard(
-    names: Names,
-    apis: Mapping[str, pulumi.Input[str]],
-    alarms: Sequence[aws.cloudwatch.MetricAlarm],
-    opts: pulumi.ResourceOptions,
+    blueprint: Blueprint, apis: Mapping[str, pulumi.Input[str]], alarms: Sequence[aws.cloudwatch.MetricAlarm]
 ) -> aws.cloudwatch.Dashboard:
     """The dashboard; `apis` are the APIs' ids by their kinds of callers."""
-    arns = [alarm.arn for alarm in alarms]
+    names = blueprint.names
     return aws.cloudwatch.Dashboard(
         "dashboard",
         dashboard_name=names.dashboard,
-        dashboard_body=pulumi.Output.all(apis=dict(apis), arns=arns).apply(
+        dashboard_body=pulumi.Output.all(apis=dict(apis), arns=[alarm.arn for alarm in alarms]).apply(
             lambda known: json.dumps(body(names, known["apis"], known["arns"]))
         ),
-        opts=opts,
+        opts=blueprint.opts,
     )
 
 
 def url(names: Names) -> str:
-    """Where the console shows it."""
+    """The dashboard's page in the AWS console."""
     domain = {"aws-cn": "amazonaws.cn", "aws-us-gov": "amazonaws-us-gov.com"}.get(names.partition, "aws.amazon.com")
     return f"https://{names.region}.console.{domain}/cloudwatch/home?region={names.region}#dashboards/dashboard/{names.dashboard}"
 
 
 def body(names: Names, apis: Mapping[str, str], alarm_arns: Sequence[str]) -> dict[str, Any]:
-    """The dashboard's text, as CloudWatch's dashboard body structure has it."""
-    own = ("service", names.platform)
+    """The dashboard's content, in CloudWatch's dashboard body structure."""
     functions = (names.api_function, names.worker_function)
     graphs = [
         _graph("Requests", "Sum", [_of_api(metric, kind, api) for kind, api in apis.items() for metric in _ANSWERS]),
         _graph("Answer times (ms)", "p95", [_of_api("Latency", kind, api) for kind, api in apis.items()]),
-        _graph("Environments, as workers left them", "Sum", [_own(f"environment_{state}", own) for state in _STATES]),
-        _graph("Sweeps", "Sum", [_own(name, own) for name in ("light_sweeps", "deep_sweeps", "sweep_incomplete")]),
-        _graph(
-            "What sweeps did", "Sum", [_own(name, own) for name in ("sweep_findings", "sweep_failures", "sweep_kept")]
+        *(
+            _graph(title, statistic, [[NAMESPACE, metric, "service", names.platform] for metric in metrics])
+            for title, statistic, metrics in _OWN_GRAPHS
         ),
-        _graph("Longest overdue (s)", "Maximum", [_own("oldest_overdue_seconds", own)]),
-        _graph("Backlog", "Maximum", [_own("sweep_backlog", own)]),
         _graph("Functions' errors", "Sum", [_of_function(m, f) for f in functions for m in ("Errors", "Throttles")]),
         _graph("Workers at once", "Maximum", [_of_function("ConcurrentExecutions", names.worker_function)]),
         _graph("Functions' time (ms)", "Maximum", [_of_function("Duration", function) for function in functions]),
@@ -76,9 +79,6 @@ def body(names: Names, apis: Mapping[str, str], alarm_arns: Sequence[str]) -> di
     return {"widgets": [alarms, *(_placed(number, graph, names) for number, graph in enumerate(graphs))]}
 
 
-_ANSWERS = ("Count", "4xx", "5xx")
-
-
 def _graph(title: str, statistic: str, metrics: list[list[Any]]) -> dict[str, Any]:
     return {"title": title, "stat": statistic, "metrics": metrics, "period": 300, "view": "timeSeries"}
 
@@ -87,10 +87,6 @@ def _placed(number: int, graph: dict[str, Any], names: Names) -> Widget:
     row, column = divmod(number, _COLUMNS)
     place = {"x": column * _WIDTH, "y": 3 + row * _HEIGHT, "width": _WIDTH, "height": _HEIGHT}
     return {"type": "metric", **place, "properties": {**graph, "region": names.region}}
-
-
-def _own(metric: str, dimension: tuple[str, str]) -> list[Any]:
-    return [NAMESPACE, metric, *dimension]
 
 
 def _of_api(metric: str, kind: str, api: str) -> list[Any]:

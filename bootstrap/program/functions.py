@@ -1,6 +1,6 @@
-"""The two functions: the same code with two handlers, under different roles and with different means.
+"""The two functions: the same code with two handlers, with different roles and resources.
 
-The rule: each is told only what it needs. The API knows neither the state nor its key, as its role could not use them anyway.
+The rule: each gets only the settings that it needs. The API knows neither the state nor its key, and its role can't use them.
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from bootstrap.foundations.foundations import Foundations
+from bootstrap.foundations.lookup import Foundations
 from bootstrap.names import Names
 from bootstrap.program.archive import code_archive
+from bootstrap.program.blueprint import Blueprint
 from bootstrap.program.roles import Role, Roles
 from bootstrap.settings import Settings
 
 API_HANDLER = "orchestrator.http_handler.handler"
 WORKER_HANDLER = "orchestrator.worker_handler.handler"
 RUNTIME = "python3.11"
-# Lambda's own retries of an asynchronous call; then it is a dead letter. An hour later the light sweep has long sent it again.
+# Lambda's own retries of an asynchronous call, before it becomes a dead letter. Within an hour a light sweep has sent it again.
 _RETRIES, _MAX_AGE_SECONDS = 2, 3600
 _LEAST_STORAGE = 512
 
@@ -32,43 +33,33 @@ class Functions:
     worker: aws.lambda_.Function
 
 
-def functions(
-    settings: Settings,
-    names: Names,
-    foundations: Foundations,
-    roles: Roles,
-    image: pulumi.Input[str] | None,
-    queue: aws.sqs.Queue,
-    opts: pulumi.ResourceOptions,
-) -> Functions:
-    """Both functions with their log groups, and how the worker is called asynchronously: what fails goes to `queue`.
+def functions(blueprint: Blueprint, roles: Roles, image: pulumi.Input[str] | None, queue: aws.sqs.Queue) -> Functions:
+    """Both functions with their log groups. Asynchronous calls of the worker that fail go to `queue`.
 
     They run from `image`; without one, from the checkout's own code.
     """
+    names, settings = blueprint.names, blueprint.settings
     api = _function(
+        blueprint,
         names.api_function,
-        names,
-        role=roles.api,
+        roles.api,
+        api_environment(settings, names),
+        settings.api_concurrency,
         timeout=settings.api_timeout,
         memory_size=settings.api_memory,
-        environment=api_environment(settings, names),
-        concurrency=settings.api_concurrency,
-        retention=settings.log_retention_days,
-        code=_code(image, API_HANDLER),
-        opts=opts,
+        ephemeral_storage=aws.lambda_.FunctionEphemeralStorageArgs(size=_LEAST_STORAGE),
+        **_code(image, API_HANDLER),
     )
     worker = _function(
+        blueprint,
         names.worker_function,
-        names,
-        role=roles.worker,
+        roles.worker,
+        worker_environment(settings, blueprint.foundations),
+        settings.worker_concurrency,
         timeout=settings.worker_timeout,
         memory_size=settings.worker_memory,
-        environment=worker_environment(settings, names, foundations),
-        concurrency=settings.worker_concurrency,
-        retention=settings.log_retention_days,
-        code=_code(image, WORKER_HANDLER),
-        storage=settings.worker_storage,
-        opts=opts,
+        ephemeral_storage=aws.lambda_.FunctionEphemeralStorageArgs(size=settings.worker_storage),
+        **_code(image, WORKER_HANDLER),
     )
     aws.lambda_.FunctionEventInvokeConfig(
         "worker-asynchronous",
@@ -78,14 +69,14 @@ def functions(
         destination_config=aws.lambda_.FunctionEventInvokeConfigDestinationConfigArgs(
             on_failure=aws.lambda_.FunctionEventInvokeConfigDestinationConfigOnFailureArgs(destination=queue.arn)
         ),
-        # Lambda asks whether the worker's role may send to the queue; that the function waited for.
-        opts=opts,
+        # Lambda checks whether the worker's role may send to the queue; the function has waited for that policy.
+        opts=blueprint.opts,
     )
     return Functions(api, worker)
 
 
 def api_environment(settings: Settings, names: Names) -> dict[str, str]:
-    """What the API function is told."""
+    """The environment variables of the API function."""
     return {
         "FIBFACTORY_PLATFORM": settings.platform,
         "FIBFACTORY_TABLE": names.table,
@@ -101,15 +92,16 @@ def api_environment(settings: Settings, names: Names) -> dict[str, str]:
         "FIBFACTORY_MAX_LIFETIME": settings.max_lifetime,
         "FIBFACTORY_ALLOW_NEVER": _json(settings.allow_never),
         **({"FIBFACTORY_SECRETS_PREFIX": settings.secrets_prefix} if settings.secrets_prefix else {}),
-        # The metrics' dimension `service`: two platforms in one account are told apart by it.
+        # The metrics' dimension `service`, which separates two platforms in one account.
         "POWERTOOLS_SERVICE_NAME": settings.platform,
         "POWERTOOLS_METRICS_NAMESPACE": "fibfactory",
         "LOG_LEVEL": "INFO",
     }
 
 
-def worker_environment(settings: Settings, names: Names, foundations: Foundations) -> dict[str, str]:
-    """What the worker function is told: the same, and where state, key and App Runner's access role are."""
+def worker_environment(settings: Settings, foundations: Foundations) -> dict[str, str]:
+    """The environment variables of the worker function: the API's, and where state, key and App Runner's access role are."""
+    names = foundations.names
     return {
         **api_environment(settings, names),
         "FIBFACTORY_BACKEND_URL": foundations.backend_url,
@@ -132,33 +124,29 @@ def _code(image: pulumi.Input[str] | None, handler: str) -> dict[str, Any]:
 
 
 def _function(
+    blueprint: Blueprint,
     name: str,
-    names: Names,
-    *,
     role: Role,
-    timeout: int,
-    memory_size: int,
     environment: dict[str, str],
     concurrency: int | None,
-    retention: int,
-    code: dict[str, Any],
-    opts: pulumi.ResourceOptions,
-    storage: int = _LEAST_STORAGE,
+    **properties: Any,
 ) -> aws.lambda_.Function:
-    group = aws.cloudwatch.LogGroup(f"{name}-log", name=names.log_group(name), retention_in_days=retention, opts=opts)
+    group = aws.cloudwatch.LogGroup(
+        f"{name}-log",
+        name=blueprint.names.log_group(name),
+        retention_in_days=blueprint.settings.log_retention_days,
+        opts=blueprint.opts,
+    )
     return aws.lambda_.Function(
         name,
         name=name,
         role=role.arn,
-        timeout=timeout,
-        memory_size=memory_size,
-        ephemeral_storage=aws.lambda_.FunctionEphemeralStorageArgs(size=storage),
         architectures=["x86_64"],
-        # -1 is Lambda's word for "none kept".
+        # -1 means no reserved concurrency.
         reserved_concurrent_executions=-1 if concurrency is None else concurrency,
         tracing_config=aws.lambda_.FunctionTracingConfigArgs(mode="Active"),
         environment=aws.lambda_.FunctionEnvironmentArgs(variables=environment),
-        **code,
-        # The group first, or Lambda would make one without retention; the policy first, or an early call is refused.
-        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[group, role.policy])),
+        **properties,
+        # Without the group Lambda would make one without retention; without the policy an early call would be refused.
+        opts=blueprint.after(group, role.policy),
     )

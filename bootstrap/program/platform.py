@@ -1,7 +1,7 @@
-"""The platform: what is made in the account, in order.
+"""The platform as a Pulumi program: what is made in the account, in order.
 
-The rule: everything goes through one provider, with its region named and the platform's tag on all it makes; nothing is
-taken from whatever the environment happens to say.
+The rule: all resources are made by one provider with a named region and the platform's tag; nothing depends on the machine's
+environment variables.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from collections.abc import Callable
 import pulumi
 import pulumi_aws as aws
 
-from bootstrap.foundations.foundations import Foundations
+from bootstrap.foundations.lookup import Foundations
 from bootstrap.program.access_log import access_log
 from bootstrap.program.alarms import alarms, topic
+from bootstrap.program.blueprint import Blueprint
 from bootstrap.program.dashboard import dashboard, url
 from bootstrap.program.dead_letters import dead_letters
 from bootstrap.program.functions import functions
@@ -26,52 +27,52 @@ from bootstrap.settings import Settings
 
 
 def program(settings: Settings, foundations: Foundations) -> Callable[[], None]:
-    """The Pulumi program of one platform, for the Automation API; its stack is called as the platform is."""
+    """The Pulumi program of one platform, for the Automation API; its stack has the platform's name."""
 
     def platform() -> None:
-        names = foundations.names(settings.platform)
-        provider = aws.Provider(
-            "aws", region=settings.region, default_tags=aws.ProviderDefaultTagsArgs(tags=names.tags)
-        )
-        opts = pulumi.ResourceOptions(provider=provider)
+        names = foundations.names
+        default_tags = aws.ProviderDefaultTagsArgs(tags=names.tags)
+        provider = aws.Provider("aws", region=settings.region, default_tags=default_tags)
+        blueprint = Blueprint(settings, foundations, pulumi.ResourceOptions(provider=provider))
 
-        environments = table(names, settings.table_protected, opts)
-        built = images(settings, names, opts)
-        queue = dead_letters(names, opts)
-        who = roles(names, foundations, settings, opts)
-        code = functions(settings, names, foundations, who, built.orchestrator or settings.image_uri, queue, opts)
-        log = access_log(names, settings.log_retention_days, opts)
-        apis = http_apis(settings, names, code.api, log, opts)
-        schedules(settings, names, code.worker, who.schedule, queue, opts)
-        told = topic(names, settings.alarm_emails, opts)
+        environments = table(blueprint)
+        built = images(blueprint)
+        queue = dead_letters(blueprint)
+        all_roles = roles(blueprint)
+        both = functions(blueprint, all_roles, built.orchestrator or settings.image_uri, queue)
+        apis = http_apis(blueprint, both.api, access_log(blueprint))
+        schedules(blueprint, both.worker, all_roles.schedule, queue)
+        alarms_topic = topic(blueprint)
         api_ids = {kind: api.id for kind, api in apis.all.items()}
-        dashboard(names, api_ids, alarms(settings, names, api_ids, told, opts), opts)
+        dashboard(blueprint, api_ids, alarms(blueprint, api_ids, alarms_topic))
 
-        # What the platform was asked to be, for whoever upgrades it.
-        pulumi.export("settings", settings.model_dump_json())
-        pulumi.export("api_url", apis.iam.api_endpoint)
-        pulumi.export("api_id", apis.iam.id)
-        if apis.github:
-            pulumi.export("github_api_url", apis.github.api_endpoint)
-            pulumi.export("github_api_id", apis.github.id)
-        pulumi.export("platform", settings.platform)
-        pulumi.export("region", settings.region)
-        pulumi.export("table_name", environments.name)
-        pulumi.export("api_function", code.api.name)
-        pulumi.export("worker_function", code.worker.name)
-        pulumi.export("state_bucket", foundations.bucket)
-        pulumi.export("secrets_provider", foundations.secrets_provider)
-        pulumi.export("access_role_arn", who.access.arn)
-        pulumi.export("orchestrator_repository", built.orchestrator_repository.repository_url)
-        pulumi.export("sample_repository", built.sample_repository.repository_url)
-        if built.orchestrator:
-            pulumi.export("orchestrator_image", built.orchestrator)
-        if built.sample:
-            pulumi.export("sample_image", built.sample)
-        pulumi.export("dead_letters_url", queue.url)
-        pulumi.export("alarms_topic_arn", told.arn)
-        pulumi.export("dashboard_url", url(names))
-        pulumi.export("nightly_schedule", names.nightly_schedule)
-        pulumi.export("light_schedule", names.light_schedule)
+        outputs = {
+            # The settings, for the next upgrade.
+            "settings": settings.model_dump_json(),
+            "api_url": apis.iam.api_endpoint,
+            "api_id": apis.iam.id,
+            "github_api_url": apis.github and apis.github.api_endpoint,
+            "github_api_id": apis.github and apis.github.id,
+            "platform": settings.platform,
+            "region": settings.region,
+            "table_name": environments.name,
+            "api_function": both.api.name,
+            "worker_function": both.worker.name,
+            "state_bucket": foundations.bucket,
+            "secrets_provider": foundations.secrets_provider,
+            "access_role_arn": all_roles.access.arn,
+            "orchestrator_repository": built.orchestrator_repository.repository_url,
+            "sample_repository": built.sample_repository.repository_url,
+            "orchestrator_image": built.orchestrator,
+            "sample_image": built.sample,
+            "dead_letters_url": queue.url,
+            "alarms_topic_arn": alarms_topic.arn,
+            "dashboard_url": url(names),
+            "nightly_schedule": names.nightly_schedule,
+            "light_schedule": names.light_schedule,
+        }
+        for name, value in outputs.items():
+            if value is not None:
+                pulumi.export(name, value)
 
     return platform

@@ -1,7 +1,7 @@
-"""Who may do what, and why: the policies of the platform's roles, as plain data.
+"""The policies of the platform's roles, as plain data with their reasons.
 
-The rule: no action is a pattern, each statement is about this platform's own things, and whatever is about `*` has its reason in
-WHY_ANY. Which action knows which resource and which condition is taken from AWS's Service Authorization Reference.
+The rule: no action is a pattern, each statement is limited to this platform's own resources, and a statement about `*` has its
+reason in WHY_ANY. AWS's Service Authorization Reference says which action supports which resources and conditions.
 """
 
 from __future__ import annotations
@@ -9,80 +9,82 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bootstrap.foundations.foundations import Foundations
-from bootstrap.names import PLATFORM_TAG, Names
+from bootstrap.foundations.lookup import Foundations
+from bootstrap.names import Names
 from bootstrap.settings import Settings
+from orchestrator.domain.names import TAG_ENVIRONMENT, TAG_OWNER, TAG_PLATFORM
 
 Statement = dict[str, Any]
 Policy = dict[str, Any]
 _APP_RUNNER = "apprunner.amazonaws.com"
-# The name that the reference has for App Runner where it is given a role. AWS's managed policies have the public name; neither
-# is that of a role's trust policy (`build.` or `tasks.`). A role that trusts App Runner alone serves no other, so both are safe.
-_GIVEN_TO = ("bullet.amazonaws.com", _APP_RUNNER)
+# The reference's name for App Runner when a role is passed to it; AWS's managed policies use the public name. Neither is the name
+# in a role's trust policy (`build.` or `tasks.`). A role that trusts App Runner only is of no use to others, so both are safe.
+_PASSED_TO = ("bullet.amazonaws.com", _APP_RUNNER)
 
-OWNERSHIP_TAGS = {"Platform": PLATFORM_TAG, "Owner": "fibfactory:owner", "Environment": "fibfactory:environment"}
-"""The tags that say whose a thing is, by the words that statements have for them. The orchestrator gives them."""
+OWNERSHIP_TAGS = {"Platform": TAG_PLATFORM, "Owner": TAG_OWNER, "Environment": TAG_ENVIRONMENT}
+"""The tags that say to whom a resource belongs, by their names in statements. The orchestrator sets them."""
 
 WHY_ANY: Mapping[str, str] = {
-    "SignInToTheRegistry": "the action knows no resource; the token that it gives has the rights of this role",
-    "Traces": "X-Ray's actions know no resource",
-    "LookForServices": "a list of all services knows no resource; it is the independent look before `destroyed` is written",
-    "LookForAnythingTagged": "the tagging API knows no resource; sweeps look through all types",
-    "KeepPlatformTag": "a refusal: it holds for whatever else a policy allows",
-    "KeepOwnerTag": "a refusal: it holds for whatever else a policy allows",
-    "KeepEnvironmentTag": "a refusal: it holds for whatever else a policy allows",
-    "KeepTags": "a refusal: it holds for whatever else a policy allows",
+    "SignInToTheRegistry": "the action supports no resource; its token has the permissions of this role",
+    "Traces": "X-Ray's actions support no resource",
+    "LookForServices": "a list of all services supports no resource; it is the independent check before `destroyed` is written",
+    "LookForAnythingTagged": "the tagging API supports no resource; sweeps look at all types",
+    "KeepPlatformTag": "a refusal, whatever else a policy allows",
+    "KeepOwnerTag": "a refusal, whatever else a policy allows",
+    "KeepEnvironmentTag": "a refusal, whatever else a policy allows",
+    "KeepTags": "a refusal, whatever else a policy allows",
 }
-"""Why a statement is about all resources, by its Sid. One that is not here must name its resources."""
+"""The reason of each statement about all resources, by its Sid. Every other statement must name its resources."""
 
 
 def trust(service: str, **condition: dict[str, str]) -> Policy:
-    """A trust policy: this AWS service, under this condition, may take the role."""
+    """A trust policy: this AWS service may assume the role under this condition."""
     statement: Statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
     return _policy(statement | ({"Condition": condition} if condition else {}))
 
 
 def schedule_trust(names: Names) -> Policy:
-    """Only this account's schedules: without the condition, another account's could use the role through the service."""
+    """Only this account's schedules: without the condition, those of another account could use the role through the service."""
     return trust("scheduler.amazonaws.com", StringEquals={"aws:SourceAccount": names.account})
 
 
 def api_policy(names: Names) -> Policy:
-    """What answers callers: it reads and writes records and asks for a worker. It can reach neither state, key nor compute."""
+    """The API: it reads and writes records and starts a worker. It has no access to the state, the key or App Runner."""
     return _policy(_records(names), _call_the_worker(names), _write_logs(names, names.api_function), _traces())
 
 
-def worker_policy(names: Names, foundations: Foundations, settings: Settings) -> Policy:
-    """What makes environments true: records, the state of Pulumi's stacks, and App Runner services of the platform's prefix."""
+def worker_policy(foundations: Foundations, settings: Settings) -> Policy:
+    """The worker: it uses records, the state of Pulumi's stacks, and App Runner services of the platform's prefix."""
+    names = foundations.names
     return _policy(
         _records(names),
-        # A long operation goes on in a next invocation, and a sweep sends what was not picked up.
+        # A long operation continues in another invocation, and a sweep starts workers for what is due.
         _call_the_worker(names),
         _write_logs(names, names.worker_function),
         _traces(),
-        # Lambda sends what a worker failed at in the worker's own name.
+        # Lambda sends failed calls with the role of the worker.
         _keep_dead_letters(names),
-        *_state(names, foundations),
+        *_state(foundations),
         *_services(names, settings.prefix),
         *_keep_ownership(),
         *_roles_to_give(names, settings.instance_role_arn),
-        # Which image a tag means goes into the receipt, so that a revived environment is what it was.
-        _allow("TellImagesApart", repositories_arn(names), "ecr:DescribeImages"),
+        # The digest of a tag goes into the receipt, so that a revived environment runs the same image.
+        _allow("TellImagesApart", names.repositories_arn, "ecr:DescribeImages"),
     )
 
 
 def schedule_policy(names: Names) -> Policy:
-    """What the schedules may do: start the worker, and keep what could not be delivered to it."""
+    """The schedules: they start the worker, and send what they can't deliver to the dead letters."""
     return _policy(_call_the_worker(names), _keep_dead_letters(names))
 
 
 def access_policy(names: Names) -> Policy:
-    """What App Runner may do to fetch an environment's image from this account's private registry."""
+    """App Runner: it pulls environments' images from this account's private registry."""
     return _policy(
         _allow("SignInToTheRegistry", "*", "ecr:GetAuthorizationToken"),
         _allow(
             "PullImages",
-            repositories_arn(names),
+            names.repositories_arn,
             "ecr:BatchCheckLayerAvailability",
             "ecr:BatchGetImage",
             "ecr:DescribeImages",
@@ -91,13 +93,8 @@ def access_policy(names: Names) -> Policy:
     )
 
 
-def repositories_arn(names: Names) -> str:
-    """All repositories of this account's private registry: any of them may hold an environment's image."""
-    return f"arn:{names.partition}:ecr:{names.region}:{names.account}:repository/*"
-
-
 def _records(names: Names) -> Statement:
-    # A transaction is allowed by the actions of its parts. An index can only be read; the table's ARN does not cover it.
+    # A transaction needs the actions of its parts. The table's ARN does not include its indexes.
     actions = ("dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:ConditionCheckItem")
     return _allow("Records", [names.table_arn, f"{names.table_arn}/index/*"], *actions)
 
@@ -107,8 +104,10 @@ def _call_the_worker(names: Names) -> Statement:
 
 
 def _write_logs(names: Names, function: str) -> Statement:
-    # Not CreateLogGroup: the platform makes the group, with its retention, and a late call shall not bring it back.
-    return _allow("WriteLogs", f"{names.log_group_arn(function)}:*", "logs:CreateLogStream", "logs:PutLogEvents")
+    # Not CreateLogGroup: the platform makes the group with its retention, and a late call must not make it again.
+    return _allow(
+        "WriteLogs", f"{names.log_group_arn(names.log_group(function))}:*", "logs:CreateLogStream", "logs:PutLogEvents"
+    )
 
 
 def _traces() -> Statement:
@@ -119,14 +118,15 @@ def _keep_dead_letters(names: Names) -> Statement:
     return _allow("KeepDeadLetters", names.dead_letters_arn, "sqs:SendMessage")
 
 
-def _state(names: Names, foundations: Foundations) -> list[Statement]:
+def _state(foundations: Foundations) -> list[Statement]:
+    bucket = foundations.names.state_bucket_arn
     return [
-        # Without a condition on the prefix: for a missing object S3 answers "not found" only to who may list the bucket,
-        # else "forbidden", and a read has no prefix to match. The CLI reads what may be missing; all in here is state.
-        _allow("FindState", names.state_bucket_arn, "s3:ListBucket"),
-        _allow("State", f"{names.state_bucket_arn}/.pulumi/*", "s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
-        # Encrypt and Decrypt: the CLI, for the stacks' secrets. GenerateDataKey (and Decrypt): S3, in the caller's name,
-        # for the bucket's objects.
+        # No condition on the prefix: S3 answers "not found" for a missing object only to roles that may list the bucket, and
+        # "forbidden" to others. The CLI reads objects that may be missing, and a read has no prefix to compare.
+        _allow("FindState", bucket, "s3:ListBucket"),
+        _allow("State", f"{bucket}/.pulumi/*", "s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
+        # Encrypt and Decrypt: the CLI, for the stacks' secrets. GenerateDataKey and Decrypt: S3, for the bucket's objects, with
+        # the permissions of its caller.
         _allow("StateKey", foundations.key_arn, "kms:Encrypt", "kms:Decrypt", "kms:GenerateDataKey"),
     ]
 
@@ -135,7 +135,7 @@ def _services(names: Names, prefix: str) -> list[Statement]:
     services = names.services_arn(prefix)
     return [
         _allow("MakeServices", services, "apprunner:CreateService") | _only_if_requested(names),
-        # App Runner asks for this, too, when a service is created with tags. There is nothing with tags to compare yet.
+        # App Runner also requires this to create a service with tags. There are no tags to compare yet.
         _allow("TagNewServices", services, "apprunner:TagResource") | _only_if_requested(names),
         _allow(
             "ChangeServices",
@@ -147,9 +147,9 @@ def _services(names: Names, prefix: str) -> list[Statement]:
             "apprunner:TagResource",
             "apprunner:UntagResource",
         )
-        | _only_if(f"aws:ResourceTag/{PLATFORM_TAG}", names.platform),
-        # By name alone: a deleted service has no tags any more, and that it is deleted is what the engine's waits and the last
-        # look before `destroyed` must be able to see.
+        | _only_if(f"aws:ResourceTag/{TAG_PLATFORM}", names.platform),
+        # By name only: a deleted service has no tags any more, and the engine's waits and the check before `destroyed` must be
+        # able to see that it is deleted.
         _allow(
             "LookAtServices",
             services,
@@ -163,7 +163,7 @@ def _services(names: Names, prefix: str) -> list[Statement]:
 
 
 def _keep_ownership() -> list[Statement]:
-    """No tag by which a thing is known as ours, or an owner's, gets another value or goes, whatever else allows it."""
+    """The tags that say to whom a resource belongs can be neither changed nor removed, whatever else a policy allows."""
     kept = [
         _deny(f"Keep{word}Tag", "apprunner:TagResource")
         | {
@@ -183,11 +183,11 @@ def _roles_to_give(names: Names, instance_role_arn: str | None) -> list[Statemen
     given = {"GiveTheAccessRole": names.role_arn(names.access_role), "GiveTheInstanceRole": instance_role_arn}
     return [
         *(
-            _allow(sid, arn, "iam:PassRole") | _only_if("iam:PassedToService", *_GIVEN_TO)
+            _allow(sid, arn, "iam:PassRole") | _only_if("iam:PassedToService", *_PASSED_TO)
             for sid, arn in given.items()
             if arn is not None
         ),
-        # An account's first service makes App Runner's own role, in the name of whoever asked for that service.
+        # An account's first service makes App Runner's own role, with the permissions of the caller that creates the service.
         _allow("LetAppRunnerMakeItsOwnRole", own_role, "iam:CreateServiceLinkedRole")
         | _only_if("iam:AWSServiceName", _APP_RUNNER),
     ]
@@ -202,7 +202,7 @@ def _deny(sid: str, *actions: str) -> Statement:
 
 
 def _only_if_requested(names: Names) -> Statement:
-    return _only_if(f"aws:RequestTag/{PLATFORM_TAG}", names.platform)
+    return _only_if(f"aws:RequestTag/{TAG_PLATFORM}", names.platform)
 
 
 def _only_if(key: str, *values: str) -> Statement:

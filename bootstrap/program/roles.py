@@ -1,7 +1,7 @@
-"""The four roles, each with the one policy that `policies` spells out.
+"""The four roles, each with its one policy from `policies`.
 
-The rule: policies are inline, so that a role and what it may do are made, read and deleted together. What an operator adds (a
-boundary for all, managed policies for the worker, as a changed template may need) is only named here.
+The rule: policies are inline, so that a role and its permissions are made, read and deleted together. An operator can add a
+permissions boundary for all roles, and managed policies for the worker, as a changed template may need them.
 """
 
 from __future__ import annotations
@@ -12,15 +12,13 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from bootstrap.foundations.foundations import Foundations
-from bootstrap.names import Names
 from bootstrap.program import policies
-from bootstrap.settings import Settings
+from bootstrap.program.blueprint import Blueprint
 
 
 @dataclass(frozen=True)
 class Role:
-    """A role together with its policy, which comes last of all that it is given: what needs the role must wait for that."""
+    """A role and its policy. The policy is attached last, so what needs the role has to wait for the policy."""
 
     role: aws.iam.Role
     policy: aws.iam.RolePolicy
@@ -39,69 +37,66 @@ class Roles:
     access: Role
 
 
-def roles(names: Names, foundations: Foundations, settings: Settings, opts: pulumi.ResourceOptions) -> Roles:
-    """The roles of both functions, of the schedules, and the one by which App Runner pulls private images."""
-    function = policies.trust("lambda.amazonaws.com")
-    builder = policies.trust("build.apprunner.amazonaws.com")
-
-    def role(
-        name: str,
-        description: str,
-        trust: policies.Policy,
-        policy: policies.Policy,
-        managed: tuple[str, ...] = (),
-    ) -> Role:
-        return _role(name, description, trust, policy, managed, settings.permissions_boundary, opts)
-
+def roles(blueprint: Blueprint) -> Roles:
+    """The roles of both functions, of the schedules, and the one with which App Runner pulls private images."""
+    names, settings = blueprint.names, blueprint.settings
+    functions = policies.trust("lambda.amazonaws.com")
     return Roles(
-        api=role(
+        api=_role(
+            blueprint,
             names.api_function,
             "fibfactory's API: records, and asking for a worker",
-            function,
+            functions,
             policies.api_policy(names),
         ),
-        worker=role(
+        worker=_role(
+            blueprint,
             names.worker_function,
             "fibfactory's worker: environments, their state, their records",
-            function,
-            policies.worker_policy(names, foundations, settings),
+            functions,
+            policies.worker_policy(blueprint.foundations, settings),
             settings.worker_policies,
         ),
-        schedule=role(
+        schedule=_role(
+            blueprint,
             names.schedule_role,
             "fibfactory's schedules: start the worker",
             policies.schedule_trust(names),
             policies.schedule_policy(names),
         ),
-        access=role(
+        access=_role(
+            blueprint,
             names.access_role,
             "App Runner, to pull the images of environments",
-            builder,
+            policies.trust("build.apprunner.amazonaws.com"),
             policies.access_policy(names),
         ),
     )
 
 
 def _role(
+    blueprint: Blueprint,
     name: str,
     description: str,
     trust: policies.Policy,
     policy: policies.Policy,
-    managed: tuple[str, ...],
-    boundary: str | None,
-    opts: pulumi.ResourceOptions,
+    managed: tuple[str, ...] = (),
 ) -> Role:
     role = aws.iam.Role(
         name,
         name=name,
         description=description,
         assume_role_policy=json.dumps(trust),
-        permissions_boundary=boundary,
-        opts=opts,
+        permissions_boundary=blueprint.settings.permissions_boundary,
+        opts=blueprint.opts,
     )
     attached = [
-        aws.iam.RolePolicyAttachment(f"{name}-{arn.partition('::')[2]}", role=role.name, policy_arn=arn, opts=opts)
+        aws.iam.RolePolicyAttachment(
+            f"{name}-{arn.partition('::')[2]}", role=role.name, policy_arn=arn, opts=blueprint.opts
+        )
         for arn in managed
     ]
-    last = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=attached))
-    return Role(role, aws.iam.RolePolicy(name, name=name, role=role.name, policy=json.dumps(policy), opts=last))
+    inline = aws.iam.RolePolicy(
+        name, name=name, role=role.name, policy=json.dumps(policy), opts=blueprint.after(*attached)
+    )
+    return Role(role, inline)

@@ -1,28 +1,27 @@
 """The table of environments: one record each, their events, and the sweeps' reports.
 
-The rule: it is paid per request, so that it costs nothing while idle; each index answers one question without reading
-all that exists. What it holds is nowhere else, so it can be brought back to any second of the last 35 days.
+The rule: it is paid per request, so that it costs nothing while idle, and each index answers one question without reading the
+whole table. Its data is kept nowhere else, so it can be restored to any second of the last 35 days.
 """
 
 from __future__ import annotations
 
-import pulumi
 import pulumi_aws as aws
 
-from bootstrap.names import Names
+from bootstrap.program.blueprint import Blueprint
 
 _TEXT_KEYS = ("pk", "sk", "owner", "status_created", "status", "created_at", "due_shard", "due_at")
 
 
-def table(names: Names, protected: bool, opts: pulumi.ResourceOptions) -> aws.dynamodb.Table:
-    """The table; `protected` has DynamoDB refuse to delete it, by whomever, until that is lifted.
+def table(blueprint: Blueprint) -> aws.dynamodb.Table:
+    """The table. If it is protected, DynamoDB refuses to delete it until the protection is lifted.
 
-    That holds against a replacement by Pulumi, too, which would have to delete it first, as its name is fixed. Pulumi's
-    own `protect` would add nothing to it.
+    The protection also prevents a replacement by Pulumi, which would have to delete the table first because its name is fixed.
+    Pulumi's own `protect` would add nothing.
     """
     return aws.dynamodb.Table(
         "environments",
-        name=names.table,
+        name=blueprint.names.table,
         billing_mode="PAY_PER_REQUEST",
         hash_key="pk",
         range_key="sk",
@@ -30,14 +29,14 @@ def table(names: Names, protected: bool, opts: pulumi.ResourceOptions) -> aws.dy
         global_secondary_indexes=[
             _index("by_owner", "owner", "status_created", "ALL"),
             _index("by_status", "status", "created_at", "ALL"),
-            # Sparse (only what is due some day has the keys), and sharded so that one busy minute is not one hot partition.
+            # Sparse: only records that are due some day have the keys. Sharded, so that a busy minute is not one hot partition.
             _index("by_due", "due_shard", "due_at", "KEYS_ONLY"),
         ],
-        deletion_protection_enabled=protected,
+        deletion_protection_enabled=blueprint.settings.table_protected,
         point_in_time_recovery=aws.dynamodb.TablePointInTimeRecoveryArgs(enabled=True),
-        # By AWS's own key for DynamoDB in this account, whose use CloudTrail shows; roles need no right to it.
+        # With AWS's own key for DynamoDB in this account: CloudTrail shows its use, and roles need no permission for it.
         server_side_encryption=aws.dynamodb.TableServerSideEncryptionArgs(enabled=True),
-        opts=opts,
+        opts=blueprint.opts,
     )
 
 

@@ -95,11 +95,6 @@ def settle(service: Service, outcome: Outcome, now: float, reason: str | None = 
     return replace(settled, status=rule.failed or before.status, configuration=before.configuration)
 
 
-def in_progress(service: Service) -> Operation | None:
-    """The operation in progress, if any."""
-    return service.operations[-1] if service.status is ServiceStatus.OPERATION_IN_PROGRESS else None
-
-
 def _operation_status(service: Service, outcome: Outcome) -> OperationStatus:
     if outcome is Outcome.DONE:
         return OperationStatus.SUCCEEDED

@@ -155,7 +155,7 @@ class Resource:
         """Delete `op.id` and wait until it is gone. An error that `gone` names is success."""
         self.call(op, self.delete_by, **self.key(op))
         if self.deleting:
-            self.wait_for(op, "delete", pending=self.deleting, target=(None,))
+            self.wait_for(op, "delete", pending=self.deleting, target=(*self.deleted, None))
 
     def change_tags(self, op: Operation, change: tags.TagChange) -> None:
         """Set and remove tags of `op.id`."""

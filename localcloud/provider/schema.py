@@ -72,9 +72,10 @@ def schema_of(token: str) -> Schema:
         for candidate in (path, f"{path}_"):
             with suppress(ModuleNotFoundError):
                 loaded = loaded or importlib.import_module(candidate)
+        # Names of a module are imported at their first use.
+        resource, args = getattr(loaded, name, None), getattr(loaded, f"{name}Args", None)
     if loaded is None:
         raise LookupError(f"no package {path} for {token}")
-    resource, args = getattr(loaded, name, None), getattr(loaded, f"{name}Args", None)
     if resource is None or args is None:
         raise LookupError(f"{path} has no resource {name}")
     return Schema(args=args, outputs=dict(resource_types(resource)))

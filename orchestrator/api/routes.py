@@ -128,6 +128,7 @@ def list_environments(
     labels: Labels,
     status: Annotated[list[ActiveStatus] | None, Query()] = None,
     owner: Annotated[str | None, Query(max_length=2048)] = None,
+    # For the contract; `labels` has the values.
     label: Annotated[list[LabelFilter] | None, Query(description="name=value; all given must match")] = None,
     destroyed: Annotated[bool, Query(description="tombstones instead of active environments")] = False,
     cursor: Cursor = None,

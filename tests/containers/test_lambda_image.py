@@ -35,7 +35,7 @@ def test_everything_in_it_is_compiled_as_its_disk_will_be_read_only(images: Imag
 
 
 def test_it_holds_no_build_tool_and_no_fake(images: Images) -> None:
-    names = ["pip", "ensurepip", "setuptools", "debugpy", "tests.fakes.ports", "localcloud", "tests"]
+    names = ["pip", "ensurepip", "setuptools", "debugpy", "tests.fakes.records", "localcloud", "tests"]
     assert python(images.orchestrator, _FOUND.format(names=names)) == "[]"
     which = "import shutil; print([name for name in ('gcc', 'cc', 'make', 'go', 'pip', 'git') if shutil.which(name)])"
     assert python(images.orchestrator, which) == "[]"

@@ -13,7 +13,7 @@ from typing import Any
 import boto3
 import pytest
 
-from bootstrap.foundations.foundations import ensure_foundations
+from bootstrap.foundations.ensure import ensure_foundations
 from bootstrap.program.schedules import sweep_event
 from fibfactory_cli.client import Client
 from localcloud.running import RunningCloud
@@ -159,16 +159,17 @@ def test_a_version_that_would_replace_the_table_is_refused_before_anything_is_to
         shutil.copytree(ROOT / package, tmp_path / package)
     for file in ROOT.glob("template_stack.py"):
         shutil.copy(file, tmp_path)
-    source = (tmp_path / "bootstrap" / "table.py").read_text()
-    assert "name=names.table," in source
-    (tmp_path / "bootstrap" / "table.py").write_text(source.replace("name=names.table,", "name=names.table + '-2',"))
+    source = (tmp_path / "bootstrap" / "program" / "table.py").read_text()
+    assert "name=blueprint.names.table," in source
+    renamed = source.replace("name=blueprint.names.table,", "name=blueprint.names.table + '-2',")
+    (tmp_path / "bootstrap" / "program" / "table.py").write_text(renamed)
 
     for questions in (("--yes",), ()):
         refused = operator.runs(
             "upgrade", "--platform", "lived-in", "--default-ttl", "3h", *questions, answers="y\n", checkout=tmp_path
         )
         assert refused.code == 1
-        assert "would remove or replace what holds data: dynamodb Table environments" in last_words(refused)
+        assert "would remove or replace resources that hold data: dynamodb Table environments" in last_words(refused)
     assert operator_session.client("dynamodb").list_tables()["TableNames"].count("lived-in-environments-2") == 0
     variables = operator_session.client("lambda").get_function_configuration(FunctionName="lived-in-api")["Environment"]
     assert variables["Variables"]["FIBFACTORY_DEFAULT_TTL"] != "3h"
@@ -179,7 +180,7 @@ def test_a_platform_whose_settings_are_unknown_is_not_upgraded_but_told_how(oper
     assert stopped.code == 130
     refused = operator.runs("upgrade", "--platform", "begun", "--yes")
     assert refused.code == 2
-    assert "does not say with which settings" in refused.said and "bootstrap deploy" in refused.said
+    assert "are not recorded" in refused.said and "bootstrap deploy" in refused.said
 
 
 def test_what_can_not_be_upgraded_is_said_in_one_sentence(operator: Operator, lived_in: dict[str, str]) -> None:
@@ -206,7 +207,7 @@ def test_a_teardown_destroys_the_environments_first_when_it_is_told_to(
 
     somebody = user_with(operator_session, "somebody", EVERYTHING)
     lesser = operator.runs("destroy", "--platform", "crowded", "--environments", "--yes", environment=somebody)
-    assert lesser.code == 1 and "Only operators of the platform" in last_words(lesser)
+    assert lesser.code == 1 and "Only operators of the platform can destroy" in last_words(lesser)
     assert "--operator" in last_words(lesser) and exists(operator_session, "crowded-api")
 
     log_group = "/aws/apprunner/crowd-alices-service/0123456789abcdef0123456789abcdef/application"
@@ -243,12 +244,12 @@ def test_what_slips_in_while_the_door_closes_keeps_the_platform_and_an_upgrade_o
     table, late = operator_session.client("dynamodb"), record_of("late", "pending")
 
     late_ran = operator.runs_until(
-        lambda line: "closing the front door" in line,
+        lambda line: "closing the API" in line,
         lambda _: table.put_item(TableName="doors-environments", Item=late),
         *("destroy", "--platform", "doors", "--yes"),
     )
     assert late_ran.code == 1
-    assert "somebody still asked for 1 environment: late" in late_ran.said and "upgrade" in late_ran.said
+    assert "somebody requested 1 environment: late" in late_ran.said and "upgrade" in late_ran.said
     assert exists(operator_session, "doors-worker")
     apis, schedules = operator_session.client("apigatewayv2"), operator_session.client("scheduler")
     assert "doors" not in {api["Name"] for api in apis.get_apis()["Items"]}
@@ -273,7 +274,11 @@ def test_a_service_that_no_record_knows_keeps_the_platform(operator: Operator, o
         Tags=[{"Key": "fibfactory:platform", "Value": "haunted"}],
     )["Service"]
     refused = operator.runs("destroy", "--platform", "haunted", "--yes")
-    assert refused.code == 1 and "No record knows" in refused.said and "ghost-one-service" in refused.said
+    assert (
+        refused.code == 1
+        and "have this platform's tag and no record" in refused.said
+        and "ghost-one-service" in refused.said
+    )
     assert exists(operator_session, "haunted-api")
     arn = service["ServiceArn"]
     wait_for(lambda: apprunner.describe_service(ServiceArn=arn)["Service"]["Status"] == "RUNNING")
@@ -301,7 +306,7 @@ def test_a_purge_asks_for_itself_and_leaves_nothing(operator: Operator, operator
     asked = operator.runs("destroy", "--platform", "purged", "--purge", answers="y\nn\n")
     assert (
         asked.code == 130
-        and f"Remove for ever, with all versions of all that is in it: the bucket {bucket_of('purged')}" in asked.said
+        and f"Remove for ever, with all objects and their versions: the bucket {bucket_of('purged')}" in asked.said
     )
     assert s3.list_object_versions(Bucket=bucket_of("purged"))["Versions"], "the state's history is there"
 

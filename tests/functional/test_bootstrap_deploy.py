@@ -349,10 +349,10 @@ def test_a_lock_of_a_run_that_died_is_named_with_the_command_that_breaks_it(
 
     ran = operator.deploys("locked")
     assert ran.code == 1
-    assert "being changed by another run, or by one that died" in ran.said
+    assert "being changed by another run, or by one that was killed" in ran.said
     assert named(operator_session, "locked") == kept("locked")
 
-    advised = ran.said.split("If it died: ")[1].split(";")[0]
+    advised = ran.said.split("If it was killed: ")[1].split(";")[0]
     backend, *command = shlex.split(advised)
     environment = operator.environment | dict([backend.split("=", 1)])
     subprocess.run(command, env=environment, cwd=operator.folder, check=True, capture_output=True, timeout=60)

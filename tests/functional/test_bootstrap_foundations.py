@@ -10,7 +10,8 @@ import boto3
 import pytest
 
 from bootstrap.errors import AccountError, FoundationsError
-from bootstrap.foundations.foundations import Foundations, ensure_foundations, find_foundations
+from bootstrap.foundations.ensure import ensure_foundations
+from bootstrap.foundations.lookup import Foundations, find_foundations
 from localcloud.running import RunningCloud
 
 REGION, ACCOUNT = RunningCloud.region, RunningCloud.account
@@ -78,7 +79,7 @@ def test_the_first_run_makes_a_key_that_rotates_and_is_found_by_its_alias(operat
 
 def test_pulumi_is_told_the_region_and_the_keys_own_arn(operator_session: boto3.Session) -> None:
     foundations, _ = make(operator_session, "told")
-    assert (foundations.region, foundations.account) == (REGION, ACCOUNT)
+    assert (foundations.names.region, foundations.names.account) == (REGION, ACCOUNT)
     assert foundations.backend_url == f"s3://{bucket_of('told')}?region={REGION}"
     key = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/[0-9a-f-]{{36}}"
     assert re.fullmatch(rf"awskms:///{key}\?region={REGION}", foundations.secrets_provider)
@@ -132,7 +133,7 @@ def test_another_accounts_bucket_is_refused_in_one_sentence(
 ) -> None:
     theirs = elsewhere(cloud, ANOTHER_ACCOUNT, REGION)
     theirs.create_bucket(Bucket=bucket_of("squatted"), CreateBucketConfiguration={"LocationConstraint": REGION})
-    with pytest.raises(FoundationsError, match="another account's") as caught:
+    with pytest.raises(FoundationsError, match="belongs to another account") as caught:
         make(operator_session, "squatted")
     assert "--platform" in caught.value.advice
 

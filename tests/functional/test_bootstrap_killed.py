@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import shlex
 import signal
 import subprocess
@@ -21,13 +22,15 @@ import boto3
 import pytest
 from rich.console import Console
 
-from bootstrap.commands.pulumi_cli import PulumiCli
+from bootstrap.commands.platform_stack import PROJECT, PlatformStack, open_stack
 from bootstrap.commands.recovery import Found, finder
-from bootstrap.commands.stack import PROJECT, PlatformStack, opened
 from bootstrap.errors import BootstrapError, StackLocked
-from bootstrap.foundations.foundations import Foundations, ensure_foundations
+from bootstrap.foundations.ensure import ensure_foundations
+from bootstrap.foundations.lookup import Foundations
 from bootstrap.names import Names
 from localcloud.running import RunningCloud
+from orchestrator.adapters.pulumi.process import PulumiProcess
+from orchestrator.ports import StopSignal
 from tests.functional.bootstrap_operator import ACCOUNT, REGION, Operator, changes
 
 
@@ -105,7 +108,7 @@ class State:
 
 
 @pytest.fixture
-def open_stack(
+def platform_stack(
     operator: Operator, operator_session: boto3.Session, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str], Any]:
     """Opens a platform's stack in this process, after a deploy of nothing."""
@@ -113,13 +116,13 @@ def open_stack(
         monkeypatch.setenv(name, value)
 
     @contextmanager
-    def open_stack(platform: str) -> Iterator[tuple[PlatformStack, State]]:
+    def opened(platform: str) -> Iterator[tuple[PlatformStack, State]]:
         foundations, quiet = ensure_foundations(operator_session, platform, lambda _: None), Console(quiet=True)
-        with opened(platform, foundations, quiet, PulumiCli(lambda: None), lambda: None) as stack:
+        with open_stack(foundations, quiet, PulumiProcess(StopSignal(math.inf)), lambda: None) as stack:
             stack.deploy()
             yield stack, State(operator_session, foundations, platform)
 
-    return open_stack
+    return opened
 
 
 def role_of(platform: str) -> dict[str, Any]:
@@ -129,12 +132,12 @@ def role_of(platform: str) -> dict[str, Any]:
 
 
 def test_nothing_is_looked_for_or_written_while_the_stack_is_locked(
-    open_stack: Callable[[str], Any], operator_session: boto3.Session
+    platform_stack: Callable[[str], Any], operator_session: boto3.Session
 ) -> None:
     def find(kind: str, inputs: Mapping[str, Any]) -> Found | None:
         raise AssertionError("looked for things that a run under way may be making")
 
-    with open_stack("held") as (stack, state):
+    with platform_stack("held") as (stack, state):
         before = state.leave_pending(role_of("held"))
         state.lock()
         with pytest.raises(StackLocked, match="being changed by another run"):
@@ -143,9 +146,9 @@ def test_nothing_is_looked_for_or_written_while_the_stack_is_locked(
 
 
 def test_a_state_that_changed_while_things_were_looked_for_is_not_overwritten(
-    open_stack: Callable[[str], Any], operator_session: boto3.Session
+    platform_stack: Callable[[str], Any], operator_session: boto3.Session
 ) -> None:
-    with open_stack("overtaken") as (stack, state):
+    with platform_stack("overtaken") as (stack, state):
         pending = state.leave_pending(role_of("overtaken"))
 
         def find(kind: str, inputs: Mapping[str, Any]) -> Found | None:
@@ -166,12 +169,12 @@ def test_a_state_that_changed_while_things_were_looked_for_is_not_overwritten(
 
 
 def test_somebody_elses_thing_is_named_and_left_alone_and_the_next_run_goes_on_without_it(
-    open_stack: Callable[[str], Any], operator_session: boto3.Session
+    platform_stack: Callable[[str], Any], operator_session: boto3.Session
 ) -> None:
     make(operator_session, "Role", "foreign-api", {})
-    with open_stack("foreign") as (stack, state):
+    with platform_stack("foreign") as (stack, state):
         state.leave_pending(role_of("foreign"))
-        find = finder(operator_session, state.foundations.names("foreign"))
+        find = finder(operator_session, state.foundations.names)
         with pytest.raises(BootstrapError, match=r"Role foreign-api.*fibfactory:platform=foreign") as caught:
             stack.recover(operator_session, find)
         assert "destroy again" in caught.value.advice
@@ -267,7 +270,7 @@ def killed_at(operator: Operator, made: int, *command: str) -> None:
 def break_the_lock(operator: Operator, *command: str) -> None:
     """As the next run advises: its CLI's lock has nobody any more."""
     locked = operator.runs(*command)
-    assert "being changed by another run, or by one that died" in locked.said
-    backend, *advised = shlex.split(locked.said.split("If it died: ")[1].split(";")[0])
+    assert "being changed by another run, or by one that was killed" in locked.said
+    backend, *advised = shlex.split(locked.said.split("If it was killed: ")[1].split(";")[0])
     environment = operator.environment | dict([backend.split("=", 1)])
     subprocess.run(advised, env=environment, cwd=operator.folder, check=True, capture_output=True, timeout=60)

@@ -24,7 +24,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from bootstrap.foundations.foundations import ensure_foundations
+from bootstrap.foundations.ensure import ensure_foundations
 from localcloud.settings import HOST, REGION, Ports
 
 

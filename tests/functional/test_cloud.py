@@ -10,23 +10,22 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
 import psutil
 import pytest
-from botocore.exceptions import ClientError
 
 from localcloud import cloud_handle
 from localcloud.cloud import LocalCloud
 from localcloud.errors import FolderInUse, NotReady, PortTaken
 from localcloud.processes import MARK, marked
 from localcloud.running import RunningCloud
-from localcloud.settings import ROOT, CloudSettings, Ports
+from localcloud.settings import ROOT, Ports
+from tests.functional.apprunner_fixtures import eventually, refused
 
 FUNCTION = """
 import os, subprocess, sys, time
@@ -40,16 +39,6 @@ def handler(event, context):
     print("said on stderr", file=sys.stderr)
     return dict(os.environ)
 """
-
-
-def eventually(true: Callable[[], bool], seconds: float = 30.0) -> bool:
-    """Whether it comes true before the deadline."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def make_function(session: boto3.Session, name: str) -> Any:
@@ -101,18 +90,11 @@ def nothing_left(cloud: RunningCloud) -> bool:
     return not marked(cloud.mark) and not cloud.folder.exists()
 
 
-def denied(call: Callable[[], object]) -> str:
-    """The error code with which AWS refuses the call."""
-    with pytest.raises(ClientError) as refused:
-        call()
-    return str(refused.value.response["Error"]["Code"])
-
-
 def test_every_endpoint_answers(cloud: RunningCloud, operator_session: boto3.Session) -> None:
     assert operator_session.client("sts").get_caller_identity()["Arn"] == cloud.identity("operator").user_arn
     assert operator_session.client("apprunner").list_services()["ServiceSummaryList"] == []
     assert operator_session.client("resourcegroupstaggingapi").get_resources()["ResourceTagMappingList"] == []
-    with socket.create_connection(("127.0.0.1", cloud.provider_port), timeout=5):
+    with socket.create_connection(("127.0.0.1", cloud.ports.provider), timeout=5):
         pass
 
 
@@ -131,7 +113,7 @@ def test_nothing_listens_beyond_loopback(cloud: RunningCloud) -> None:
 @pytest.mark.parametrize("name", ["alice", "bob", "nobody"])
 def test_only_the_operator_may_use_aws(cloud: RunningCloud, operator_session: boto3.Session, name: str) -> None:
     assert "TableNames" in operator_session.client("dynamodb").list_tables()
-    assert denied(cloud.session(name).client("dynamodb").list_tables) == "AccessDeniedException"
+    assert refused(cloud.session(name).client("dynamodb").list_tables)[0] == "AccessDeniedException"
 
 
 def test_a_wrong_secret_is_refused(cloud: RunningCloud) -> None:
@@ -143,7 +125,7 @@ def test_a_wrong_secret_is_refused(cloud: RunningCloud) -> None:
         aws_secret_access_key="wrong",
     )
     # DynamoDB's own name for SignatureDoesNotMatch is InvalidSignatureException.
-    assert denied(stranger.list_tables) in {"SignatureDoesNotMatch", "InvalidSignatureException"}
+    assert refused(stranger.list_tables)[0] in {"SignatureDoesNotMatch", "InvalidSignatureException"}
 
 
 def test_the_files_with_keys_are_private(cloud: RunningCloud) -> None:
@@ -221,7 +203,7 @@ def test_an_exception_in_the_block_stops_it_too() -> None:
 def test_a_taken_port_is_reported_by_number() -> None:
     free = Ports.free()
     with socket.create_server(("127.0.0.1", free.apprunner)), pytest.raises(PortTaken) as taken:
-        LocalCloud(CloudSettings(ports=free)).start()
+        LocalCloud(ports=free).start()
     assert f"Port {free.apprunner} on 127.0.0.1 is taken" in str(taken.value)
     assert "FIBFACTORY_PORT=" in str(taken.value)
 
@@ -229,7 +211,7 @@ def test_a_taken_port_is_reported_by_number() -> None:
 def test_a_part_that_cannot_start_is_named_with_its_log_and_nothing_stays(tmp_path: Path) -> None:
     folder = tmp_path / "cloud"
     with pytest.raises(NotReady, match="The App Runner emulator ended with code") as failed:
-        LocalCloud(CloudSettings(folder=folder, images=tmp_path / "missing.toml")).start()
+        LocalCloud(folder=folder, images=tmp_path / "missing.toml").start()
     assert "missing.toml" in str(failed.value)
     assert not folder.exists()
 
@@ -237,7 +219,7 @@ def test_a_part_that_cannot_start_is_named_with_its_log_and_nothing_stays(tmp_pa
 def test_a_folder_with_other_things_in_it_is_refused_and_kept(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("mine")
     with pytest.raises(FolderInUse, match="is not empty"):
-        LocalCloud(CloudSettings(folder=tmp_path)).start()
+        LocalCloud(folder=tmp_path).start()
     assert (tmp_path / "letter.txt").read_text() == "mine"
 
 

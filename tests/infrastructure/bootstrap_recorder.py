@@ -12,21 +12,21 @@ from typing import Any
 import pulumi
 from pulumi.runtime.mocks import MockCallArgs, MockResourceArgs, Mocks
 
-from bootstrap.foundations.foundations import Foundations
+from bootstrap.foundations.lookup import Foundations
+from bootstrap.names import Names
 from bootstrap.program.platform import program
 from bootstrap.settings import Settings
 
 REGION, ACCOUNT = "us-west-2", "000000000000"
 IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/fibfactory:1"
 KEY_ARN = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555"
-FOUNDATIONS = Foundations(
-    bucket=f"fibfactory-state-{ACCOUNT}-{REGION}",
-    region=REGION,
-    account=ACCOUNT,
-    backend_url=f"s3://fibfactory-state-{ACCOUNT}-{REGION}?region={REGION}",
-    secrets_provider=f"awskms:///{KEY_ARN}?region={REGION}",
-    key_arn=KEY_ARN,
-)
+
+
+def foundations_of(platform: str) -> Foundations:
+    return Foundations(Names(platform, "aws", REGION, ACCOUNT), KEY_ARN)
+
+
+FOUNDATIONS = foundations_of("fibfactory")
 
 _ANSWERS: Mapping[str, dict[str, Any]] = {
     "aws:ecr/getAuthorizationToken:getAuthorizationToken": {"userName": "AWS", "password": "a token of this minute"},
@@ -105,6 +105,6 @@ def plan(pushed: Mapping[str, str] = MappingProxyType({}), **settings: Any) -> P
     with warnings.catch_warnings():
         # pulumi_aws warns of a resource type that nobody asked for, as soon as its Lambda module is loaded.
         warnings.filterwarnings("ignore", "aws.lambda/microvmsimage", DeprecationWarning)
-        pulumi.runtime.test(program(chosen, FOUNDATIONS))()
+        pulumi.runtime.test(program(chosen, foundations_of(chosen.platform)))()
     # The program asks in an order of the moment: what needs something waits for it.
     return Plan(tuple(sorted(recorder.asked, key=lambda one: (one.type, one.name))))

@@ -46,7 +46,7 @@ def test_the_archive_is_packed_from_exactly_these_files(checkout: Path) -> None:
 
 
 def test_where_our_code_is_not_there_it_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="to pack") as caught:
+    with pytest.raises(SettingsError, match="which the archive is made of") as caught:
         code_archive(tmp_path)
     assert "--code image" in caught.value.advice
 

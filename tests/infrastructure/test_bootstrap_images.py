@@ -141,7 +141,7 @@ def fingerprint_at(old: Path, new: Path) -> str:
 
 
 def test_without_a_dockerfile_it_says_what_is_missing(checkout: Path) -> None:
-    with pytest.raises(SettingsError, match=r"There is no Dockerfile\.other"):
+    with pytest.raises(SettingsError, match=r"does not contain Dockerfile\.other"):
         fingerprint(checkout, "Dockerfile.other", {})
 
 

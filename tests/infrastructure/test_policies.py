@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bootstrap.foundations.foundations import Foundations
-from tests.infrastructure.bootstrap_recorder import ACCOUNT, FOUNDATIONS, Plan, plan
+from bootstrap.names import Names
+from tests.infrastructure.bootstrap_recorder import ACCOUNT, Plan, plan
 from tests.infrastructure.rules import NO_TAGS, RULES, Break, Rule
 
 ARN = f"arn:aws:iam::{ACCOUNT}"
@@ -83,7 +83,6 @@ def test_every_role_has_the_boundary_that_was_asked_for(plans: dict[str, Plan]) 
 
 @pytest.mark.parametrize("region", ["us-west-2", "ap-southeast-2", "us-gov-west-1"])
 def test_the_longest_names_of_bucket_and_key_fit(region: str) -> None:
-    key = FOUNDATIONS.key_arn.replace("us-west-2", region)
-    names = Foundations("b", region, ACCOUNT, "", "", key).names("p" * 21)
+    names = Names("p" * 21, "aws", region, ACCOUNT)
     assert len(names.state_bucket) <= 63
     assert len(names.key_alias) <= 256

@@ -1,6 +1,6 @@
 """Many seeds, on as many cores as there are.
 
-The rule: which seeds are played and what comes out does not depend on how they are shared out.
+The rule: the seeds and their results do not depend on how they are divided among the processes.
 """
 
 from __future__ import annotations
@@ -9,42 +9,41 @@ import gc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 
-from tests.simulation.counters import Tally
-from tests.simulation.scenario import Scenario, scenario_of
+from tests.simulation.counters import Counters
+from tests.simulation.scenario import SCENARIOS
 from tests.simulation.simulation import Simulation
 
 _CHUNK = 250
 
 Progress = Callable[[int], None]
-"""Told how many more seeds are done."""
+"""Called with the number of seeds that were done since the last call."""
 
 
-def play(
-    start: int, count: int, jobs: int, progress: Progress, scenario: Callable[[int], Scenario] = scenario_of
-) -> Tally:
-    """Play these seeds. `scenario` makes one of a seed, and is known by name, so that other processes find it."""
-    tally = Tally()
-    for part in _parts(start, count, jobs, scenario):
-        tally.merge(part)
-        progress(part.seeds)
-    return tally
+def play(start: int, count: int, jobs: int = 1, progress: Progress | None = None, kind: str = "any") -> Counters:
+    """Play these seeds; `kind` is one of SCENARIOS."""
+    counters = Counters()
+    for part in _parts(start, count, jobs, kind):
+        counters.merge(part)
+        if progress:
+            progress(part.seeds)
+    return counters
 
 
-def _parts(start: int, count: int, jobs: int, scenario: Callable[[int], Scenario]) -> Iterator[Tally]:
-    chunks = [(first, min(_CHUNK, start + count - first)) for first in range(start, start + count, _CHUNK)]
+def _parts(start: int, count: int, jobs: int, kind: str) -> Iterator[Counters]:
+    chunks = [(kind, first, min(_CHUNK, start + count - first)) for first in range(start, start + count, _CHUNK)]
     if jobs <= 1:
-        yield from (_played(scenario, first, size) for first, size in chunks)
+        yield from (_play_chunk(*chunk) for chunk in chunks)
         return
     with ProcessPoolExecutor(jobs) as pool:
-        yield from pool.map(_played, *zip(*((scenario, *chunk) for chunk in chunks), strict=True))
+        yield from pool.map(_play_chunk, *zip(*chunks, strict=True))
 
 
-def _played(scenario: Callable[[int], Scenario], first: int, count: int) -> Tally:
-    tally = Tally()
-    # A run leaves a ring of objects; collecting them once in a while is cheaper than being asked all the time.
+def _play_chunk(kind: str, first: int, count: int) -> Counters:
+    counters = Counters()
+    # Each run leaves a cycle of objects. Collecting them once a chunk is cheaper than the collector's own schedule.
     gc.disable()
     for seed in range(first, first + count):
-        tally.add(Simulation(scenario(seed)).play())
+        counters.add(Simulation(SCENARIOS[kind](seed)).play())
     gc.enable()
     gc.collect()
-    return tally
+    return counters

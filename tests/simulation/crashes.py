@@ -1,7 +1,7 @@
 """Deaths one by one: at each effect of each operation, before and after it, and a second one in the recovery.
 
-The rule: the effects are those of a run in which nothing goes wrong, as it was seen to have them; nothing else goes wrong than
-the death itself, so that what isn't healed is not healed because of it.
+The rule: the effects are those seen in an undisturbed run, and nothing goes wrong but the deaths themselves, so that whatever is
+not healed is not healed because of them.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from functools import cache
 from random import Random
 
-from orchestrator.sweeper.sweep import Kind
+from orchestrator.domain.sweeps import SweepKind, SweepStatus
 from tests.simulation.checks import Violation
-from tests.simulation.scenario import IMAGE, Request, Scenario
+from tests.simulation.cli import EFFECTS
+from tests.simulation.scenario import IMAGE, Existing, Request, Scenario
 from tests.simulation.scheduler import Actor
 from tests.simulation.simulation import LIGHT_EVERY, Death, Simulation
 
@@ -25,12 +26,12 @@ _PUT = Request(10, "alice", "put", ENVIRONMENT, f"{IMAGE}:v1")
 
 @dataclass(frozen=True)
 class Measured:
-    """What is done before, undisturbed, and what is measured then: a request, or a sweep."""
+    """What happens before, undisturbed, and what is measured then: a request or a sweep."""
 
     before: tuple[Request, ...]
     request: Request | None = None
-    sweep: Kind | None = None
-    furniture: tuple[tuple[str, str], ...] = ()
+    sweep: SweepKind | None = None
+    existing: tuple[Existing, ...] = ()
 
 
 def _then(kind: str, image: str = "v1") -> Request:
@@ -44,9 +45,9 @@ OPERATIONS: Mapping[str, Measured] = {
     "resume": Measured((_PUT, Request(900, "alice", "pause", ENVIRONMENT)), _then("resume")),
     "destroy": Measured((_PUT,), _then("remove")),
     "light sweep": Measured(
-        (Request(10, "alice", "put", ENVIRONMENT, f"{IMAGE}:v1", ttl=_MEASURED_AT - 10),), sweep=Kind.LIGHT
+        (Request(10, "alice", "put", ENVIRONMENT, f"{IMAGE}:v1", ttl=_MEASURED_AT - 10),), sweep=SweepKind.LIGHT
     ),
-    "deep sweep": Measured((), sweep=Kind.DEEP, furniture=(("orphan", "delta"),)),
+    "deep sweep": Measured((), sweep=SweepKind.DEEP, existing=(Existing("delta"),)),
 }
 
 
@@ -57,14 +58,14 @@ class Case:
     operation: str
     deaths: tuple[Death, ...]
     died: tuple[str, ...]
-    """How those who died did; fewer than were planned if the recovery was over before."""
+    """How each actor died; fewer than planned if the recovery was over before."""
     outcome: str
     sweeps: int
-    """SweepService that ran between the (last) death and the healing, those left out that found another one's place taken."""
+    """How many sweeps ran between the last death and the healing, without those that found another one running."""
     taken_up_after: float | None
     """Seconds from the end of the dead worker's lease until the next worker claimed it; None where no lease was held."""
     healed_after: float | None
-    """Seconds from the end of that lease until all was as desired."""
+    """Seconds from the end of that lease until the environment was as desired."""
 
     @property
     def healed(self) -> bool:
@@ -74,25 +75,25 @@ class Case:
 @cache
 def effects_of(name: str, seed: int = 0) -> tuple[str, ...]:
     """The effects of the operation, in the order of an undisturbed run."""
-    simulation = _prepared(name, seed)
+    simulation = _prepare(name, seed)
     names: list[str] = []
-    simulation.world.clockwork.effect_names = names
-    _do(simulation, name)
+    simulation.scheduler.effect_names = names
+    _perform(simulation, name)
     simulation.settle()
     return tuple(names)
 
 
-def points(seed: int = 0) -> Iterator[Case]:
-    """Each crash point of each operation: before and after each effect; inside a CLI process also with that one going on."""
+def crash_points(seed: int = 0) -> Iterator[Case]:
+    """Each crash point of each operation: before and after each effect; in a CLI process also with the CLI going on."""
     for name in OPERATIONS:
         for number, effect in enumerate(effects_of(name, seed), start=1):
             for after in (False, True):
-                for stray in (False, True) if _may_stray(effect) else (False,):
-                    yield crash(name, (Death(number, after, stray),), seed)
+                for cli_survives in (False, True) if effect.removeprefix("worker: ") in EFFECTS else (False,):
+                    yield crash(name, (Death(number, after, cli_survives),), seed)
 
 
-def pairs(count: int, seed: int = 0) -> Iterator[Case]:
-    """So many pairs: a crash at a point of an operation, and a second one in what heals it, drawn from all there are."""
+def crash_pairs(count: int, seed: int = 0) -> Iterator[Case]:
+    """So many pairs, drawn from all there are: a crash at a point of an operation, and a second one in the recovery."""
     rng = Random(seed)
     effects = {name: effects_of(name, seed) for name in OPERATIONS}
     firsts = [(name, number) for name, names in effects.items() for number in range(1, len(names) + 1)]
@@ -106,42 +107,7 @@ def pairs(count: int, seed: int = 0) -> Iterator[Case]:
             yield case
 
 
-def crash(name: str, deaths: tuple[Death, ...], seed: int = 0) -> Case:
-    """Let somebody die at these effects, and see whether all is well afterwards."""
-    simulation = _prepared(name, seed)
-    world = simulation.world
-    died: list[tuple[str, int]] = []
-    """How, and how many sweeps were done by then."""
-    tell = world.clockwork.on_death
-
-    def remember(actor: Actor, how: str) -> None:
-        died.append((f"{actor.kind} {how}", simulation.reports.statuses["done"]))
-        tell(actor, how)
-
-    world.clockwork.on_death = remember
-    simulation.arm(*deaths)
-    _do(simulation, name)
-    outcome = "healed"
-    sweeps = simulation.reports.statuses["done"]
-    try:
-        simulation.settle(_HEALS_WITHIN)
-        sweeps = simulation.reports.statuses["done"]
-        outcome = _outcome(simulation)
-    except Violation as violation:
-        outcome = {"I1": "stuck", "I3": "leaked", "I5": "leaked"}.get(violation.invariant, violation.invariant)
-    healing = next((each for each in world.checks.healing if each.healed_at is not None), None)
-    return Case(
-        name,
-        deaths,
-        tuple(how for how, _ in died),
-        outcome,
-        sweeps - (died[-1][1] if died else sweeps),
-        healing.taken_up_at - healing.lease_until if healing and healing.taken_up_at is not None else None,
-        healing.healed_at - healing.lease_until if healing and healing.healed_at is not None else None,
-    )
-
-
-def deaths_of_workers(count: int, seed: int = 0) -> Iterator[Case]:
+def deaths_under_lease(count: int, seed: int = 0) -> Iterator[Case]:
     """So many deaths of workers that held a lease, at points drawn from all there are, at any phase of the schedule."""
     rng = Random(seed)
     made = tried = 0
@@ -155,61 +121,79 @@ def deaths_of_workers(count: int, seed: int = 0) -> Iterator[Case]:
             yield case
 
 
+def crash(name: str, deaths: tuple[Death, ...], seed: int = 0) -> Case:
+    """Kill the actors that do these effects of the operation, and see whether everything is healed afterwards."""
+    simulation = _prepare(name, seed)
+    died: list[str] = []
+    sweeps_by_then = 0
+
+    def sweeps() -> int:
+        return simulation.reports.statuses[SweepStatus.DONE]
+
+    on_death = simulation.scheduler.on_death
+
+    def remember(actor: Actor, how: str) -> None:
+        nonlocal sweeps_by_then
+        died.append(f"{actor.kind} {how}")
+        sweeps_by_then = sweeps()
+        on_death(actor, how)
+
+    simulation.scheduler.on_death = remember
+    simulation.plan_deaths(*deaths)
+    _perform(simulation, name)
+    needed = 0
+    try:
+        simulation.settle(_HEALS_WITHIN)
+        needed = sweeps() - sweeps_by_then if died else 0
+        outcome = _outcome(simulation)
+    except Violation as violation:
+        outcome = {"I1": "stuck", "I3": "leaked", "I5": "leaked"}.get(violation.invariant, violation.invariant)
+    healing = next((each for each in simulation.world.checks.healings.all if each.healed_at is not None), None)
+    return Case(
+        name,
+        deaths,
+        tuple(died),
+        outcome,
+        needed,
+        healing.taken_up_after if healing else None,
+        healing.healed_after if healing else None,
+    )
+
+
 def _outcome(simulation: Simulation) -> str:
-    """Healed is: as desired, with nothing left over, as two deep sweeps and all checks say."""
-    row = simulation.world.rows.get(ENVIRONMENT)
-    if row is not None and row.failed_permanently and row.failure:
-        return f"failed: {row.failure.code}"
-    simulation.arm()
-    simulation.sweep_deeply(simulation.scenario.hard_limit)
-    simulation.sweep_deeply(2 * 3600)
-    simulation.world.checks.all_is_well()
+    """`healed` when everything is as desired and nothing is left over, as two deep sweeps and all checks confirm."""
+    record = simulation.world.records.get(ENVIRONMENT)
+    if record is not None and record.failed_permanently and record.failure:
+        return f"failed: {record.failure.code}"
+    simulation.plan_deaths()
+    simulation.deep_sweep_after(simulation.scenario.hard_limit)
+    simulation.deep_sweep_after(2 * 3600)
+    simulation.world.checks.consistent()
     return "healed"
 
 
-def _prepared(name: str, seed: int) -> Simulation:
+def _prepare(name: str, seed: int) -> Simulation:
     operation = OPERATIONS[name]
-    simulation = Simulation(Scenario(seed, operation.before, furniture=operation.furniture, active_until=_MEASURED_AT))
+    simulation = Simulation(Scenario(seed, operation.before, existing=operation.existing, active_until=_MEASURED_AT))
     simulation.begin()
-    simulation.go_on(_MEASURED_AT - LIGHT_EVERY)
-    simulation.be_quiet()
-    if operation.sweep is Kind.DEEP:
-        # The first pass only suspects; what is measured is the one that removes.
-        simulation.sweep_deeply(1)
-        simulation.go_on(simulation.world.clockwork.now + 2 * 3600)
+    simulation.run_until(_MEASURED_AT - LIGHT_EVERY)
+    simulation.stop_faults()
+    if operation.sweep is SweepKind.DEEP:
+        # The first sweep only suspects; what is measured is the one that removes.
+        simulation.deep_sweep_after(1)
+        simulation.run_for(2 * 3600)
     elif operation.sweep is None:
-        simulation.go_on(_MEASURED_AT)
+        simulation.run_until(_MEASURED_AT)
     return simulation
 
 
-def _do(simulation: Simulation, name: str) -> None:
+def _perform(simulation: Simulation, name: str) -> None:
     operation = OPERATIONS[name]
-    now = simulation.world.clockwork.now
     if operation.request:
-        simulation.ask(operation.request)
-        simulation.go_on(now + 1)
-    elif operation.sweep is Kind.DEEP:
-        simulation.start_sweep(Kind.DEEP)
-        simulation.go_on(now + 1)
+        simulation.request(operation.request)
+        simulation.run_for(1)
+    elif operation.sweep is SweepKind.DEEP:
+        simulation.start_sweep(SweepKind.DEEP)
+        simulation.run_for(1)
     else:
-        simulation.go_on(_MEASURED_AT + LIGHT_EVERY + 1)
-
-
-def _may_stray(effect: str) -> bool:
-    """Whether it is one of a CLI process, which may outlive its worker."""
-    return effect.removeprefix("worker: ") in _OF_THE_CLI
-
-
-_OF_THE_CLI = frozenset(
-    {
-        "the stack is made",
-        "the lock is taken",
-        "the lock is removed",
-        "the checkpoint is written",
-        "the service is tagged",
-        "the stack is removed",
-        "CreateService",
-        "UpdateService",
-        "DeleteService",
-    }
-)
+        simulation.run_until(_MEASURED_AT + LIGHT_EVERY + 1)

@@ -1,6 +1,6 @@
-"""A failing scenario made as small as it can be while the same invariant is violated.
+"""A failing scenario made as small as possible while the same invariant is violated.
 
-The rule: only things are left out, so what fails in the end is a part of what failed first.
+The rule: parts are only left out, so the result is a part of the scenario that failed first.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from dataclasses import replace
 from tests.simulation.scenario import Scenario
 from tests.simulation.simulation import Simulation
 
+_PARTS = ("requests", "manual_actions", "existing")
 
-def shrunk(scenario: Scenario, simulation: type[Simulation] = Simulation) -> Scenario:
+
+def shrink(scenario: Scenario, simulation: type[Simulation] = Simulation) -> Scenario:
     """The smallest scenario found. Raises ValueError when this one violates nothing."""
     invariant = violated(scenario, simulation)
     if invariant is None:
@@ -25,7 +27,7 @@ def shrunk(scenario: Scenario, simulation: type[Simulation] = Simulation) -> Sce
 
 
 def violated(scenario: Scenario, simulation: type[Simulation] = Simulation) -> str | None:
-    """The invariant that it violates."""
+    """The invariant that the scenario violates."""
     violation = simulation(scenario).play().violation
     return violation[0] if violation else None
 
@@ -35,14 +37,9 @@ def _smaller(scenario: Scenario) -> Iterator[Scenario]:
         yield replace(scenario, rates={name: rate for name, rate in scenario.rates.items() if name != kind})
     if scenario.deep_sweeps:
         yield replace(scenario, deep_sweeps=())
-    if len(scenario.requests) > 1:
-        for left_out in range(len(scenario.requests)):
-            yield replace(scenario, requests=_without(scenario.requests, left_out))
-    for left_out in range(len(scenario.acts)):
-        yield replace(scenario, acts=_without(scenario.acts, left_out))
-    for left_out in range(len(scenario.furniture)):
-        yield replace(scenario, furniture=_without(scenario.furniture, left_out))
-
-
-def _without(things: tuple, left_out: int) -> tuple:
-    return things[:left_out] + things[left_out + 1 :]
+    for part in _PARTS:
+        items = getattr(scenario, part)
+        if len(items) > (part == "requests"):
+            for number in range(len(items)):
+                fewer = {part: items[:number] + items[number + 1 :]}
+                yield replace(scenario, **fewer)

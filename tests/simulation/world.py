@@ -1,31 +1,33 @@
 """What all simulated ports share: time, chance, what exists, the checks, and the history of what was done.
 
-The rule: an actor comes to a port, time passes, and what it does there happens at one moment.
+The rule: when an actor calls a port, time passes first, and then the port does its work at one moment.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from orchestrator.domain import names
 from orchestrator.domain.environment import Environment
+from orchestrator.domain.errors import ErrorCode, Transient
 from orchestrator.ports import PendingCreate
 from tests.simulation.apprunner import AppRunner
 from tests.simulation.checks import Checks
 from tests.simulation.faults import Faults
 from tests.simulation.scenario import PLATFORM
-from tests.simulation.scheduler import Actor, Clockwork, Killed
+from tests.simulation.scheduler import Actor, Killed, Scheduler
 
 Entry = tuple[float, str, str, Any]
-"""When, who, what, and what about it: told in words only when somebody wants to read it."""
+"""When, who, what, and a detail that `history` turns into text only when somebody reads it."""
 
 
 @dataclass(eq=False)
 class SimLock:
-    """A lock file of the CLI's on one stack. `person`: somebody's who is none of ours."""
+    """A lock file of the CLI on one stack. `person`: it is no worker's."""
 
     key: str
     at: float
@@ -34,11 +36,19 @@ class SimLock:
     person: bool = False
 
 
+class StackService(NamedTuple):
+    """The service as a checkpoint has it."""
+
+    arn: str
+    image: str
+    tags: Mapping[str, str]
+
+
 @dataclass(eq=False)
 class SimStack:
-    """A checkpoint: the service that it knows (ARN, image, tags) and what was begun to be made."""
+    """A checkpoint: the service that it knows, and the creates that began."""
 
-    service: tuple[str, str, Mapping[str, str]] | None = None
+    service: StackService | None = None
     pending: list[PendingCreate] = field(default_factory=list)
     tags: Mapping[str, str] | None = None
     changed_at: float = 0.0
@@ -46,48 +56,61 @@ class SimStack:
 
 
 class World:
-    """Everything there is in one run."""
+    """Everything that exists in one run."""
 
     def __init__(self, seed: int, faults: Faults, keep_history: bool) -> None:
-        self.seed = seed
         self.faults = faults
-        self.clockwork = Clockwork()
+        self.scheduler = Scheduler()
         self.random = Random(seed * 4 + 1).random
         self.apprunner = AppRunner(self.now, faults)
         self.stacks: dict[str, SimStack] = {}
         self.locks: dict[str, list[SimLock]] = {}
-        self.rows: dict[str, Environment] = {}
+        self.records: dict[str, Environment] = {}
         self.history: list[Entry] | None = [] if keep_history else None
         self.checks = Checks(self)
 
     def now(self) -> float:
-        return self.clockwork.now
+        return self.scheduler.now
 
     @property
     def actor(self) -> Actor:
-        actor = self.clockwork.current
-        if actor is None:  # the run is over, and this one is only being cleared away
+        actor = self.scheduler.current
+        if actor is None:  # the run is over, and the actor's greenlet is being collected
             raise Killed
         return actor
 
-    def come(self, what: str, about: Any = "") -> Actor:
-        """The running actor comes to a port; a little time passes, or more."""
-        clockwork, actor = self.clockwork, self.actor
+    def call_port(self, what: str, detail: Any = "", *, fault: str = "") -> Actor:
+        """The running actor calls a port, and some time passes. With `fault`, the port may answer Transient."""
+        scheduler, actor = self.scheduler, self.actor
         actor.steps += 1
         seconds = 0.004 + 0.06 * self.random()
         if self.faults.hit("a worker is slow"):
             seconds += self.faults.between(1, 60)
         if actor.steps == actor.stalls_at:
             seconds += self.faults.between(600, 3000)
-        clockwork.sleep_until(clockwork.now + seconds)
-        if self.history is not None:
-            self.history.append((clockwork.now, actor.name, what, about))
+        scheduler.sleep_until(scheduler.now + seconds)
+        self.log(actor.name, what, detail)
+        if fault and self.faults.hit(fault):
+            raise Transient(f"{fault}: AWS answered ThrottlingException to this: {what}", ErrorCode.AWS_UNAVAILABLE)
         return actor
 
-    def tell(self, who: str, what: str, about: Any = "") -> None:
-        """Remember that something happened."""
+    @contextmanager
+    def effect(self, what: str, detail: Any = "", *, fault: str = "") -> Iterator[Actor]:
+        """As `call_port`, for a change: the actor may die right before it or right after it."""
+        actor = self.call_port(what, detail, fault=fault)
+        self.scheduler.before_effect(what)
+        yield actor
+        self.scheduler.after_effect(what)
+
+    def lose_answer(self, fault: str) -> None:
+        """The change was made, but its answer may not arrive."""
+        if self.faults.hit(fault):
+            raise Transient(f"{fault}: AWS could not be reached", ErrorCode.AWS_UNREACHABLE)
+
+    def log(self, who: str, what: str, detail: Any = "") -> None:
+        """Remember what happened."""
         if self.history is not None:
-            self.history.append((self.clockwork.now, who, what, about))
+            self.history.append((self.scheduler.now, who, what, detail))
 
     def tags_of(self, environment: Environment) -> Mapping[str, str]:
         return names.tags(

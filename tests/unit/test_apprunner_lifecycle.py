@@ -6,7 +6,7 @@ import pytest
 
 from localcloud.apprunner import configuration
 from localcloud.apprunner.errors import InvalidState
-from localcloud.apprunner.lifecycle import RULES, Outcome, begin, begin_create, in_progress, roll_back, settle
+from localcloud.apprunner.lifecycle import RULES, Outcome, begin, begin_create, roll_back, settle
 from localcloud.apprunner.model import Configuration, OperationStatus, OperationType, Service, ServiceStatus
 
 
@@ -65,8 +65,8 @@ def test_an_operation_begins_in_the_states_of_its_rule_and_in_no_other(
     if status in RULES[kind].allowed:
         begun = begin(service, kind, "next", 200.0)
         assert begun.status is ServiceStatus.OPERATION_IN_PROGRESS
-        operation = in_progress(begun)
-        assert operation is not None
+        operation = begun.operations[-1]
+        assert operation.status is OperationStatus.IN_PROGRESS
         assert (operation.id, operation.type, operation.started_at) == ("next", kind, 200.0)
     else:
         with pytest.raises(InvalidState, match=f"current state: {status}$"):
@@ -78,11 +78,11 @@ def test_no_operation_is_allowed_on_a_busy_or_deleted_service() -> None:
         assert not {ServiceStatus.OPERATION_IN_PROGRESS, ServiceStatus.DELETED} & rule.allowed
 
 
-def test_a_settled_operation_has_ended_and_nothing_is_in_progress() -> None:
+def test_a_settled_operation_has_ended_and_the_service_is_idle() -> None:
     service = settle(new_service(), Outcome.DONE, 110.0)
     [operation] = service.operations
     assert (operation.status, operation.ended_at, operation.updated_at) == (OperationStatus.SUCCEEDED, 110.0, 110.0)
-    assert (in_progress(service), service.before, service.updated_at) == (None, None, 110.0)
+    assert (service.status, service.before, service.updated_at) == (ServiceStatus.RUNNING, None, 110.0)
 
 
 def test_an_update_shows_the_new_configuration_at_once_and_keeps_it_when_done() -> None:

@@ -78,6 +78,15 @@ def test_a_token_that_does_not_belong_to_the_list_is_refused(token: str) -> None
         page([1], lambda each: each, of="numbers", size=1, token=token)
 
 
+def test_a_token_of_another_list_or_a_changed_one_is_refused() -> None:
+    _, token = page([1, 2], lambda each: each, of="others", size=1, token=None)
+    assert token is not None
+    assert page([1, 2], lambda each: each, of="others", size=1, token=token) == ([2], None)
+    for wrong, of in ((token, "numbers"), (f"{token}x", "others"), (f"x{token}", "others")):
+        with pytest.raises(InvalidRequest):
+            page([1, 2], lambda each: each, of=of, size=1, token=wrong)
+
+
 def test_a_fault_happens_as_often_as_asked_to_matching_calls() -> None:
     faults = Faults()
     faults.add(Fault(kind=FaultKind.FAIL, operation="Create*", service="pr-?", times=2))

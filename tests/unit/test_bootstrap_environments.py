@@ -111,11 +111,11 @@ def test_one_that_fails_is_named_with_its_reason_once_all_others_are_over() -> N
         BootstrapError, match=r"1 of the environments .*: one: needs_operator: A thing is left\."
     ) as caught:
         destroy(api, "one", "two")
-    assert "nothing else was touched" in caught.value.advice
+    assert "nothing else was changed" in caught.value.advice
 
 
 def test_one_that_somebody_asked_for_again_is_named() -> None:
-    with pytest.raises(BootstrapError, match="one: it is pending, so somebody asked for it again"):
+    with pytest.raises(BootstrapError, match="one: it is pending, so somebody requested it again"):
         destroy(FakeApi({"one": [{"status": "pending"}]}), "one")
 
 
@@ -135,5 +135,5 @@ def test_a_stop_says_that_the_environments_go_on_being_destroyed() -> None:
     def interrupted(seconds: float) -> None:
         raise KeyboardInterrupt
 
-    with pytest.raises(Interrupted, match="go on being destroyed"):
+    with pytest.raises(Interrupted, match="continues to destroy"):
         destroy_all(FakeApi({"one": [DESTROYING]}), ["one"], print, sleep=interrupted)

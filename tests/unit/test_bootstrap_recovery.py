@@ -7,7 +7,7 @@ from typing import Any
 import boto3
 import pytest
 
-from bootstrap.commands.recovery import Found, finder, taken_on
+from bootstrap.commands.recovery import Found, finder, recover_state
 from bootstrap.names import Names
 
 NAMES = Names("fibfactory", "aws", "us-west-2", "000000000000")
@@ -22,7 +22,7 @@ def pending(kind: str, name: str, operation: str = "creating", /, **inputs: Any)
 def test_what_can_be_found_again_is_taken_on_and_the_rest_is_dropped() -> None:
     role, policy = pending("aws:iam/role:Role", "api", name="x-api"), pending("aws:iam/rolePolicy:RolePolicy", "api")
     before = {"resources": [STACK], "pending_operations": [role, policy], "manifest": {"version": "1"}}
-    after = taken_on(before, lambda kind, inputs: Found(inputs["name"]) if "name" in inputs else None)
+    after = recover_state(before, lambda kind, inputs: Found(inputs["name"]) if "name" in inputs else None)
     assert (after.urns, after.foreign) == ((role["resource"]["urn"],), ())
     assert after.deployment["resources"] == [STACK, {**role["resource"], "id": "x-api"}]
     assert (after.deployment["pending_operations"], after.deployment["manifest"]) == ([], {"version": "1"})
@@ -33,13 +33,13 @@ def test_only_creates_are_taken_on_and_never_in_place_of_what_the_state_has() ->
     known = pending("aws:iam/role:Role", "api", name="x-api")
     gone = pending("aws:iam/role:Role", "old", "deleting", name="x-old")
     before = {"resources": [STACK, {**known["resource"], "id": "x-api"}], "pending_operations": [known, gone]}
-    after = taken_on(before, lambda kind, inputs: Found(inputs["name"]))
+    after = recover_state(before, lambda kind, inputs: Found(inputs["name"]))
     assert after.urns == () and after.deployment == {"resources": before["resources"], "pending_operations": []}
 
 
 def test_what_is_somebody_elses_stays_out_of_the_state_and_is_named() -> None:
     role = pending("aws:iam/role:Role", "api", name="x-api")
-    after = taken_on(
+    after = recover_state(
         {"resources": [STACK], "pending_operations": [role]}, lambda kind, inputs: Found(inputs["name"], ours=False)
     )
     assert (after.urns, after.foreign) == ((), ("Role x-api",))

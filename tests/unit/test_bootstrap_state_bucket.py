@@ -1,4 +1,4 @@
-"""When a bucket's configuration is as it must be: AWS may say more than what is wanted, never less."""
+"""A property is as wanted when AWS shows all of what is wanted, and possibly more."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.foundations.state_bucket import covers
+from bootstrap.foundations.properties import covers
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from bootstrap.foundations.state_bucket import covers
         ),
     ],
 )
-def test_all_that_is_wanted_is_there(actual: Any, wanted: Any) -> None:
+def test_a_configuration_that_contains_all_of_what_is_wanted_is_accepted(actual: Any, wanted: Any) -> None:
     assert covers(actual, wanted)
 
 
@@ -42,5 +42,5 @@ def test_all_that_is_wanted_is_there(actual: Any, wanted: Any) -> None:
         ({"Filter": {"Prefix": "only/this/"}}, {"Filter": {"Prefix": ""}}),
     ],
 )
-def test_something_that_is_wanted_is_missing(actual: Any, wanted: Any) -> None:
+def test_a_configuration_that_lacks_something_is_not_accepted(actual: Any, wanted: Any) -> None:
     assert not covers(actual, wanted)

@@ -28,7 +28,9 @@ from orchestrator.domain.environment import Environment, Lease, LeaseSpan, Obser
 from orchestrator.domain.errors import Terminal, Transient
 from orchestrator.ports import StopSignal, WorkerPorts
 from orchestrator.worker.operations import Operations, Pauses
-from tests.fakes.ports import FakeDispatcher, FakeInventory, FakeRecords, FakeReports
+from tests.fakes.cloud import FakeInventory
+from tests.fakes.dispatcher import FakeDispatcher
+from tests.fakes.records import FakeRecords, FakeReports
 from tests.functional.orchestrator.conftest import Backend
 
 IMAGE = "public.ecr.aws/fibfactory/fibservice:latest"

@@ -8,7 +8,7 @@ from datetime import timedelta
 from orchestrator.domain.environment import Environment, Operation
 from orchestrator.domain.invocation import InvocationLimits
 from orchestrator.worker.cancellation import CancellationMonitor
-from tests.fakes.ports import FakeRecords
+from tests.fakes.records import FakeRecords
 from tests.unit.orchestrator.worlds import World
 
 

@@ -14,7 +14,7 @@ from orchestrator.domain.errors import Terminal, Transient
 from orchestrator.domain.sweeps import Finding, SweepKind, SweepReport
 from orchestrator.sweeper.drift import MAX_REMOVAL_RETRIES, NOBODY, cap
 from orchestrator.sweeper.report import metrics_of
-from tests.fakes.ports import FakeRecords
+from tests.fakes.records import FakeRecords
 from tests.unit.orchestrator.clouds import OWNER, look_at, ours, queue, service, stack
 from tests.unit.orchestrator.worlds import ALICE, PLATFORM, World
 
@@ -197,19 +197,19 @@ def test_what_goes_while_the_sweep_looks_is_no_orphan(world: World) -> None:
     world.ready("going")
     look_at(world)
 
-    def while_looking() -> None:
+    def while_listing() -> None:
         world.clock.sleep(5)
         world.environments.remove(ALICE, "going")
         world.work("going")
         world.clock.sleep(5)
 
-    world.inventory.while_looking = while_looking
+    world.inventory.while_listing = while_listing
     assert found(deep(world)) == []
     assert world.reports.suspected == {}
 
 
 def test_what_is_made_while_the_sweep_looks_is_not_missing(world: World) -> None:
-    world.inventory.while_looking = lambda: (world.clock.sleep(5), world.ready("fresh"))
+    world.inventory.while_listing = lambda: (world.clock.sleep(5), world.ready("fresh"))
     assert found(deep(world)) == []
 
 
@@ -577,7 +577,7 @@ def test_what_is_not_reached_in_time_is_left_for_the_next_run(world: World) -> N
 
 def test_a_look_that_takes_too_long_ends_in_order(world: World) -> None:
     with_orphan(world)
-    world.inventory.while_looking = lambda: world.clock.sleep(800)
+    world.inventory.while_listing = lambda: world.clock.sleep(800)
     report = deep(world)
     assert f"{report.status}: {report.detail}".startswith("stopped: the time was over")
     assert report.findings == () and world.reports.suspected == {}

@@ -110,11 +110,11 @@ def test_a_service_that_does_not_follow_is_tried_again(world: World, before: str
     else:
         world.ready()
         world.environments.pause(ALICE, "test1")
-    world.cloud.stays_as_it_is = True
+    world.cloud.ignores_pauses = True
     world.work("test1")
     failure = world.record().failure
     assert failure and failure.code == code and world.record().retry_at
-    world.cloud.stays_as_it_is = False
+    world.cloud.ignores_pauses = False
     world.clock.sleep(31)
     world.work("test1")
     assert world.record().settled

@@ -7,13 +7,13 @@ from dataclasses import replace
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import Terminal, Transient
 from orchestrator.ports import Service
-from tests.fakes.ports import FakeWorld
+from tests.fakes.cloud import FakeCloud
 from tests.unit.orchestrator.worlds import ALICE, IMAGE, World, request
 
 UNSEEN = Service("arn:unseen", "RUNNING", IMAGE, "SUCCEEDED", "operation-0")
 
 
-class Late(FakeWorld):
+class Late(FakeCloud):
     """A cloud that does not list a service at the first two looks."""
 
     looks = 0

@@ -13,7 +13,7 @@ from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import BadRequest, Conflict, Forbidden, NotFound, PreconditionFailed
 from orchestrator.domain.policy import Policy
 from orchestrator.domain.sweeps import SweepKind
-from tests.fakes.ports import FakeRecords
+from tests.fakes.records import FakeRecords
 from tests.unit.orchestrator.worlds import ALICE, BOB, OPERATOR, World, request
 
 HOUR = timedelta(hours=1)

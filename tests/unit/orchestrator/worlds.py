@@ -16,7 +16,10 @@ from orchestrator.ports import WorkerPorts
 from orchestrator.sweeper.sweep import Sweep
 from orchestrator.worker.operations import Pauses
 from orchestrator.worker.reconciler import Reconciler
-from tests.fakes.ports import FakeClock, FakeDispatcher, FakeInventory, FakeRecords, FakeReports, FakeWorld
+from tests.fakes.clock import FakeClock
+from tests.fakes.cloud import FakeCloud, FakeInventory
+from tests.fakes.dispatcher import FakeDispatcher
+from tests.fakes.records import FakeRecords, FakeReports
 
 ALICE = Caller("arn:aws:iam::000000000000:user/alice", operator=False)
 BOB = Caller("arn:aws:iam::000000000000:user/bob", operator=False)
@@ -40,7 +43,7 @@ class World:
         self.reports = FakeReports()
         self.dispatcher = FakeDispatcher()
         self.inventory = FakeInventory()
-        self.cloud = FakeWorld()
+        self.cloud = FakeCloud()
         self.ports = WorkerPorts(
             self.records,
             self.reports,

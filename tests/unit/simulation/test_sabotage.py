@@ -57,7 +57,7 @@ class ShortLease(Simulation):
             return replace(limits, lease_until=self.clock() + timedelta(seconds=10))
 
     def new_worker(self, reconciler: Reconciler, sweep: Sweep) -> Worker:
-        return self.Worker(reconciler, sweep, worker_settings(), self.world.clockwork.clock, lambda: None)
+        return self.Worker(reconciler, sweep, worker_settings(), self.world.scheduler.clock, lambda: None)
 
 
 class LocksUnseen(Simulation):
