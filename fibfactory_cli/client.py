@@ -1,6 +1,6 @@
-"""The HTTP API's client: signs with the caller's AWS credentials, follows operations, turns problems into one sentence.
+"""The HTTP API's client: it signs with the caller's AWS credentials, waits for operations, and reports errors in one sentence.
 
-The rule: it knows the API's contract and nothing of what is behind it.
+The rule: it depends on the API's contract only.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError
 
 BUSY = frozenset({"pending", "deploying", "updating", "pausing", "resuming", "destroying"})
-"""The statuses that change by themselves."""
+"""The statuses of environments with an operation under way."""
 
 
 class ApiError(Exception):
-    """The API refused, or could not be asked. `code` is the problem's own, `status` 0 when there was no answer."""
+    """The API refused, or did not answer. `code` is the problem's code; `status` is 0 when there was no answer."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -34,7 +34,7 @@ class ApiError(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """What one call answered, and in how many seconds."""
+    """The answer to one call, and how many seconds it took."""
 
     method: str
     path: str
@@ -44,7 +44,7 @@ class Answer:
     seconds: float
 
     def checked(self) -> Answer:
-        """This answer, unless it is an error: then ApiError with the problem's code and sentence."""
+        """This answer. Raises ApiError with the problem's code and message if it is an error."""
         if self.status < 400:
             return self
         problem = self.body if isinstance(self.body, dict) else {}
@@ -53,7 +53,7 @@ class Answer:
 
 
 class Client:
-    """Calls of one API with one session's credentials."""
+    """Calls one API with one session's credentials."""
 
     def __init__(self, url: str, session: boto3.Session | None = None) -> None:
         self._url = url.rstrip("/")
@@ -70,7 +70,7 @@ class Client:
         *,
         signed: bool = True,
     ) -> Answer:
-        """One call; `body` is sent as JSON, or as it is when it is bytes. Raises ApiError when nothing answers."""
+        """One call. `body` is sent as JSON, or unchanged if it is bytes. Raises ApiError if there is no answer."""
         data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         url = f"{self._url}{quote(path)}" + (f"?{urlencode(query, doseq=True, quote_via=quote)}" if query else "")
         request = AWSRequest(method, url, {"Content-Type": "application/json", **(headers or {})}, data)
@@ -95,13 +95,13 @@ class Client:
             if on_change:
                 on_change(record)
             if time.monotonic() >= give_up:
-                raise ApiError(0, "patience", f"{environment_id} is still {record['status']}; ask for it later.")
+                raise ApiError(0, "patience", f"{environment_id} is still {record['status']}. Look again later.")
             query = {"wait": 20, "version": record["version"]}
             record = self.call("GET", f"/environments/{environment_id}", query=query).checked().body
         return record
 
     def environments(self, **filters: Any) -> Iterator[Any]:
-        """All environments that the filters let through, page after page."""
+        """All environments that match the filters, from all pages."""
         cursor: str | None = None
         while True:
             query = {**filters, **({"cursor": cursor} if cursor else {})}
@@ -112,7 +112,7 @@ class Client:
                 return
 
     def events(self, environment_id: str, cursor: str | None = None) -> tuple[list[Any], str | None]:
-        """The events after the cursor, and the cursor to go on with."""
+        """The events after the cursor, and the cursor for the next call."""
         found: list[Any] = []
         while True:
             query = {"limit": 100, **({"cursor": cursor} if cursor else {})}

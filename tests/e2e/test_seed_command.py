@@ -1,4 +1,4 @@
-"""The seed's command keeps its words and its exit codes, over HTTP and in process."""
+"""The post's command keeps its output and its exit codes, over HTTP and in process."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def fibfactory(environment: Mapping[str, str], *arguments: str) -> subprocess.Co
 
 @pytest.fixture(params=["http", "process with its state in a folder", "process with its state in S3"])
 def environment(request: pytest.FixtureRequest, platform: Platform, tmp_path: Path) -> dict[str, str]:
-    """What the command is told: a platform's URL, or a backend for Pulumi."""
+    """The command's environment: a platform's URL, or a backend for Pulumi."""
     common = clean_environment(os.environ) | {"FIBFACTORY_IMAGE": LATEST, "PULUMI_HOME": str(tmp_path / "home")}
     if request.param == "http":
         return common | platform.environment_for("alice")
@@ -45,7 +45,7 @@ def environment(request: pytest.FixtureRequest, platform: Platform, tmp_path: Pa
     return common | operator | {"PULUMI_BACKEND_URL": bucket}
 
 
-def test_create_list_and_destroy_say_what_the_post_says(environment: dict[str, str], platform: Platform) -> None:
+def test_create_list_and_destroy_print_what_the_post_prints(environment: dict[str, str], platform: Platform) -> None:
     made = fibfactory(environment, "--env-id", "seed1", "create")
     assert made.returncode == 0, made.stderr
     assert "Stack fibfactory-seed1 created successfully" in made.stdout
@@ -75,7 +75,7 @@ def test_an_empty_backend_has_no_active_environments(platform: Platform, tmp_pat
     assert (listed.returncode, listed.stdout) == (0, "No active environments found.\n")
 
 
-def test_what_it_makes_in_process_is_no_platforms(platform: Platform, tmp_path: Path) -> None:
+def test_an_environment_made_in_process_belongs_to_no_platform(platform: Platform, tmp_path: Path) -> None:
     operator = platform.cloud.environment(platform.cloud.identity("operator"))
     home = {"PULUMI_BACKEND_URL": f"file://{tmp_path}", "PULUMI_HOME": str(tmp_path / "home")}
     environment = clean_environment(os.environ) | operator | home
@@ -116,7 +116,7 @@ def test_a_failed_create_is_exit_code_1_with_the_reason(platform: Platform) -> N
 
 
 @pytest.mark.parametrize("arguments", [("list",), ("--env-id", "abc", "create"), ("--env-id", "abc", "destroy")])
-def test_without_a_backend_it_says_what_to_set(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_a_missing_backend_is_reported_with_the_variable_to_set(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     nowhere = {"FIBFACTORY_IMAGE": LATEST, "HOME": str(tmp_path), "AWS_REGION": "us-west-2"}
     told = fibfactory(clean_environment(os.environ) | nowhere, *arguments)
     assert told.returncode == 1
@@ -139,14 +139,14 @@ def test_an_image_that_cannot_run_is_refused_before_anything_is_made(tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_for_the_state_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_state_folder_is_named(tmp_path: Path) -> None:
     nowhere = {"PULUMI_BACKEND_URL": f"file://{tmp_path}/absent", "PULUMI_HOME": str(tmp_path / "home")}
     told = fibfactory(clean_environment(os.environ) | nowhere, "list")
     assert told.returncode == 1
-    assert "make it first" in told.stderr
+    assert "create it first" in told.stderr
 
 
-def test_without_the_passphrase_it_says_what_to_set(platform: Platform, tmp_path: Path) -> None:
+def test_a_missing_passphrase_is_reported_with_the_variable_to_set(platform: Platform, tmp_path: Path) -> None:
     operator = platform.cloud.environment(platform.cloud.identity("operator"))
     del operator["PULUMI_CONFIG_PASSPHRASE"]
     home = {"PULUMI_BACKEND_URL": f"file://{tmp_path}", "PULUMI_HOME": str(tmp_path / "home")}

@@ -1,4 +1,4 @@
-"""An operator at work on a local cloud: `python -m bootstrap` as a command of its own, and a look at what it made."""
+"""An operator of a local cloud, who runs `python -m bootstrap` as a command and looks at what it made."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NONE: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Ran:
-    """How a command ended: its code, what is for programs (`out`) and what is for people (`said`)."""
+    """How a command ended: its exit code, its stdout (`out`) and its stderr (`said`)."""
 
     code: int
     out: str
@@ -32,7 +32,7 @@ class Ran:
 
 
 class Operator:
-    """Runs `python -m bootstrap` against a local cloud, with nothing of this process's own environment but PATH."""
+    """Runs `python -m bootstrap` with a local cloud, and with nothing of this process's environment but PATH."""
 
     def __init__(self, cloud: RunningCloud, folder: Path) -> None:
         self._cloud, self.folder = cloud, folder
@@ -72,7 +72,7 @@ class Operator:
     def runs_until(
         self, line: Callable[[str], bool], then: Callable[[subprocess.Popen[str]], object], *arguments: str
     ) -> Ran:
-        """One command; at the first line of what it says that is meant, something happens, then it runs to its end."""
+        """One command to its end; `then` is called at the first line of its stderr for which `line` is true."""
         said, waiting = [], True
         with subprocess.Popen(
             [sys.executable, "-m", "bootstrap", *arguments],
@@ -94,7 +94,7 @@ class Operator:
 
 
 def interrupt(process: subprocess.Popen[str]) -> None:
-    """What Ctrl-C does."""
+    """Send what Ctrl-C sends."""
     process.send_signal(signal.SIGINT)
 
 
@@ -111,7 +111,7 @@ def last_words(ran: Ran) -> str:
 
 
 def changes(ran: Ran) -> list[str]:
-    """The lines that say what was changed, without their times."""
+    """The lines about changed resources, without their times."""
     lines = [line.strip() for line in ran.said.splitlines() if line.startswith(("  + ", "  ~ ", "  - "))]
     return [re.sub(r" [0-9]+ s$", "", line) for line in lines]
 
@@ -126,7 +126,7 @@ def keys_below(session: boto3.Session, platform: str, prefix: str) -> list[str]:
 
 
 def user_with(session: boto3.Session, name: str, *statements: dict[str, Any]) -> dict[str, str]:
-    """A user who may do what the statements say; the keys as environment variables."""
+    """Make a user with these permissions; returns the access key as environment variables."""
     iam = session.client("iam")
     iam.create_user(UserName=name)
     allow(session, name, *statements)
@@ -135,7 +135,7 @@ def user_with(session: boto3.Session, name: str, *statements: dict[str, Any]) ->
 
 
 def allow(session: boto3.Session, user: str, *statements: dict[str, Any]) -> None:
-    """From now on the user may do what these statements say, and nothing else."""
+    """Replace the user's permissions by these statements."""
     policy = {"Version": "2012-10-17", "Statement": list(statements)}
     session.client("iam").put_user_policy(UserName=user, PolicyName=user, PolicyDocument=json.dumps(policy))
 

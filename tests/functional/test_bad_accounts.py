@@ -1,6 +1,6 @@
-"""What an account or a machine can be like that a platform can't be deployed from: one sentence each, and nothing half-made.
+"""Accounts and machines with which a deploy fails: the cause is named in one sentence, and nothing is left half-made.
 
-Each one is mended at the end, by a second run of the same command.
+Once the cause is removed, the same command succeeds.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tests.functional.bootstrap_operator import (
 
 @pytest.fixture
 def proxy(cloud: RunningCloud) -> Iterator[Proxy]:
-    """What stands between the operator and the cloud, and may answer in its place."""
+    """A proxy between the operator and the cloud, which can answer in its place."""
     with serve(cloud.endpoint_url, cloud.apprunner_url) as proxy:
         yield proxy
 
@@ -46,7 +46,7 @@ def refusing(status: int, code: str, message: str) -> faults.Deed:
 
 
 def one_sentence(ran: Ran) -> str:
-    """What it ended with: a sentence of what happened, one of what to do, and no traceback."""
+    """The final error: one line of what happened, one of what to do, and no traceback."""
     words = last_words(ran)
     assert "Traceback" not in ran.said
     assert len(words.strip().splitlines()) == 2, words
@@ -67,7 +67,7 @@ def nothing_made(session: boto3.Session, platform: str) -> bool:
         ("cn-north-1", "not offered in cn-north-1"),
     ],
 )
-def test_a_region_without_app_runner_is_refused_with_those_that_have_it(
+def test_a_region_without_app_runner_is_refused_with_a_list_of_others(
     operator: Operator, operator_session: boto3.Session, region: str, words: str
 ) -> None:
     ran = operator.deploys("elsewhere", "--region", region)
@@ -77,7 +77,7 @@ def test_a_region_without_app_runner_is_refused_with_those_that_have_it(
 
 
 @pytest.mark.parametrize("code", ["SubscriptionRequiredException", "OptInRequired", "AccessDeniedException"])
-def test_an_account_that_app_runner_refuses_is_told_so_in_aws_own_words_before_anything_is_made(
+def test_an_account_that_app_runner_refuses_is_told_awss_reason(
     operator: Operator, operator_session: boto3.Session, proxy: Proxy, code: str
 ) -> None:
     words = "App Runner is closed to this account."
@@ -88,18 +88,14 @@ def test_an_account_that_app_runner_refuses_is_told_so_in_aws_own_words_before_a
     assert nothing_made(operator_session, "refused")
 
 
-def test_a_user_who_may_not_ask_app_runner_is_told_the_permission_not_that_the_account_is_refused(
-    operator: Operator, proxy: Proxy
-) -> None:
+def test_a_user_without_permission_for_app_runner_is_told_the_permission(operator: Operator, proxy: Proxy) -> None:
     words = "User: arn:aws:iam::000000000000:user/x is not authorized to perform: apprunner:ListServices on resource: *"
     proxy.arm(Fault(Match("apprunner", "ListServices"), refusing(400, "AccessDeniedException", words)))
     ran = operator.deploys("refused", environment=through(proxy))
     assert "AccessDeniedException for apprunner:ListServices" in one_sentence(ran)
 
 
-def test_an_image_is_not_built_without_docker_and_nothing_is_made(
-    operator: Operator, operator_session: boto3.Session
-) -> None:
+def test_a_deploy_without_docker_makes_nothing(operator: Operator, operator_session: boto3.Session) -> None:
     ran = operator.runs(
         *("deploy", "--platform", "undocked", "--yes"), environment={"DOCKER_HOST": "unix:///nowhere/docker.sock"}
     )
@@ -108,9 +104,7 @@ def test_an_image_is_not_built_without_docker_and_nothing_is_made(
     assert nothing_made(operator_session, "undocked")
 
 
-def test_an_image_that_is_not_there_is_named_before_anything_is_made(
-    operator: Operator, operator_session: boto3.Session
-) -> None:
+def test_a_missing_image_is_named_before_anything_is_made(operator: Operator, operator_session: boto3.Session) -> None:
     image = "000000000000.dkr.ecr.us-west-2.amazonaws.com/fibfactory/nowhere:1"
     ran = operator.runs("deploy", "--platform", "imageless", "--image-uri", image, "--yes")
     assert ran.code == 2
@@ -118,7 +112,7 @@ def test_an_image_that_is_not_there_is_named_before_anything_is_made(
     assert nothing_made(operator_session, "imageless")
 
 
-def test_credentials_that_have_expired_ask_to_sign_in(operator: Operator, proxy: Proxy) -> None:
+def test_expired_credentials_ask_to_sign_in(operator: Operator, proxy: Proxy) -> None:
     proxy.arm(
         Fault(Match("sts", about="Action=GetCallerIdentity"), refusing(403, "ExpiredToken", "The token has expired"))
     )
@@ -127,15 +121,15 @@ def test_credentials_that_have_expired_ask_to_sign_in(operator: Operator, proxy:
     )
 
 
-def test_credentials_of_nobody_ask_to_sign_in(operator: Operator) -> None:
+def test_unknown_credentials_ask_to_sign_in(operator: Operator) -> None:
     wrong = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "wrong"}
     assert "does not accept these credentials" in one_sentence(operator.deploys("expired", environment=wrong))
 
 
-def test_what_ends_a_deploy_in_the_middle_is_named_and_the_next_run_goes_on(
+def test_the_cause_of_a_failed_deploy_is_named_and_the_next_run_continues(
     operator: Operator, operator_session: boto3.Session, proxy: Proxy
 ) -> None:
-    """Each run gets further than the one before: what it was refused is allowed then, and the next thing is not."""
+    """Each run gets further than the one before, because the cause of its failure is removed."""
     faulty = through(proxy)
     for match, status, code, message, words in (
         (
@@ -161,10 +155,10 @@ def test_what_ends_a_deploy_in_the_middle_is_named_and_the_next_run_goes_on(
     assert operator.deploys("unlucky", environment=faulty).code == 0
 
 
-def test_each_missing_permission_is_named_and_the_next_run_goes_on(
+def test_each_missing_permission_is_named_and_the_next_run_continues(
     operator: Operator, operator_session: boto3.Session
 ) -> None:
-    """The user gets each permission when its lack was named, and runs the same command again."""
+    """The user gets each permission after it was named as missing, and runs the same command again."""
     needed = [
         *("kms:DescribeKey", "kms:CreateAlias", "s3:CreateBucket", "s3:PutEncryptionConfiguration"),
         *("iam:CreateRole", "lambda:CreateFunction", "cloudwatch:PutMetricAlarm"),
@@ -181,12 +175,10 @@ def test_each_missing_permission_is_named_and_the_next_run_goes_on(
     kms = operator_session.client("kms")
     keys = [kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"] for key in kms.list_keys()["Keys"]]
     states = sorted(key["KeyState"] for key in keys if key["Description"].endswith("platform beginners"))
-    assert states == ["Enabled", "PendingDeletion"], "the key that got no alias is on its way out"
+    assert states == ["Enabled", "PendingDeletion"], "the key that got no alias is being deleted"
 
 
-def test_a_teardown_that_fails_gives_the_table_its_protection_back(
-    operator: Operator, operator_session: boto3.Session
-) -> None:
+def test_a_failed_teardown_restores_the_tables_protection(operator: Operator, operator_session: boto3.Session) -> None:
     settings = operator.folder / "guarded.toml"
     settings.write_text("protect_table = true\n")
     assert operator.deploys("guarded", "--settings", str(settings)).code == 0

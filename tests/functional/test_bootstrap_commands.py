@@ -1,4 +1,4 @@
-"""Upgrade, teardown and purge, run as an operator runs them, with environments that really live meanwhile."""
+"""Upgrade, teardown and purge, run as an operator runs them, with real environments."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def ready(api: Client, environment_id: str, **more: Any) -> Any:
 
 @contextmanager
 def slow(cloud: RunningCloud, **seconds: float) -> Iterator[None]:
-    """App Runner takes so long for these operations, for a while."""
+    """App Runner takes so many seconds for these operations meanwhile."""
     before = cloud.apprunner_admin.behaviour().delays
     cloud.apprunner_admin.behave(delays=seconds)
     try:
@@ -69,7 +69,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 def record_of(environment_id: str, status: str) -> dict[str, Any]:
-    """As little of a record as the look for what is alive reads."""
+    """The part of a record that the search for active environments reads."""
     return {
         "pk": {"S": f"ENV#{environment_id}"},
         "sk": {"S": "RECORD"},
@@ -86,14 +86,14 @@ def exists(session: boto3.Session, function: str) -> bool:
 # Upgrade
 
 
-def test_an_upgrade_keeps_the_settings_but_those_that_are_given_and_says_which_those_are(
+def test_an_upgrade_keeps_settings_and_shows_those_that_change(
     operator: Operator, operator_session: boto3.Session, lived_in: dict[str, str]
 ) -> None:
     given = ("--light-schedule", "rate(1 hour)")
     upgraded = operator.runs("upgrade", "--platform", "lived-in", "--yes", "--json", *given)
     outputs = outputs_of(upgraded)
     assert 'light_schedule: "rate(5 minutes)" → "rate(1 hour)"' in upgraded.said
-    # The alarms that miss light sweeps look as often as these come.
+    # The alarms about light sweeps have the schedule's interval.
     alarms = [f"~ changed cloudwatch MetricAlarm {name}" for name in ("backlog", "no-light-sweep", "overdue")]
     assert sorted(changes(upgraded)) == [*alarms, "~ changed scheduler Schedule lived-in-light"]
     assert outputs["api_url"] == lived_in["api_url"]
@@ -111,10 +111,10 @@ def test_an_upgrade_shows_what_would_change_and_asks(operator: Operator, lived_i
     assert "~ change lambda Function lived-in-api (environment)" in asked.said
 
 
-def test_environments_live_through_an_upgrade_and_one_that_is_being_made_meanwhile_ends_ready(
+def test_environments_survive_an_upgrade_also_while_being_deployed(
     operator: Operator, operator_session: boto3.Session, cloud: RunningCloud, lived_in: dict[str, str]
 ) -> None:
-    """On AWS an invocation that runs ends with the code it began with. The local cloud kills it, which heals, too."""
+    """On AWS a running invocation ends with the code it began with. The local cloud kills it, which is recovered from."""
     worker, api = operator_session.client("lambda"), client(cloud, lived_in)
     before = ready(api, "survivor")
     patience = {"Timeout": 20, "Environment": worker_variables(worker, FIBFACTORY_LEASE_MARGIN_SECONDS="1")}
@@ -142,7 +142,7 @@ def swept(worker: Any) -> bool:
     return worker.invoke(FunctionName="lived-in-worker", Payload=event)["StatusCode"] == 200
 
 
-def test_another_prefix_is_refused_while_environments_live(
+def test_another_prefix_is_refused_while_there_are_environments(
     operator: Operator, operator_session: boto3.Session, lived_in: dict[str, str]
 ) -> None:
     table = operator_session.client("dynamodb")
@@ -152,7 +152,7 @@ def test_another_prefix_is_refused_while_environments_live(
     table.delete_item(TableName=lived_in["table_name"], Key={"pk": {"S": "ENV#old"}, "sk": {"S": "RECORD"}})
 
 
-def test_a_version_that_would_replace_the_table_is_refused_before_anything_is_touched(
+def test_a_version_that_would_replace_the_table_is_refused(
     operator: Operator, operator_session: boto3.Session, lived_in: dict[str, str], tmp_path: Path
 ) -> None:
     for package in ("bootstrap", "orchestrator"):
@@ -175,7 +175,7 @@ def test_a_version_that_would_replace_the_table_is_refused_before_anything_is_to
     assert variables["Variables"]["FIBFACTORY_DEFAULT_TTL"] != "3h"
 
 
-def test_a_platform_whose_settings_are_unknown_is_not_upgraded_but_told_how(operator: Operator) -> None:
+def test_an_upgrade_without_recorded_settings_is_refused_with_advice(operator: Operator) -> None:
     stopped = operator.runs("deploy", "--platform", "begun", "--code", "archive", answers="y\nn\n")
     assert stopped.code == 130
     refused = operator.runs("upgrade", "--platform", "begun", "--yes")
@@ -183,7 +183,9 @@ def test_a_platform_whose_settings_are_unknown_is_not_upgraded_but_told_how(oper
     assert "are not recorded" in refused.said and "bootstrap deploy" in refused.said
 
 
-def test_what_can_not_be_upgraded_is_said_in_one_sentence(operator: Operator, lived_in: dict[str, str]) -> None:
+def test_an_upgrade_refuses_a_missing_platform_and_an_unknown_setting(
+    operator: Operator, lived_in: dict[str, str]
+) -> None:
     nowhere = operator.runs("upgrade", "--platform", "nowhere", "--yes")
     assert nowhere.code == 1 and "There is no platform nowhere" in nowhere.said
     unknown = operator.runs("upgrade", "--platform", "lived-in", "--unset", "nonsense", "--yes")
@@ -193,7 +195,7 @@ def test_what_can_not_be_upgraded_is_said_in_one_sentence(operator: Operator, li
 # Teardown
 
 
-def test_a_teardown_destroys_the_environments_first_when_it_is_told_to(
+def test_a_teardown_destroys_the_environments_first_with_the_option(
     operator: Operator, operator_session: boto3.Session, cloud: RunningCloud
 ) -> None:
     outputs = outputs_of(operator.deploys("crowded", "--prefix", "crowd"))
@@ -222,7 +224,7 @@ def test_a_teardown_destroys_the_environments_first_when_it_is_told_to(
     assert bucket_of("crowded") in done.said and log_group in done.said
 
 
-def test_a_stopped_teardown_lets_the_environments_go_on_and_the_next_one_ends_it(
+def test_an_interrupted_teardown_is_completed_by_the_next(
     operator: Operator, operator_session: boto3.Session, cloud: RunningCloud
 ) -> None:
     outputs = outputs_of(operator.deploys("slow", "--prefix", "slow"))
@@ -237,7 +239,7 @@ def test_a_stopped_teardown_lets_the_environments_go_on_and_the_next_one_ends_it
     assert not exists(operator_session, "slow-worker")
 
 
-def test_what_slips_in_while_the_door_closes_keeps_the_platform_and_an_upgrade_opens_the_door_again(
+def test_a_request_while_the_api_closes_stops_the_teardown_and_an_upgrade_reopens_it(
     operator: Operator, operator_session: boto3.Session, cloud: RunningCloud
 ) -> None:
     outputs_of(operator.deploys("doors"))
@@ -264,7 +266,7 @@ def test_what_slips_in_while_the_door_closes_keeps_the_platform_and_an_upgrade_o
     assert operator.runs("destroy", "--platform", "doors", "--yes").code == 0
 
 
-def test_a_service_that_no_record_knows_keeps_the_platform(operator: Operator, operator_session: boto3.Session) -> None:
+def test_a_service_without_a_record_stops_the_teardown(operator: Operator, operator_session: boto3.Session) -> None:
     outputs_of(operator.deploys("haunted", "--prefix", "ghost"))
     apprunner = operator_session.client("apprunner")
     source = {"ImageRepository": {"ImageIdentifier": LATEST, "ImageRepositoryType": "ECR_PUBLIC"}}
@@ -290,7 +292,7 @@ def test_a_service_that_no_record_knows_keeps_the_platform(operator: Operator, o
 # Purge
 
 
-def test_a_purge_asks_for_itself_and_leaves_nothing(operator: Operator, operator_session: boto3.Session) -> None:
+def test_a_purge_asks_its_own_question_and_leaves_nothing(operator: Operator, operator_session: boto3.Session) -> None:
     outputs_of(operator.deploys("purged", "--prefix", "purge"))
     logs, s3, kms = (operator_session.client(name) for name in ("logs", "s3", "kms"))
     gone = "/aws/apprunner/purge-one-service/0123456789abcdef0123456789abcdef/application"
@@ -324,7 +326,7 @@ def test_a_purge_asks_for_itself_and_leaves_nothing(operator: Operator, operator
     assert strangers in {group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]}
 
 
-def test_a_purge_is_refused_while_the_bucket_has_the_state_of_anything_else(
+def test_a_purge_is_refused_while_the_bucket_has_other_state(
     operator: Operator, operator_session: boto3.Session
 ) -> None:
     ensure_foundations(operator_session, "entangled", print)
@@ -338,7 +340,7 @@ def test_a_purge_is_refused_while_the_bucket_has_the_state_of_anything_else(
     assert operator.runs("destroy", "--platform", "entangled", "--purge", "--yes").code == 0
 
 
-def test_a_purge_that_was_cut_short_is_ended_by_the_next(operator: Operator, operator_session: boto3.Session) -> None:
+def test_an_interrupted_purge_is_completed_by_the_next(operator: Operator, operator_session: boto3.Session) -> None:
     ensure_foundations(operator_session, "cut", print)
     kms = operator_session.client("kms")
     key = kms.describe_key(KeyId="alias/cut-state")["KeyMetadata"]["KeyId"]

@@ -30,7 +30,7 @@ from tests.functional.bootstrap_operator import (
 from tests.functional.emulated_services import look_for, services
 
 RESOURCES = 41
-"""How many things a platform consists of, without a way in for GitHub."""
+"""The number of a platform's resources without an API for GitHub's workflows."""
 ALARMS = {
     *("api-throttled", "backlog", "dead-letters", "environments-failed", "iam-api-5xx", "no-deep-sweep"),
     *("no-light-sweep", "overdue", "sweep-failures", "sweep-incomplete", "worker-errors", "worker-throttled"),
@@ -49,11 +49,11 @@ USED = [
     "sns",
     "sqs",
 ]
-"""The services that a platform has something in."""
+"""The AWS services in which a platform has resources."""
 
 
 def named(session: boto3.Session, platform: str) -> set[str]:
-    """All that this platform has in the account, by name."""
+    """The names of all resources of this platform in the account."""
     logs, iam = session.client("logs"), session.client("iam")
     scheduler, apis = session.client("scheduler"), session.client("apigatewayv2")
     names = {
@@ -79,11 +79,11 @@ def kept(platform: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def deployed(operator: Operator) -> dict[str, str]:
-    """The outputs of a platform that all tests may look at and none may change."""
+    """The outputs of a platform that tests read and do not change."""
     return outputs_of(operator.deploys("deployed"))
 
 
-def test_the_outputs_say_all_that_clients_need(deployed: dict[str, str]) -> None:
+def test_the_outputs_contain_all_that_clients_need(deployed: dict[str, str]) -> None:
     bucket = bucket_of("deployed")
     assert deployed.keys() == {
         *("api_url", "platform", "region", "table_name", "api_function", "worker_function", "state_bucket"),
@@ -106,7 +106,7 @@ def test_a_second_deploy_changes_nothing(operator: Operator, deployed: dict[str,
     assert outputs_of(again) == deployed
 
 
-def test_everything_made_has_the_platforms_name_and_tag(
+def test_all_resources_have_the_platforms_name_and_tag(
     operator_session: boto3.Session, deployed: dict[str, str]
 ) -> None:
     assert named(operator_session, "deployed") == kept("deployed") | {
@@ -139,13 +139,13 @@ def called(url: str, credentials: Any = None) -> int:
             return error.code
 
 
-def test_the_api_lets_in_whom_iam_lets_in(cloud: RunningCloud, deployed: dict[str, str]) -> None:
+def test_the_api_lets_in_callers_that_iam_allows(cloud: RunningCloud, deployed: dict[str, str]) -> None:
     assert called(deployed["api_url"]) == 403
     assert called(deployed["api_url"], cloud.session("nobody").get_credentials()) == 403
     assert called(deployed["api_url"], cloud.session("alice").get_credentials()) == 200
 
 
-def test_what_the_worker_fails_at_for_good_becomes_a_dead_letter(
+def test_a_permanent_failure_of_the_worker_becomes_a_dead_letter(
     operator_session: boto3.Session, deployed: dict[str, str]
 ) -> None:
     lambda_, queue = operator_session.client("lambda"), operator_session.client("sqs")
@@ -157,7 +157,7 @@ def test_what_the_worker_fails_at_for_good_becomes_a_dead_letter(
     assert letter["requestContext"]["condition"] == "RetriesExhausted"
 
 
-def test_a_changed_setting_changes_what_it_is_about(operator: Operator, operator_session: boto3.Session) -> None:
+def test_a_changed_setting_changes_only_its_resources(operator: Operator, operator_session: boto3.Session) -> None:
     first = operator.deploys("changing")
     assert len(changes(first)) == RESOURCES, first.said
     changed = operator.deploys("changing", "--light-schedule", "rate(1 hour)", "--default-ttl", "6h")
@@ -218,7 +218,7 @@ def toml(settings: dict[str, Any]) -> str:
 
 
 def holding_data(session: boto3.Session, platform: str) -> dict[str, Any]:
-    """What holds data, each with what tells it from another of the same name."""
+    """The resources that hold data, each with what distinguishes it from another of the same name."""
     table = session.client("dynamodb").describe_table(TableName=f"{platform}-environments")["Table"]
     groups = session.client("logs").describe_log_groups()["logGroups"]
     repositories = session.client("ecr").describe_repositories()["repositories"]
@@ -233,7 +233,7 @@ def holding_data(session: boto3.Session, platform: str) -> dict[str, Any]:
     }
 
 
-def test_changing_everything_that_can_change_replaces_nothing_and_a_destroy_then_leaves_nothing(
+def test_changing_all_settings_replaces_nothing_and_a_destroy_leaves_nothing(
     operator: Operator, operator_session: boto3.Session
 ) -> None:
     assert CHANGED.keys() | FIXED == Settings.model_fields.keys()
@@ -275,7 +275,7 @@ def test_changing_everything_that_can_change_replaces_nothing_and_a_destroy_then
     }
 
 
-def test_a_destroy_is_refused_while_environments_live_and_leaves_state_and_key(
+def test_a_destroy_is_refused_while_there_are_environments_and_keeps_the_state(
     operator: Operator, operator_session: boto3.Session
 ) -> None:
     file = operator.folder / "protected.toml"
@@ -310,9 +310,7 @@ def test_a_destroy_is_refused_while_environments_live_and_leaves_state_and_key(
     assert again.code == 0 and "othing to destroy" in again.said
 
 
-def test_a_preview_that_is_answered_with_no_makes_no_platform(
-    operator: Operator, operator_session: boto3.Session
-) -> None:
+def test_the_answer_no_to_a_preview_makes_no_platform(operator: Operator, operator_session: boto3.Session) -> None:
     ran = operator.runs("deploy", "--platform", "hesitant", "--code", "archive", answers="n\n")
     assert ran.code == 130 and "Not done" in ran.said
     assert named(operator_session, "hesitant") == set()
@@ -322,7 +320,7 @@ def test_a_preview_that_is_answered_with_no_makes_no_platform(
     assert named(operator_session, "hesitant") == kept("hesitant")
 
 
-def test_a_stop_is_in_order_and_the_next_run_goes_on_from_there(
+def test_an_interrupted_deploy_stops_in_order_and_the_next_continues(
     operator: Operator, operator_session: boto3.Session
 ) -> None:
     arguments = ("deploy", "--platform", "stopped", "--code", "archive", "--yes")
@@ -338,7 +336,7 @@ def test_a_stop_is_in_order_and_the_next_run_goes_on_from_there(
     assert 0 < len(changes(resumed)) <= RESOURCES - made
 
 
-def test_a_lock_of_a_run_that_died_is_named_with_the_command_that_breaks_it(
+def test_the_lock_of_a_killed_run_is_named_with_the_command_that_removes_it(
     operator: Operator, operator_session: boto3.Session
 ) -> None:
     operator.runs("deploy", "--platform", "locked", "--code", "archive", answers="y\nn\n")
@@ -359,7 +357,7 @@ def test_a_lock_of_a_run_that_died_is_named_with_the_command_that_breaks_it(
     assert keys_below(operator_session, "locked", ".pulumi/locks/") == []
 
 
-def test_a_permission_that_is_missing_in_the_middle_is_named_and_the_next_run_mends_it(
+def test_a_permission_missing_in_the_middle_is_named_and_the_next_run_continues(
     operator: Operator, operator_session: boto3.Session
 ) -> None:
     iam = operator_session.client("iam")
@@ -381,7 +379,7 @@ def test_a_permission_that_is_missing_in_the_middle_is_named_and_the_next_run_me
     assert "halfway-worker" in named(operator_session, "halfway")
 
 
-def test_who_may_nothing_is_told_the_first_permission_that_is_missing(
+def test_a_user_without_permissions_is_told_the_first_missing_one(
     operator: Operator, operator_session: boto3.Session
 ) -> None:
     ran = operator.deploys("nobodys", environment=operator.of("nobody"))
@@ -389,13 +387,13 @@ def test_who_may_nothing_is_told_the_first_permission_that_is_missing(
     assert named(operator_session, "nobodys") == set()
 
 
-def test_an_archive_is_refused_on_aws_before_anything_is_asked_of_it(operator: Operator) -> None:
+def test_an_archive_is_refused_on_aws_before_any_call(operator: Operator) -> None:
     ran = operator.runs("deploy", "--code", "archive", "--yes", without=("AWS_ENDPOINT_URL",))
     assert ran.code == 2
     assert "On AWS the functions can't run from an archive" in ran.said and "--image-uri" in ran.said
 
 
-def test_without_credentials_it_says_how_to_sign_in(operator: Operator) -> None:
+def test_a_deploy_without_credentials_says_how_to_sign_in(operator: Operator) -> None:
     ran = operator.runs(
         *("deploy", "--code", "archive", "--yes"),
         without=("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
@@ -404,22 +402,20 @@ def test_without_credentials_it_says_how_to_sign_in(operator: Operator) -> None:
     assert ran.code == 1 and "no usable AWS credentials" in ran.said and "AWS_PROFILE" in ran.said
 
 
-def test_without_a_region_it_says_how_to_choose_one(operator: Operator) -> None:
+def test_a_command_without_a_region_says_how_to_choose_one(operator: Operator) -> None:
     without = ("AWS_REGION", "AWS_DEFAULT_REGION")
     assert "No region is chosen" in operator.runs("deploy", "--code", "archive", "--yes", without=without).said
     assert "--region" in operator.runs("destroy", "--yes", without=without).said
 
 
-def test_without_the_pulumi_cli_it_says_so_and_makes_nothing(
-    operator: Operator, operator_session: boto3.Session
-) -> None:
+def test_a_deploy_without_the_pulumi_cli_makes_nothing(operator: Operator, operator_session: boto3.Session) -> None:
     ran = operator.deploys("unequipped", environment={"PATH": os.defpath})
     assert ran.code == 1 and "Pulumi CLI is not on PATH" in ran.said
     assert named(operator_session, "unequipped") == set()
 
 
 @pytest.mark.parametrize("command", ["outputs", "destroy"])
-def test_a_platform_that_is_not_there_is_said_so(operator: Operator, command: str) -> None:
+def test_a_missing_platform_is_named(operator: Operator, command: str) -> None:
     ran = operator.runs(command, "--platform", "nowhere", *(("--yes",) if command == "destroy" else ()))
     assert ran.code == (1 if command == "outputs" else 0)
     assert "There is no platform nowhere" in ran.said

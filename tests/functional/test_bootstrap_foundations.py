@@ -1,4 +1,4 @@
-"""The state bucket and its key: made, checked, completed, and never taken from somebody else."""
+"""The state bucket and its key are made and completed, and those of others are refused."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ANOTHER_ACCOUNT = "111111111111"
 
 
 class Lines(list[str]):
-    """What was reported, without what every run over plain HTTP says."""
+    """The reported lines, without the one of every run over plain HTTP."""
 
     def __call__(self, line: str) -> None:
         if not line.startswith("left out:"):
@@ -41,7 +41,7 @@ def elsewhere(cloud: RunningCloud, access_key: str, region: str, **more: Any) ->
     return session.client("s3", endpoint_url=cloud.endpoint_url)
 
 
-def test_the_first_run_makes_a_bucket_that_is_versioned_encrypted_private_and_does_not_grow(
+def test_the_first_run_makes_a_versioned_encrypted_private_bucket_with_expiry(
     operator_session: boto3.Session,
 ) -> None:
     foundations, lines = make(operator_session, "first-run")
@@ -62,7 +62,7 @@ def test_the_first_run_makes_a_bucket_that_is_versioned_encrypted_private_and_do
     assert rules["fibfactory-backups"]["Filter"]["Prefix"] == ".pulumi/backups/"
     assert rules["fibfactory-history"]["Filter"]["Prefix"] == ".pulumi/history/"
     assert rules["fibfactory-old-versions"]["NoncurrentVersionExpiration"]["NoncurrentDays"] > 0
-    # The stacks themselves are under none of the rules that let current objects expire.
+    # No rule lets the current objects of the stacks expire.
     expiring = [rule["Filter"].get("Prefix", "") for rule in rules.values() if "Days" in rule.get("Expiration", {})]
     assert sorted(expiring) == [".pulumi/backups/", ".pulumi/history/"]
     assert lines[0] == "made the key alias/first-run-state"
@@ -77,7 +77,7 @@ def test_the_first_run_makes_a_key_that_rotates_and_is_found_by_its_alias(operat
     assert tags == [{"TagKey": "fibfactory:platform", "TagValue": "rotating"}]
 
 
-def test_pulumi_is_told_the_region_and_the_keys_own_arn(operator_session: boto3.Session) -> None:
+def test_pulumis_urls_name_the_region_and_the_keys_arn(operator_session: boto3.Session) -> None:
     foundations, _ = make(operator_session, "told")
     assert (foundations.names.region, foundations.names.account) == (REGION, ACCOUNT)
     assert foundations.backend_url == f"s3://{bucket_of('told')}?region={REGION}"
@@ -90,7 +90,7 @@ def test_a_second_run_changes_nothing(operator_session: boto3.Session) -> None:
     assert make(operator_session, "twice") == (first, [])
 
 
-def test_a_first_run_that_was_cut_short_is_completed(operator_session: boto3.Session) -> None:
+def test_an_interrupted_first_run_is_completed(operator_session: boto3.Session) -> None:
     operator_session.client("s3").create_bucket(
         Bucket=bucket_of("cut-short"), CreateBucketConfiguration={"LocationConstraint": REGION}
     )
@@ -99,7 +99,7 @@ def test_a_first_run_that_was_cut_short_is_completed(operator_session: boto3.Ses
     assert make(operator_session, "cut-short")[1] == []
 
 
-def test_what_was_switched_off_is_switched_on_again(operator_session: boto3.Session) -> None:
+def test_properties_that_were_switched_off_are_set_again(operator_session: boto3.Session) -> None:
     foundations, _ = make(operator_session, "drifted")
     s3, kms = operator_session.client("s3"), operator_session.client("kms")
     s3.put_bucket_versioning(Bucket=foundations.bucket, VersioningConfiguration={"Status": "Suspended"})
@@ -114,7 +114,7 @@ def test_what_was_switched_off_is_switched_on_again(operator_session: boto3.Sess
     ]
 
 
-def test_what_others_added_is_kept(operator_session: boto3.Session) -> None:
+def test_additions_of_others_to_the_bucket_are_kept(operator_session: boto3.Session) -> None:
     foundations, _ = make(operator_session, "shared")
     s3, bucket = operator_session.client("s3"), foundations.bucket
     theirs = {"ID": "theirs", "Status": "Enabled", "Filter": {"Prefix": "tmp/"}, "Expiration": {"Days": 1}}
@@ -128,9 +128,7 @@ def test_what_others_added_is_kept(operator_session: boto3.Session) -> None:
     assert make(operator_session, "shared")[1] == []
 
 
-def test_another_accounts_bucket_is_refused_in_one_sentence(
-    cloud: RunningCloud, operator_session: boto3.Session
-) -> None:
+def test_a_bucket_of_another_account_is_refused(cloud: RunningCloud, operator_session: boto3.Session) -> None:
     theirs = elsewhere(cloud, ANOTHER_ACCOUNT, REGION)
     theirs.create_bucket(Bucket=bucket_of("squatted"), CreateBucketConfiguration={"LocationConstraint": REGION})
     with pytest.raises(FoundationsError, match="belongs to another account") as caught:
@@ -138,9 +136,7 @@ def test_another_accounts_bucket_is_refused_in_one_sentence(
     assert "--platform" in caught.value.advice
 
 
-def test_a_bucket_in_another_region_is_refused_in_one_sentence(
-    cloud: RunningCloud, operator_session: boto3.Session
-) -> None:
+def test_a_bucket_in_another_region_is_refused(cloud: RunningCloud, operator_session: boto3.Session) -> None:
     operator = cloud.identity("operator")
     away = elsewhere(cloud, operator.access_key, "eu-west-1", secret_key=operator.secret_key)
     away.create_bucket(Bucket=bucket_of("abroad"), CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
@@ -148,7 +144,7 @@ def test_a_bucket_in_another_region_is_refused_in_one_sentence(
         make(operator_session, "abroad")
 
 
-def test_a_key_that_is_to_be_deleted_is_named_with_how_to_bring_it_back(operator_session: boto3.Session) -> None:
+def test_a_key_pending_deletion_is_named_with_the_way_back(operator_session: boto3.Session) -> None:
     foundations, _ = make(operator_session, "doomed")
     operator_session.client("kms").schedule_key_deletion(KeyId=foundations.key_arn, PendingWindowInDays=7)
     with pytest.raises(FoundationsError, match="alias/doomed-state is PendingDeletion") as caught:
@@ -156,13 +152,13 @@ def test_a_key_that_is_to_be_deleted_is_named_with_how_to_bring_it_back(operator
     assert "cancel-key-deletion" in caught.value.advice
 
 
-def test_who_may_not_is_told_which_permission_is_missing(cloud: RunningCloud) -> None:
+def test_a_missing_permission_is_named(cloud: RunningCloud) -> None:
     with pytest.raises(AccountError, match=r"AccessDenied\w* for kms:DescribeKey") as caught:
         make(cloud.session("nobody"), "forbidden")
     assert "permission" in caught.value.advice
 
 
-def test_looking_makes_nothing(operator_session: boto3.Session) -> None:
+def test_the_lookup_makes_nothing(operator_session: boto3.Session) -> None:
     assert find_foundations(operator_session, "never-made") is None
     buckets = {bucket["Name"] for bucket in operator_session.client("s3").list_buckets()["Buckets"]}
     assert bucket_of("never-made") not in buckets
@@ -170,12 +166,12 @@ def test_looking_makes_nothing(operator_session: boto3.Session) -> None:
     assert "alias/never-made-state" not in aliases
 
 
-def test_looking_finds_what_was_made(operator_session: boto3.Session) -> None:
+def test_the_lookup_finds_what_was_made(operator_session: boto3.Session) -> None:
     made, _ = make(operator_session, "found")
     assert find_foundations(operator_session, "found") == made
 
 
-def test_over_plain_http_no_rule_is_set_that_would_lock_its_maker_out(operator_session: boto3.Session) -> None:
+def test_the_tls_only_rule_is_not_set_over_plain_http(operator_session: boto3.Session) -> None:
     lines: list[str] = []
     foundations = ensure_foundations(operator_session, "plain", lines.append)
     assert any(line.startswith("left out:") and "TLS" in line for line in lines)

@@ -1,6 +1,6 @@
-"""A deploy that is killed, with things asked of AWS whose making it never learns the end of: the next run takes them on.
+"""After a killed deploy the next run records what AWS has made, except for resources of others.
 
-But for what is somebody else's, and never while another run may be at work.
+It does not while another run may be changing the platform.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def operator(cloud: RunningCloud, tmp_path: Path) -> Operator:
 
 
 @pytest.mark.parametrize("made", [2, 20])
-def test_a_deploy_that_was_killed_is_ended_by_the_next_without_anything_made_twice(
+def test_a_killed_deploy_is_completed_by_the_next_without_duplicates(
     operator: Operator, operator_session: boto3.Session, made: int
 ) -> None:
     platform = f"killed-{made}"
@@ -54,9 +54,7 @@ def test_a_deploy_that_was_killed_is_ended_by_the_next_without_anything_made_twi
     assert changes(operator.runs(*command)) == []
 
 
-def test_a_teardown_after_a_deploy_that_was_killed_leaves_nothing_of_it(
-    operator: Operator, operator_session: boto3.Session
-) -> None:
+def test_a_teardown_after_a_killed_deploy_leaves_nothing(operator: Operator, operator_session: boto3.Session) -> None:
     killed_at(operator, 4, "deploy", "--platform", "aborted", "--code", "archive", "--yes")
     command = ("destroy", "--platform", "aborted", "--yes")
     break_the_lock(operator, *command)
@@ -68,12 +66,12 @@ def test_a_teardown_after_a_deploy_that_was_killed_leaves_nothing_of_it(
     assert "aborted" not in {api["Name"] for api in operator_session.client("apigatewayv2").get_apis()["Items"]}
 
 
-# Never while another run may be at work
+# While another run may be changing the platform
 
 
 @dataclass(frozen=True)
 class State:
-    """A stack's state, as it lies in the bucket."""
+    """A stack's state in the bucket."""
 
     session: boto3.Session
     foundations: Foundations
@@ -111,7 +109,7 @@ class State:
 def platform_stack(
     operator: Operator, operator_session: boto3.Session, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str], Any]:
-    """Opens a platform's stack in this process, after a deploy of nothing."""
+    """Opens a platform's stack in this process, after an empty deploy."""
     for name, value in operator.environment.items():
         monkeypatch.setenv(name, value)
 
@@ -131,11 +129,11 @@ def role_of(platform: str) -> dict[str, Any]:
     return {"urn": urn, "custom": True, "type": kind, "inputs": {"name": name}}
 
 
-def test_nothing_is_looked_for_or_written_while_the_stack_is_locked(
+def test_recovery_does_nothing_while_the_stack_is_locked(
     platform_stack: Callable[[str], Any], operator_session: boto3.Session
 ) -> None:
     def find(kind: str, inputs: Mapping[str, Any]) -> Found | None:
-        raise AssertionError("looked for things that a run under way may be making")
+        raise AssertionError("looked for resources that another run may be making")
 
     with platform_stack("held") as (stack, state):
         before = state.leave_pending(role_of("held"))
@@ -145,7 +143,7 @@ def test_nothing_is_looked_for_or_written_while_the_stack_is_locked(
         assert state.read() == before
 
 
-def test_a_state_that_changed_while_things_were_looked_for_is_not_overwritten(
+def test_recovery_does_not_overwrite_a_state_that_changed_meanwhile(
     platform_stack: Callable[[str], Any], operator_session: boto3.Session
 ) -> None:
     with platform_stack("overtaken") as (stack, state):
@@ -165,10 +163,10 @@ def test_a_state_that_changed_while_things_were_looked_for_is_not_overwritten(
         assert state.read() == pending and pending["checkpoint"]["latest"]["resources"][-1]["id"] == "overtaken-api"
 
 
-# Only what is this platform's
+# Resources of others
 
 
-def test_somebody_elses_thing_is_named_and_left_alone_and_the_next_run_goes_on_without_it(
+def test_a_resource_of_others_is_named_and_not_changed(
     platform_stack: Callable[[str], Any], operator_session: boto3.Session
 ) -> None:
     make(operator_session, "Role", "foreign-api", {})
@@ -197,7 +195,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_thing_is_the_platforms_by_its_tag_and_not_by_its_name(operator_session: boto3.Session, kind: str) -> None:
+def test_a_resource_belongs_to_the_platform_by_its_tag_not_its_name(operator_session: boto3.Session, kind: str) -> None:
     find = finder(operator_session, Names("tagged", "aws", REGION, ACCOUNT))
     own = f"tagged-{kind.lower()}"
     for whose, platform in {"ours": "tagged", "anothers": "other", "nobodys": None}.items():
@@ -208,7 +206,7 @@ def test_a_thing_is_the_platforms_by_its_tag_and_not_by_its_name(operator_sessio
     assert find(KINDS[kind], {"name": f"{own}-missing"}) is None
 
 
-def test_a_schedule_is_the_platforms_when_it_calls_its_worker(operator_session: boto3.Session) -> None:
+def test_a_schedule_belongs_to_the_platform_when_it_calls_its_worker(operator_session: boto3.Session) -> None:
     names = Names("timed", "aws", REGION, ACCOUNT)
     scheduler, find = operator_session.client("scheduler"), finder(operator_session, names)
     for name, target in {"timed-light": names.worker_arn, "timed-nightly": names.dead_letters_arn}.items():
@@ -225,7 +223,7 @@ def test_a_schedule_is_the_platforms_when_it_calls_its_worker(operator_session: 
 
 
 def make(session: boto3.Session, kind: str, name: str, tags: dict[str, str]) -> None:
-    """A thing with these tags, as somebody makes it."""
+    """Make a resource with these tags."""
     listed = {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]} if tags else {}
     match kind:
         case "Function":
@@ -259,7 +257,7 @@ def make(session: boto3.Session, kind: str, name: str, tags: dict[str, str]) -> 
 
 
 def killed_at(operator: Operator, made: int, *command: str) -> None:
-    """Run it, and kill it once it has said so often that something was made."""
+    """Run the command, and kill it when it has reported so many made resources."""
     lines = iter(range(1, 1000))
     ran = operator.runs_until(
         lambda line: line.startswith("  + made") and next(lines) == made, subprocess.Popen.kill, *command
@@ -268,7 +266,7 @@ def killed_at(operator: Operator, made: int, *command: str) -> None:
 
 
 def break_the_lock(operator: Operator, *command: str) -> None:
-    """As the next run advises: its CLI's lock has nobody any more."""
+    """Remove the lock of the killed CLI, as the next run advises."""
     locked = operator.runs(*command)
     assert "being changed by another run, or by one that was killed" in locked.said
     backend, *advised = shlex.split(locked.said.split("If it was killed: ")[1].split(";")[0])

@@ -107,7 +107,7 @@ def wait_until_ready(url: str, certificate: Path) -> None:
 
 
 def come_without_tls(request: Any, **_: Any) -> None:
-    """Has the request arrive as one that a proxy received over plain HTTP."""
+    """Marks the request as received by a proxy over plain HTTP."""
     request.headers["X-Forwarded-Proto"] = "http"
 
 
@@ -124,7 +124,7 @@ def test_the_bucket_serves_tls_and_refuses_plain_http(session: boto3.Session) ->
         s3.get_object(Bucket=foundations.bucket, Key=".pulumi/meta.yaml")
 
 
-def test_a_second_run_changes_nothing_and_others_statements_are_kept(session: boto3.Session) -> None:
+def test_a_second_run_over_tls_changes_nothing_and_keeps_statements_of_others(session: boto3.Session) -> None:
     foundations = ensure_foundations(session, "kept", lambda _: None)
     s3 = session.client("s3")
     policy = json.loads(s3.get_bucket_policy(Bucket=foundations.bucket)["Policy"])

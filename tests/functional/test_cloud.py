@@ -92,8 +92,8 @@ def nothing_left(cloud: RunningCloud) -> bool:
 
 def test_every_endpoint_answers(cloud: RunningCloud, operator_session: boto3.Session) -> None:
     assert operator_session.client("sts").get_caller_identity()["Arn"] == cloud.identity("operator").user_arn
-    assert operator_session.client("apprunner").list_services()["ServiceSummaryList"] == []
-    assert operator_session.client("resourcegroupstaggingapi").get_resources()["ResourceTagMappingList"] == []
+    assert "ServiceSummaryList" in operator_session.client("apprunner").list_services()
+    assert "ResourceTagMappingList" in operator_session.client("resourcegroupstaggingapi").get_resources()
     with socket.create_connection(("127.0.0.1", cloud.ports.provider), timeout=5):
         pass
 

@@ -1,6 +1,6 @@
-"""docs/operator-policy.json is enough to upgrade and take down a platform, and for little else.
+"""docs/operator-policy.json allows an operator to upgrade and take down a platform, and little else.
 
-A first deploy needs docs/operator-policy-first-deploy.json beside it, for a key of which nobody knows the id yet.
+A first deploy also needs docs/operator-policy-first-deploy.json, for a key whose id is not known yet.
 
 IAM is enforced on the local cloud. Where ministack asks about another resource than AWS does, the policy is AWS's, and what
 ministack wants is added for the test: see ASKED_OTHERWISE.
@@ -87,11 +87,11 @@ NOT_ASKED: list[tuple[str, str, dict[str, str]]] = [
     ("ecr:GetAuthorizationToken", "*", {}),
     ("ecr:PutImage", _REPOSITORY, {}),
     ("ecr:UploadLayerPart", _REPOSITORY, {}),
-    # Lambda lets itself in to pull the image, in the name of whoever makes the function.
+    # Lambda gives itself access to the image, with the permissions of whoever makes the function.
     ("ecr:SetRepositoryPolicy", _REPOSITORY, {}),
     ("apigateway:TagResource", "arn:aws:apigateway:us-west-2::/apis/0", {}),
     ("cloudwatch:TagResource", f"arn:aws:cloudwatch:{_PLACE}:alarm:{PLATFORM}-overdue", {}),
-    # Subscriptions are no resource to AWS.
+    # IAM has no resource type for subscriptions.
     ("sns:SetSubscriptionAttributes", "*", {}),
 ]
 """What AWS asks about as well and ministack does not: on these resources, under these condition keys."""
@@ -110,7 +110,7 @@ ASKED_UNDER_A_BOUNDARY: list[tuple[str, str, dict[str, str]]] = [
     ("iam:PutRolePermissionsBoundary", f"{_ROLE}-worker", _BOUNDED),
     ("iam:PutRolePolicy", f"{_ROLE}-worker", _BOUNDED),
     ("iam:AttachRolePolicy", f"{_ROLE}-worker", {**_BOUNDED, "iam:PolicyARN": _CHOSEN}),
-    # Neither adds to what a role may.
+    # Neither adds permissions to a role.
     ("iam:DetachRolePolicy", f"{_ROLE}-worker", {**_BOUNDED, "iam:PolicyARN": _CHOSEN}),
     ("iam:DeleteRolePolicy", f"{_ROLE}-worker", _BOUNDED),
     ("iam:GetRole", f"{_ROLE}-worker", {}),
@@ -151,7 +151,7 @@ def policy() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def first_policy() -> dict[str, Any]:
-    """What a first deploy needs beside it."""
+    """The policy that a first deploy also needs."""
     return made_for_this_platform(FIRST_TEXT)
 
 
@@ -207,7 +207,7 @@ def _policy_arn(name: str) -> str:
 
 @pytest.fixture(scope="module")
 def keys(operator_session: boto3.Session) -> Iterator[dict[str, str]]:
-    """The keys of a user who may do what ministack wants beside the policies, and nothing else until they are attached."""
+    """The access key of a user with the permissions that only ministack requires, until the policies are attached."""
     iam = operator_session.client("iam")
     everything = json.dumps({"Version": "2012-10-17", "Statement": [EVERYTHING]})
     iam.create_policy(PolicyName="boundary", PolicyDocument=everything)
@@ -221,7 +221,7 @@ def keys(operator_session: boto3.Session) -> Iterator[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def policies(operator_session: boto3.Session, keys: dict[str, str], first_policy: dict[str, Any]) -> Iterator[Policies]:
-    """Those of a user who is about to deploy for the first time."""
+    """The access key of a user who is about to deploy for the first time."""
     policies = Policies(operator_session)
     policies.before_the_first_deploy(first_policy)
     yield policies
@@ -240,7 +240,7 @@ def session(cloud: RunningCloud, keys: dict[str, str], policies: Policies) -> bo
     return boto3.Session(keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"], region_name=cloud.region)
 
 
-def test_both_deploy_and_the_lasting_one_alone_upgrades_and_destroys_a_platform_with_environments(
+def test_both_policies_deploy_and_the_lasting_one_upgrades_and_destroys(
     cloud: RunningCloud, deployer: Operator, operator_session: boto3.Session, policies: Policies
 ) -> None:
     settings = deployer.folder / "settings.toml"
@@ -275,16 +275,14 @@ def test_both_deploy_and_the_lasting_one_alone_upgrades_and_destroys_a_platform_
     assert f"removed the bucket {PLATFORM}-state" in gone.said
 
 
-def test_what_ministack_asks_otherwise_or_not_at_all_is_allowed_as_aws_asks_it(
-    policy: dict[str, Any], first_policy: dict[str, Any]
-) -> None:
+def test_permissions_that_only_aws_checks_are_allowed(policy: dict[str, Any], first_policy: dict[str, Any]) -> None:
     asked = [*((action, resource, {}) for action, resource in ASKED_OTHERWISE.items()), *NOT_ASKED]
     assert [each for each in asked if not allows(policy, *each)] == []
     assert [each for each in NOT_ASKED_AT_FIRST if not allows(first_policy, *each)] == []
 
 
 @pytest.mark.parametrize("action", ["TagResource", "CreateAlias", "Decrypt", "ScheduleKeyDeletion"])
-def test_the_lasting_policy_lets_nobody_take_another_key_for_the_platforms(
+def test_the_lasting_policy_does_not_allow_another_key(
     policy: dict[str, Any], first_policy: dict[str, Any], action: str
 ) -> None:
     asked = (f"kms:{action}", _FOREIGN_KEY, {**_TAGGED, **_TAGGING})
@@ -293,7 +291,7 @@ def test_the_lasting_policy_lets_nobody_take_another_key_for_the_platforms(
     assert allows(first_policy, *asked), "what the guide warns of: if this is mended, so is the guide"
 
 
-def test_functions_whose_names_begin_like_the_platforms_are_not_the_platforms(policy: dict[str, Any]) -> None:
+def test_the_policy_excludes_functions_of_similar_names(policy: dict[str, Any]) -> None:
     assert not allows(policy, "lambda:UpdateFunctionCode", f"{_WORKER}s-of-others", {})
 
 
@@ -346,7 +344,7 @@ def test_without_one_of_the_statements_a_first_deploy_is_refused(
         ("apprunner", "delete_service", {"ServiceArn": "arn:aws:apprunner:us-west-2:000000000000:service/fib-app-a/0"}),
     ],
 )
-def test_it_allows_nothing_beside_the_platform(
+def test_the_policy_allows_nothing_outside_the_platform(
     cloud: RunningCloud, session: boto3.Session, service: str, call: str, arguments: dict[str, Any]
 ) -> None:
     where = cloud.apprunner_url if service == "apprunner" else cloud.endpoint_url
@@ -355,16 +353,16 @@ def test_it_allows_nothing_beside_the_platform(
     assert refusal.value.response["Error"]["Code"] in ("AccessDenied", "AccessDeniedException")
 
 
-def test_each_fits_a_managed_policy() -> None:
+def test_each_policy_fits_into_a_managed_policy() -> None:
     assert max(len("".join(each.split())) for each in (TEXT, FIRST_TEXT)) < LARGEST_MANAGED_POLICY
 
 
-def test_the_guide_explains_every_statement_and_how_it_is_made_for_another_platform() -> None:
+def test_the_guide_explains_every_statement_and_other_platforms() -> None:
     assert [each["Sid"] for each in [*STATEMENTS, *FIRST_STATEMENTS] if f"`{each['Sid']}`" not in DOCS] == []
     assert FOR_ANOTHER_ID.replace(PLATFORM, "ID") in DOCS
 
 
-def test_every_role_it_can_make_is_one_of_the_platforms() -> None:
+def test_the_policy_can_make_only_the_platforms_roles() -> None:
     (roles,) = (each["Resource"] for each in STATEMENTS if each["Sid"] == "Roles")
     (what_roles_may,) = (each["Resource"] for each in STATEMENTS if each["Sid"] == "WhatRolesMay")
     assert [each.rpartition("/")[2] for each in roles] == [
@@ -377,7 +375,7 @@ def test_every_role_it_can_make_is_one_of_the_platforms() -> None:
 
 
 def allows(policy: dict[str, Any], action: str, resource: str, context: dict[str, str]) -> bool:
-    """What IAM would say, by ministack's evaluation."""
+    """IAM's decision, as ministack evaluates it."""
     request = EvalContext(
         principal_arn="arn:aws:iam::000000000000:user/deployer",
         principal_type="User",

@@ -1,4 +1,4 @@
-"""Runs the platform's program against Pulumi's own mocks and keeps what it asked for."""
+"""Runs the platform's program with Pulumi's own mocks and records the resources that it declares."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ FOUNDATIONS = foundations_of("fibfactory")
 _ANSWERS: Mapping[str, dict[str, Any]] = {
     "aws:ecr/getAuthorizationToken:getAuthorizationToken": {"userName": "AWS", "password": "a token of this minute"},
 }
-"""What a program may ask of the account beside a repository's images: only what building an image needs."""
+"""The lookups in the account that the program may make, besides a repository's images: only what a build needs."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """One resource that the program asked for; `inputs` by their names in Pulumi's schema."""
+    """A resource that the program declared; `inputs` by their names in Pulumi's schema."""
 
     type: str
     name: str
@@ -45,7 +45,7 @@ class Asked:
 
 
 class Recorder(Mocks):
-    """Answers each resource with its inputs and an ARN, as AWS would, and remembers it."""
+    """Answers each resource with its inputs and an ARN, as AWS would, and records it."""
 
     def __init__(self, pushed: Mapping[str, str]) -> None:
         """`pushed` are the digests of images that are in the registry, by their tags."""
@@ -75,16 +75,16 @@ class Recorder(Mocks):
 
 @dataclass(frozen=True)
 class Plan:
-    """All that a platform's program asked for."""
+    """All resources that a platform's program declared."""
 
     asked: tuple[Asked, ...]
 
     def of(self, kind: str) -> list[Asked]:
-        """The resources of a type that ends so, such as `iam/role:Role`."""
+        """The resources whose type ends with `kind`, such as `iam/role:Role`."""
         return [one for one in self.asked if one.type.endswith(kind)]
 
     def one(self, kind: str, name: str = "") -> Mapping[str, Any]:
-        """The inputs of the only resource of a type, or of the one so called in AWS."""
+        """The inputs of the only resource of a type, or of the one with this name in AWS."""
         (found,) = (one for one in self.of(kind) if not name or one.inputs.get("name") == name)
         return found.inputs
 
@@ -97,14 +97,14 @@ class Plan:
 
 
 def plan(pushed: Mapping[str, str] = MappingProxyType({}), **settings: Any) -> Plan:
-    """What the platform's program asks for with these settings; with a named image unless told otherwise."""
+    """The resources for these settings; by default with a named image."""
     recorder = Recorder(pushed)
     code = {"code": "image", "image_uri": IMAGE} if settings.get("code") != "archive" else {}
     chosen = Settings.model_validate({"region": REGION, **code, **settings})
     pulumi.runtime.set_mocks(recorder, "fibfactory-platform", chosen.platform, preview=False)
     with warnings.catch_warnings():
-        # pulumi_aws warns of a resource type that nobody asked for, as soon as its Lambda module is loaded.
+        # pulumi_aws warns of an unused resource type as soon as its Lambda module is loaded.
         warnings.filterwarnings("ignore", "aws.lambda/microvmsimage", DeprecationWarning)
         pulumi.runtime.test(program(chosen, foundations_of(chosen.platform)))()
-    # The program asks in an order of the moment: what needs something waits for it.
+    # The order is not fixed, because resources wait for what they need.
     return Plan(tuple(sorted(recorder.asked, key=lambda one: (one.type, one.name))))

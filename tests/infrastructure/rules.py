@@ -1,6 +1,6 @@
-"""What must be so of every platform, as a table of rules over the resources that its program asks for.
+"""Rules for every platform, as a table over the resources that its program declares.
 
-The rule of the rules: each can find what it forbids in a plan, has ways to break a good plan that it must notice, and names its
+The rule of the rules: each finds what it forbids in a plan, has ways to break a good plan that it must find, and names its
 exceptions with a reason.
 """
 
@@ -25,7 +25,7 @@ Find = Callable[[Plan], Iterator[str]]
 
 @dataclass(frozen=True)
 class Broken:
-    """A plan in which the protection was taken from one resource."""
+    """A plan without the protection of one resource."""
 
     resource: str
     plan: Plan
@@ -36,7 +36,7 @@ Break = Callable[[Plan], Iterator[Broken]]
 
 @dataclass(frozen=True)
 class Rule:
-    """`find` names the resources (by their names in Pulumi) that break it; `breaks` are ways to take the protection away."""
+    """`find` returns Pulumi's names of the resources that break the rule; `breaks` are ways to remove the protection."""
 
     says: str
     find: Find
@@ -48,16 +48,16 @@ class Rule:
         return sorted({name for name in self.find(plan) if name not in self.exceptions})
 
 
-# How a rule looks.
+# What rules check.
 
 
 def each(kind: str, holds: Callable[[Mapping[str, Any]], Any]) -> Find:
-    """Every resource of a kind whose inputs don't hold."""
+    """The resources of a kind whose inputs do not hold."""
     return lambda plan: (one.name for one in plan.of(kind) if not holds(one.inputs))
 
 
 def each_statement(holds: Callable[[Mapping[str, Any]], Any], kind: str = "RolePolicy", text: str = "policy") -> Find:
-    """Every policy with a statement that doesn't hold."""
+    """The policies with a statement that does not hold."""
     return lambda plan: (
         one.name
         for one in plan.of(f":{kind}")
@@ -66,7 +66,7 @@ def each_statement(holds: Callable[[Mapping[str, Any]], Any], kind: str = "RoleP
     )
 
 
-# How a good plan is broken: each way yields one plan for each resource that it can be done to.
+# How a good plan is broken: each way yields one plan for each resource that it can be applied to.
 
 
 def change(kind: str, edit: Callable[[Inputs], object], where: Callable[[Asked], bool] = lambda one: True) -> Break:
@@ -83,7 +83,7 @@ def change(kind: str, edit: Callable[[Inputs], object], where: Callable[[Asked],
 
 
 def drop(kind: str, name: str) -> Break:
-    """Take one of its properties from each resource of a kind in turn."""
+    """Remove one property of each resource of a kind in turn."""
     return change(kind, lambda inputs: inputs.pop(name))
 
 
@@ -93,14 +93,14 @@ def give(kind: str, **properties: Any) -> Break:
 
 
 def without(kind: str) -> Break:
-    """Take each resource of a kind away in turn."""
+    """Remove each resource of a kind in turn."""
     return lambda plan: (
         Broken(gone.name, Plan(tuple(one for one in plan.asked if one is not gone))) for gone in plan.of(kind)
     )
 
 
 def add(kind: str, name: str, **inputs: Any) -> Break:
-    """Ask for one more resource."""
+    """Add a resource."""
     return lambda plan: iter([Broken(name, Plan((*plan.asked, Asked(kind, name, inputs, "::aws::aws-id"))))])
 
 
@@ -115,7 +115,7 @@ def restate(kind: str, text: str = "policy", **statement: Any) -> Break:
     return change(kind, edit)
 
 
-# What several rules ask.
+# Shared by several rules.
 
 
 def as_list(value: Any) -> list[Any]:
@@ -127,12 +127,12 @@ def parsed(value: Any) -> Any:
 
 
 def taggable(asked: Asked) -> bool:
-    """Whether AWS, by Pulumi's schema, takes tags on such a thing."""
+    """Whether a resource of this type can have tags, by Pulumi's schema."""
     return asked.type.startswith("aws:") and "tags" in schema.inputs_of(asked.type)
 
 
 def missing(kind: str, wanted: Callable[[Plan], set[str]], found: Callable[[Mapping[str, Any]], str]) -> Find:
-    """What is wanted of a kind, less what is there."""
+    """The wanted resources of a kind that are missing."""
     return lambda plan: iter(wanted(plan) - {found(one.inputs) for one in plan.of(kind)})
 
 
@@ -307,7 +307,7 @@ RULES = (
             ),
         ),
     ),
-    # Who gets in.
+    # Access to the API.
     Rule(
         "no route answers without an authorizer",
         each(
@@ -394,7 +394,7 @@ RULES = (
             add("aws:ecr/repositoryPolicy:RepositoryPolicy", "shared", policy="{}"),
         ),
     ),
-    # Who may do what.
+    # Permissions.
     Rule(
         "no policy names an action by a pattern",
         each_statement(lambda s: "NotAction" not in s and not any("*" in action for action in as_list(s["Action"]))),
@@ -421,7 +421,7 @@ RULES = (
             ),
         ),
     ),
-    # What happens when something goes wrong.
+    # Failures.
     Rule(
         "what can't be delivered to the worker becomes a dead letter, after two more tries",
         each(

@@ -1,4 +1,4 @@
-"""The functions' zip holds our code and nothing else, in the same order everywhere."""
+"""The functions' zip contains fibfactory's code only, in the same order everywhere."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bootstrap.program.archive import ROOT, archive_files, code_archive
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A checkout with our code and much that is not for the functions."""
+    """A checkout with fibfactory's code and much that is not for the functions."""
     for file in (
         "orchestrator/http_handler.py",
         "orchestrator/adapters/dynamodb/items.py",
@@ -30,7 +30,7 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_it_holds_the_orchestrator_and_the_template_only(checkout: Path) -> None:
+def test_the_archive_contains_the_orchestrator_and_the_template_only(checkout: Path) -> None:
     assert [file.as_posix() for file in archive_files(checkout)] == [
         "orchestrator/adapters/dynamodb/items.py",
         "orchestrator/http_handler.py",
@@ -45,13 +45,13 @@ def test_the_archive_is_packed_from_exactly_these_files(checkout: Path) -> None:
     }
 
 
-def test_where_our_code_is_not_there_it_says_what_to_do(tmp_path: Path) -> None:
+def test_an_archive_without_the_code_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="which the archive is made of") as caught:
         code_archive(tmp_path)
     assert "--code image" in caught.value.advice
 
 
-def test_this_checkouts_archive_has_the_handler_and_no_dependency() -> None:
+def test_the_archive_of_this_checkout_has_the_handler_and_no_dependency() -> None:
     files = {file.as_posix() for file in archive_files(ROOT)}
     assert {"orchestrator/http_handler.py", "template_stack.py"} <= files
     assert {file.split("/")[0] for file in files} == {"orchestrator", "template_stack.py"}

@@ -1,4 +1,4 @@
-"""Which images a deploy builds and pushes, under which tags, and what the functions run from."""
+"""The images that a deploy builds and pushes, their tags, and what the functions run from."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def functions_run(planned: Plan) -> set[str]:
     return {one.inputs["imageUri"] for one in planned.of("lambda/function:Function")}
 
 
-def test_an_image_that_is_named_is_what_runs_and_nothing_is_built() -> None:
+def test_a_named_image_is_run_and_nothing_is_built() -> None:
     planned = plan(image_uri=IMAGE)
     assert functions_run(planned) == {IMAGE}
     assert planned.of("docker:index/image:Image") == []
 
 
-def test_an_archive_builds_nothing_and_has_the_repositories_all_the_same() -> None:
+def test_with_an_archive_nothing_is_built_but_the_repositories_exist() -> None:
     planned = plan(code="archive")
     assert planned.of("docker:index/image:Image") == []
     assert {one.inputs["name"] for one in planned.of("ecr/repository:Repository")} == {
@@ -44,7 +44,7 @@ def test_without_a_named_image_both_are_built_and_the_functions_run_from_the_pus
         assert image["skipPush"] is False
 
 
-def test_an_image_that_was_pushed_before_runs_again_and_its_tag_is_not_pushed_twice() -> None:
+def test_an_image_that_was_pushed_before_is_not_pushed_again() -> None:
     (built,) = (one for one in plan(image_uri=None).of("docker:index/image:Image") if one.name.startswith("orch"))
     tag = built.inputs["imageName"].rpartition(":")[2]
     planned = plan(pushed={tag: "sha256:before"}, image_uri=None)
@@ -53,13 +53,13 @@ def test_an_image_that_was_pushed_before_runs_again_and_its_tag_is_not_pushed_tw
     assert functions_run(planned) == {f"{REGISTRY}/fibfactory/orchestrator@sha256:before"}
 
 
-def test_the_samples_image_can_be_built_beside_a_named_one() -> None:
+def test_the_sample_image_can_be_built_besides_a_named_image() -> None:
     planned = plan(image_uri=IMAGE, build_sample=True)
     assert [one.name.partition("-")[0] for one in planned.of("docker:index/image:Image")] == ["sample"]
     assert functions_run(planned) == {IMAGE}
 
 
-def test_the_tag_is_the_same_for_the_same_code_and_another_for_other_arguments() -> None:
+def test_the_tag_depends_on_the_code_and_the_build_arguments() -> None:
     def tags(planned: Plan) -> set[str]:
         return {one.inputs["imageName"] for one in planned.of("docker:index/image:Image")}
 
@@ -67,7 +67,7 @@ def test_the_tag_is_the_same_for_the_same_code_and_another_for_other_arguments()
     assert tags(plan(image_uri=None)).isdisjoint(tags(plan(image_uri=None, build_arguments={"BASE": "other"})))
 
 
-def test_repositories_keep_the_newest_images_and_forget_what_lost_its_tag(tmp_path: Path) -> None:
+def test_repositories_keep_the_newest_images_and_remove_untagged_ones(tmp_path: Path) -> None:
     for one in plan().of("ecr/lifecyclePolicy:LifecyclePolicy"):
         untagged, oldest = json.loads(one.inputs["policy"])["rules"]
         assert untagged["selection"]["tagStatus"] == "untagged" and untagged["selection"]["countUnit"] == "days"
@@ -87,7 +87,7 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_context_is_what_dockerignore_lets_in(checkout: Path) -> None:
+def test_the_build_context_is_what_dockerignore_includes(checkout: Path) -> None:
     assert [file.relative_to(checkout).as_posix() for file in context_files(checkout)] == [
         "app/main.py",
         "requirements.txt",
@@ -104,13 +104,13 @@ def test_the_context_is_what_dockerignore_lets_in(checkout: Path) -> None:
         ("requirements.txt", "waitress\n"),
     ],
 )
-def test_whatever_could_change_the_image_changes_the_fingerprint(checkout: Path, path: str, content: str) -> None:
+def test_every_file_of_the_image_changes_the_fingerprint(checkout: Path, path: str, content: str) -> None:
     before = fingerprint(checkout, "Dockerfile", {})
     (checkout / path).write_text(content)
     assert fingerprint(checkout, "Dockerfile", {}) != before
 
 
-def test_a_files_mode_a_link_and_an_argument_change_it_too(checkout: Path) -> None:
+def test_a_mode_a_link_and_an_argument_change_the_fingerprint(checkout: Path) -> None:
     seen = {fingerprint(checkout, "Dockerfile", {}), fingerprint(checkout, "Dockerfile", {"BASE": "python"})}
     (checkout / "app" / "main.py").chmod(0o755)
     seen.add(fingerprint(checkout, "Dockerfile", {}))
@@ -119,7 +119,7 @@ def test_a_files_mode_a_link_and_an_argument_change_it_too(checkout: Path) -> No
     assert len(seen) == 4
 
 
-def test_what_does_not_go_into_the_image_does_not_change_it(checkout: Path) -> None:
+def test_files_outside_the_image_do_not_change_the_fingerprint(checkout: Path) -> None:
     before = fingerprint(checkout, "Dockerfile", {})
     (checkout / "notes.txt").write_text("other notes\n")
     (checkout / "app" / "__pycache__" / "main.pyc").write_bytes(b"2")
@@ -140,12 +140,12 @@ def fingerprint_at(old: Path, new: Path) -> str:
         old.rename(new)
 
 
-def test_without_a_dockerfile_it_says_what_is_missing(checkout: Path) -> None:
+def test_a_missing_dockerfile_is_named(checkout: Path) -> None:
     with pytest.raises(SettingsError, match=r"does not contain Dockerfile\.other"):
         fingerprint(checkout, "Dockerfile.other", {})
 
 
-def test_a_context_that_lets_in_everything_is_refused(checkout: Path) -> None:
+def test_a_dockerignore_that_includes_everything_is_refused(checkout: Path) -> None:
     (checkout / ".dockerignore").write_text("notes.txt\n")
     with pytest.raises(SettingsError, match=r"does not begin with `\*`"):
         fingerprint(checkout, "Dockerfile", {})

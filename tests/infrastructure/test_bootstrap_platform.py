@@ -1,4 +1,4 @@
-"""What the platform's program asks AWS for: names, protection, who is let in, and nothing that costs while idle."""
+"""The resources of the platform's program: names, protection, access, and nothing that costs while idle."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def environment(planned: Plan, function: str) -> Mapping[str, str]:
     return variables
 
 
-def test_everything_goes_through_one_provider_with_its_region_and_tags_named(planned: Plan) -> None:
+def test_all_resources_use_one_provider_with_region_and_tags(planned: Plan) -> None:
     (provider,) = planned.of("pulumi:providers:aws")
     assert provider.inputs["region"] == REGION
     tags = provider.inputs["defaultTags"]
@@ -67,13 +67,11 @@ def test_the_table_is_paid_per_request_and_has_its_three_indexes(planned: Plan) 
 @pytest.mark.parametrize(
     ("settings", "protected"), [({}, True), ({"code": "archive"}, False), ({"protect_table": False}, False)]
 )
-def test_the_table_of_an_installation_for_real_use_refuses_to_be_deleted(
-    settings: dict[str, Any], protected: bool
-) -> None:
+def test_the_table_is_protected_where_the_settings_say_so(settings: dict[str, Any], protected: bool) -> None:
     assert plan(**settings).one("dynamodb/table:Table")["deletionProtectionEnabled"] is protected
 
 
-def test_both_functions_run_the_same_code_with_different_means(planned: Plan) -> None:
+def test_both_functions_run_the_same_code_with_different_resources(planned: Plan) -> None:
     api, worker = (planned.one(FUNCTION, f"fibfactory-{name}") for name in ("api", "worker"))
     assert (api["timeout"], api["memorySize"]) == (29, 512)
     assert (worker["timeout"], worker["memorySize"], worker["ephemeralStorage"]["size"]) == (900, 2048, 2048)
@@ -96,7 +94,7 @@ def test_each_function_has_a_role_of_its_own(planned: Plan) -> None:
         assert planned.one(FUNCTION, name)["role"].endswith(f"iam/role:Role/{name}")
 
 
-def test_the_worker_is_told_all_that_it_needs(planned: Plan) -> None:
+def test_the_worker_gets_all_its_settings(planned: Plan) -> None:
     assert environment(planned, "fibfactory-worker") == {
         "FIBFACTORY_PLATFORM": "fibfactory",
         "FIBFACTORY_TABLE": "fibfactory-environments",
@@ -121,13 +119,13 @@ def test_the_worker_is_told_all_that_it_needs(planned: Plan) -> None:
     }
 
 
-def test_the_api_is_not_told_where_state_key_and_access_role_are(planned: Plan) -> None:
+def test_the_api_does_not_get_state_key_and_access_role(planned: Plan) -> None:
     api, worker = environment(planned, "fibfactory-api"), environment(planned, "fibfactory-worker")
     assert worker.keys() - api.keys() == NOT_FOR_THE_API
     assert api.items() <= worker.items()
 
 
-def test_settings_arrive_in_the_environment() -> None:
+def test_settings_become_environment_variables() -> None:
     operator = f"arn:aws:iam::{ACCOUNT}:role/ops"
     variables = environment(
         plan(operators=[operator], allow_never=True, default_ttl="1h", prefix="demo"), "fibfactory-worker"
@@ -137,7 +135,7 @@ def test_settings_arrive_in_the_environment() -> None:
     assert variables["FIBFACTORY_PREFIX"] == "demo"
 
 
-def test_who_is_let_in_and_for_whom_they_own_arrives_as_json() -> None:
+def test_access_settings_become_environment_variables_as_json() -> None:
     callers = {"repository_owner_id": "1", "refs": ["refs/heads/*"]}
     variables = environment(
         plan(
@@ -159,7 +157,7 @@ def test_who_is_let_in_and_for_whom_they_own_arrives_as_json() -> None:
     assert json.loads(variables["FIBFACTORY_IMAGE_REGISTRIES"]) == ["ghcr.io/team/"]
 
 
-def test_the_worker_alone_is_told_the_role_that_reads_secrets() -> None:
+def test_only_the_worker_gets_the_instance_role() -> None:
     prefix, role = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/fibfactory/", f"arn:aws:iam::{ACCOUNT}:role/environments"
     planned = plan(secrets_prefix=prefix, instance_role_arn=role)
     api, worker = environment(planned, "fibfactory-api"), environment(planned, "fibfactory-worker")
@@ -168,7 +166,7 @@ def test_the_worker_alone_is_told_the_role_that_reads_secrets() -> None:
     assert "FIBFACTORY_INSTANCE_ROLE_ARN" not in api
 
 
-def test_concurrency_is_kept_only_where_it_is_asked_for() -> None:
+def test_concurrency_is_reserved_only_by_a_setting() -> None:
     def kept(planned: Plan) -> list[int]:
         functions = (planned.one(FUNCTION, f"fibfactory-{name}") for name in ("api", "worker"))
         return [function["reservedConcurrentExecutions"] for function in functions]
@@ -177,7 +175,7 @@ def test_concurrency_is_kept_only_where_it_is_asked_for() -> None:
     assert kept(plan(api_concurrency=5, worker_concurrency=10)) == [5, 10]
 
 
-def test_metrics_of_two_platforms_in_one_account_can_be_told_apart() -> None:
+def test_metrics_of_two_platforms_are_separate() -> None:
     planned = plan(platform="second")
     assert environment(planned, "second-worker")["POWERTOOLS_SERVICE_NAME"] == "second"
     own = [one.inputs for one in planned.of("metricAlarm:MetricAlarm") if one.inputs["namespace"] == "fibfactory"]
@@ -185,14 +183,14 @@ def test_metrics_of_two_platforms_in_one_account_can_be_told_apart() -> None:
     assert all(alarm["dimensions"] == {"service": "second"} for alarm in own)
 
 
-def test_each_function_has_a_log_group_that_forgets(planned: Plan) -> None:
+def test_each_function_has_a_log_group_with_a_retention(planned: Plan) -> None:
     groups = {one.inputs["name"]: one.inputs["retentionInDays"] for one in planned.of("cloudwatch/logGroup:LogGroup")}
     assert groups == dict.fromkeys(
         ("/aws/lambda/fibfactory-api", "/aws/lambda/fibfactory-worker", "/aws/vendedlogs/apis/fibfactory"), 14
     )
 
 
-def test_a_failed_asynchronous_call_of_the_worker_is_tried_twice_more(planned: Plan) -> None:
+def test_a_failed_asynchronous_call_of_the_worker_is_repeated_twice(planned: Plan) -> None:
     config = planned.one("lambda/functionEventInvokeConfig:FunctionEventInvokeConfig")
     assert (config["functionName"], config["maximumRetryAttempts"]) == ("fibfactory-worker", 2)
     assert config["destinationConfig"]["onFailure"]["destination"].endswith("sqs/queue:Queue/dead-letters")
@@ -204,13 +202,13 @@ def test_no_route_answers_without_iam_authorization(planned: Plan) -> None:
     assert (route.inputs["routeKey"], route.inputs["authorizationType"]) == ("$default", "AWS_IAM")
 
 
-def test_the_api_hands_requests_to_the_api_function_in_payload_2(planned: Plan) -> None:
+def test_the_api_passes_requests_to_the_function_in_payload_format_2(planned: Plan) -> None:
     integration = planned.one("apigatewayv2/integration:Integration")
     assert (integration["integrationType"], integration["payloadFormatVersion"]) == ("AWS_PROXY", "2.0")
     assert integration["integrationUri"].endswith("fibfactory-api")
 
 
-def test_the_stage_deploys_itself_and_slows_down_floods(planned: Plan) -> None:
+def test_the_stage_deploys_automatically_and_throttles(planned: Plan) -> None:
     stage = planned.one("apigatewayv2/stage:Stage", "$default")
     assert stage["autoDeploy"] is True
     assert (
@@ -273,7 +271,7 @@ def test_githubs_workflows_have_an_api_of_their_own_that_checks_their_tokens() -
     }
 
 
-def test_both_apis_are_watched_and_shown() -> None:
+def test_both_apis_have_alarms_and_graphs() -> None:
     planned = plan(github_audience="ours", github=[{"repository_owner_id": "1"}])
     watched = [one.inputs["dimensions"] for one in planned.of("metricAlarm:MetricAlarm") if one.name.endswith("-5xx")]
     assert sorted(dimensions["ApiId"] for dimensions in watched) == ["api-id", "github-api-id"]
@@ -281,7 +279,7 @@ def test_both_apis_are_watched_and_shown() -> None:
     assert '"api-id"' in shown and '"github-api-id"' in shown
 
 
-def test_the_dashboard_shows_every_alarm_and_every_metric_that_one_is_about(planned: Plan) -> None:
+def test_the_dashboard_shows_every_alarm_and_its_metric(planned: Plan) -> None:
     body = json.loads(planned.one("cloudwatch/dashboard:Dashboard")["dashboardBody"])
     alarms = planned.of("metricAlarm:MetricAlarm")
     (shown,) = (widget for widget in body["widgets"] if widget["type"] == "alarm")
@@ -307,22 +305,20 @@ def test_the_dashboard_shows_every_alarm_and_every_metric_that_one_is_about(plan
         ("cron(0/10 * * * ? *)", 86400, 1),
     ],
 )
-def test_light_sweeps_that_stay_away_are_an_alarm_after_a_few_that_should_have_been(
-    schedule: str, period: int, times: int
-) -> None:
+def test_missing_light_sweeps_are_an_alarm_after_a_few_intervals(schedule: str, period: int, times: int) -> None:
     alarm = plan(light_schedule=schedule).one("metricAlarm:MetricAlarm", "fibfactory-no-light-sweep")
     assert (alarm["period"], alarm["evaluationPeriods"], alarm["treatMissingData"]) == (period, times, "breaching")
     assert (alarm["metricName"], alarm["comparisonOperator"]) == ("light_sweeps", "LessThanThreshold")
 
 
-def test_who_is_to_be_written_to_is_subscribed_to_the_alarms() -> None:
+def test_alarm_emails_are_subscribed_to_the_topic() -> None:
     planned = plan(alarm_emails=["ops@example.com"])
     subscription = planned.one("sns/topicSubscription:TopicSubscription")
     assert (subscription["protocol"], subscription["endpoint"]) == ("email", "ops@example.com")
     assert subscription["topic"] == planned.one("metricAlarm:MetricAlarm", "fibfactory-overdue")["alarmActions"][0]
 
 
-def test_the_metrics_of_the_alarms_are_those_that_the_worker_writes(planned: Plan) -> None:
+def test_alarms_use_metrics_that_the_worker_writes(planned: Plan) -> None:
     written = set(Metric)
     asked = {
         one.inputs["metricName"]
@@ -349,9 +345,7 @@ def test_the_metrics_of_the_alarms_are_those_that_the_worker_writes(planned: Pla
         ("rate(6 hours)", 21600, 3),
     ],
 )
-def test_deep_sweeps_that_stay_away_are_an_alarm_but_not_on_a_platforms_first_day(
-    schedule: str, period: int, times: int
-) -> None:
+def test_missing_deep_sweeps_are_an_alarm_but_not_on_the_first_day(schedule: str, period: int, times: int) -> None:
     alarm = plan(nightly_schedule=schedule).one("metricAlarm:MetricAlarm", "fibfactory-no-deep-sweep")
     assert (alarm["period"], alarm["evaluationPeriods"], alarm["treatMissingData"]) == (period, times, "notBreaching")
     assert (alarm["metricName"], alarm["comparisonOperator"]) == ("deep_sweeps", "LessThanThreshold")

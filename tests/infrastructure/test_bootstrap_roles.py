@@ -1,4 +1,4 @@
-"""Who may do what: removing any of these limits from the policies fails a test."""
+"""The limits of the roles' policies: removing any of them fails a test."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_no_action_is_a_pattern(planned: Plan, role: str) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_only_actions_that_know_no_resource_are_allowed_on_all(planned: Plan, role: str) -> None:
+def test_only_actions_without_resources_are_allowed_on_all_resources(planned: Plan, role: str) -> None:
     on_all = {
         action
         for statement in allowed(planned, role)
@@ -81,7 +81,7 @@ def test_only_actions_that_know_no_resource_are_allowed_on_all(planned: Plan, ro
     assert on_all <= NO_NARROWER_RESOURCE
 
 
-def test_every_statement_about_all_resources_has_its_reason_and_no_reason_is_left_over(planned: Plan) -> None:
+def test_every_statement_about_all_resources_has_a_reason(planned: Plan) -> None:
     about_all = {
         statement["Sid"] for role in ROLES for statement in planned.policy(role) if statement["Resource"] == "*"
     }
@@ -89,7 +89,7 @@ def test_every_statement_about_all_resources_has_its_reason_and_no_reason_is_lef
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_every_statement_says_what_for(planned: Plan, role: str) -> None:
+def test_every_statement_has_a_sid(planned: Plan, role: str) -> None:
     sids = [statement["Sid"] for statement in planned.policy(role)]
     assert all(sid.isalnum() for sid in sids)
     assert len(set(sids)) == len(sids)
@@ -101,7 +101,7 @@ def test_a_policy_is_far_from_iams_limit(planned: Plan, role: str) -> None:
     assert len("".join(inline.split())) < LARGEST_POLICY / 2
 
 
-def test_no_role_has_a_boundary_or_managed_policies_unless_told_so(planned: Plan) -> None:
+def test_roles_have_no_boundary_or_managed_policies_by_default(planned: Plan) -> None:
     assert not [one for one in planned.of("iam/role:Role") if one.inputs.get("permissionsBoundary")]
     assert planned.of("iam/rolePolicyAttachment:RolePolicyAttachment") == []
 
@@ -112,7 +112,7 @@ def test_a_boundary_is_set_on_every_role() -> None:
     assert [one.inputs["permissionsBoundary"] for one in bound.of("iam/role:Role")] == [boundary] * len(ROLES)
 
 
-def test_managed_policies_are_the_workers_alone() -> None:
+def test_managed_policies_are_attached_to_the_worker_only() -> None:
     managed = ["arn:aws:iam::aws:policy/AmazonSQSFullAccess", f"arn:aws:iam::{ACCOUNT}:policy/team/AmazonSQSFullAccess"]
     attached = plan(worker_policies=managed).of("iam/rolePolicyAttachment:RolePolicyAttachment")
     assert sorted(one.inputs["policyArn"] for one in attached) == sorted(managed)
@@ -128,7 +128,7 @@ def test_managed_policies_are_the_workers_alone() -> None:
         ("fibfactory-apprunner-access", "build.apprunner.amazonaws.com"),
     ],
 )
-def test_each_role_is_trusted_to_one_service(planned: Plan, role: str, service: str) -> None:
+def test_each_role_trusts_one_service(planned: Plan, role: str, service: str) -> None:
     (statement,) = json.loads(planned.one("iam/role:Role", role)["assumeRolePolicy"])["Statement"]
     assert (statement["Principal"], statement["Action"]) == ({"Service": service}, "sts:AssumeRole")
 
@@ -138,7 +138,7 @@ def test_schedules_of_other_accounts_cannot_use_the_schedule_role(planned: Plan)
     assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
 
 
-def test_the_api_can_write_records_and_ask_for_a_worker_and_nothing_else(planned: Plan) -> None:
+def test_the_api_can_write_records_and_start_a_worker_and_nothing_else(planned: Plan) -> None:
     assert actions(planned, "fibfactory-api") == {
         "dynamodb:GetItem",
         "dynamodb:Query",
@@ -152,7 +152,7 @@ def test_the_api_can_write_records_and_ask_for_a_worker_and_nothing_else(planned
     }
 
 
-def test_schedules_can_only_start_the_worker_and_keep_what_did_not_reach_it(planned: Plan) -> None:
+def test_schedules_can_only_start_the_worker_and_write_dead_letters(planned: Plan) -> None:
     assert actions(planned, "fibfactory-schedule") == {"lambda:InvokeFunction", "sqs:SendMessage"}
 
 
@@ -167,7 +167,7 @@ def test_the_worker_is_the_only_function_that_can_be_invoked(planned: Plan, role
 
 
 @pytest.mark.parametrize("role", ["fibfactory-api", "fibfactory-worker"])
-def test_functions_reach_this_platforms_table_only(planned: Plan, role: str) -> None:
+def test_functions_use_this_platforms_table_only(planned: Plan, role: str) -> None:
     assert statement_with(planned, role, "dynamodb:PutItem")["Resource"] == [TABLE, f"{TABLE}/index/*"]
 
 
@@ -178,12 +178,12 @@ def test_a_function_writes_its_own_log_only_and_makes_no_group(planned: Plan, ro
     assert "logs:CreateLogGroup" not in actions(planned, role)
 
 
-def test_nobody_may_read_or_delete_the_whole_table(planned: Plan) -> None:
+def test_no_role_may_scan_or_delete_the_table(planned: Plan) -> None:
     for role in ROLES:
         assert not actions(planned, role) & {"dynamodb:Scan", "dynamodb:DeleteTable", "dynamodb:UpdateTable"}
 
 
-def test_the_worker_reaches_the_state_of_stacks_and_nothing_else_in_s3(planned: Plan) -> None:
+def test_the_worker_uses_the_state_of_stacks_and_nothing_else_in_s3(planned: Plan) -> None:
     bucket = f"arn:aws:s3:::{FOUNDATIONS.bucket}"
     assert statement_with(planned, "fibfactory-worker", "s3:ListBucket")["Resource"] == bucket
     objects = statement_with(planned, "fibfactory-worker", "s3:PutObject")
@@ -204,7 +204,7 @@ def test_the_worker_uses_one_key_and_cannot_change_it(planned: Plan) -> None:
 CHANGES = {"UpdateService", "DeleteService", "PauseService", "ResumeService", "TagResource", "UntagResource"}
 
 
-def test_the_worker_deals_with_services_of_the_platforms_prefix_only() -> None:
+def test_the_worker_uses_services_of_the_platforms_prefix_only() -> None:
     planned = plan(prefix="demo")
     about = {
         as_list(statement["Resource"])[0]
@@ -239,7 +239,7 @@ def test_no_change_of_a_service_is_allowed_anywhere_else(planned: Plan) -> None:
     assert free == {f"apprunner:{look}" for look in looks}
 
 
-def test_what_the_orchestrator_calls_ownership_is_what_is_kept() -> None:
+def test_the_protected_tags_are_those_that_the_orchestrator_sets() -> None:
     assert set(OWNERSHIP_TAGS.values()) == {
         orchestrator_names.TAG_PLATFORM,
         orchestrator_names.TAG_OWNER,
@@ -247,7 +247,7 @@ def test_what_the_orchestrator_calls_ownership_is_what_is_kept() -> None:
     }
 
 
-def test_ownership_is_kept_against_whatever_else_is_allowed(planned: Plan) -> None:
+def test_ownership_tags_can_not_be_changed_whatever_else_is_allowed(planned: Plan) -> None:
     denied = [one for one in planned.policy("fibfactory-worker") if one["Effect"] == "Deny"]
     assert {one["Resource"] for one in denied} == {"*"}
     assert {one["Sid"] for one in denied} == {*(f"Keep{word}Tag" for word in OWNERSHIP_TAGS), "KeepTags"}
@@ -255,13 +255,13 @@ def test_ownership_is_kept_against_whatever_else_is_allowed(planned: Plan) -> No
     assert untag["Condition"] == {"ForAnyValue:StringEquals": {"aws:TagKeys": list(OWNERSHIP_TAGS.values())}}
 
 
-def test_the_worker_gives_one_role_away_and_to_app_runner_only(planned: Plan) -> None:
+def test_the_worker_passes_one_role_to_app_runner_only(planned: Plan) -> None:
     statement = statement_with(planned, "fibfactory-worker", "iam:PassRole")
     assert statement["Resource"] == ACCESS_ROLE
     assert set(statement["Condition"]["StringEquals"]["iam:PassedToService"]) == GIVEN_TO
 
 
-def test_the_worker_gives_the_operators_instance_role_away_where_there_is_one() -> None:
+def test_the_worker_passes_the_instance_role_where_there_is_one() -> None:
     planned = plan(instance_role_arn=INSTANCE_ROLE, secrets_prefix=SECRETS)
     passed = [one for one in allowed(planned, "fibfactory-worker") if "iam:PassRole" in as_list(one["Action"])]
     assert [one["Resource"] for one in passed] == [ACCESS_ROLE, INSTANCE_ROLE]
@@ -282,7 +282,7 @@ def test_the_worker_can_see_all_that_a_deep_sweep_compares(planned: Plan) -> Non
     assert looks <= actions(planned, "fibfactory-worker")
 
 
-def test_the_worker_tells_images_apart_and_does_nothing_else_in_the_registry(planned: Plan) -> None:
+def test_the_worker_only_describes_images_in_the_registry(planned: Plan) -> None:
     assert {action for action in actions(planned, "fibfactory-worker") if action.startswith("ecr:")} == {
         "ecr:DescribeImages"
     }

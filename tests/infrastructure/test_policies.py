@@ -1,4 +1,4 @@
-"""Every rule holds for every platform that can be asked for, and notices when what it is about is taken away."""
+"""Every rule holds for every kind of platform, and finds a removed protection."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_the_rule_holds(rule: Rule, platform: str, plans: dict[str, Plan]) -> No
     ("rule", "breaking"),
     [pytest.param(rule, each, id=f"{rule.says} #{n}") for rule in RULES for n, each in enumerate(rule.breaks, 1)],
 )
-def test_the_rule_notices_when_a_protection_is_taken_away(rule: Rule, breaking: Break, plans: dict[str, Plan]) -> None:
+def test_the_rule_finds_a_removed_protection(rule: Rule, breaking: Break, plans: dict[str, Plan]) -> None:
     broken = [one for whole in plans.values() for one in breaking(whole) if one.resource not in rule.exceptions]
     assert broken
     assert [one.resource for one in broken if rule.broken(one.plan) == []] == []
@@ -62,18 +62,18 @@ def test_every_exception_is_still_needed(rule: Rule, plans: dict[str, Plan]) -> 
     assert found == rule.exceptions.keys()
 
 
-def test_what_is_said_to_take_no_tags_is_all_asked_for_somewhere(plans: dict[str, Plan]) -> None:
+def test_every_type_listed_without_tags_is_used(plans: dict[str, Plan]) -> None:
     assert NO_TAGS.keys() <= {one.type for whole in plans.values() for one in whole.asked}
 
 
-def test_no_resource_goes_past_the_provider_that_tags(plans: dict[str, Plan]) -> None:
+def test_every_resource_uses_the_provider_with_tags(plans: dict[str, Plan]) -> None:
     for whole in plans.values():
         ours = [one for one in whole.asked if one.type.startswith("aws:")]
         assert len(ours) > 40
         assert [one.name for one in ours if "::aws::aws-id" not in one.provider or "tags" in one.inputs] == []
 
 
-def test_every_role_has_the_boundary_that_was_asked_for(plans: dict[str, Plan]) -> None:
+def test_every_role_has_the_boundary_of_the_settings(plans: dict[str, Plan]) -> None:
     roles = plans["with everything that can be set"].of("iam/role:Role")
     assert {one.inputs.get("permissionsBoundary") for one in roles} == {EVERYTHING["permissions_boundary"]}
     assert all(

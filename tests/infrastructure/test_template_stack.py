@@ -78,7 +78,7 @@ def test_every_resource_uses_that_provider() -> None:
     assert "aws-provider" in str(service.provider)
 
 
-def test_the_service_has_the_posts_name_and_size() -> None:
+def test_the_service_has_the_name_and_size_of_the_post() -> None:
     service = service_of(INPUTS)
     assert service["serviceName"] == "fib-app-test1-service"
     assert service["instanceConfiguration"]["cpu"] == "1024"
@@ -86,11 +86,11 @@ def test_the_service_has_the_posts_name_and_size() -> None:
     assert service["sourceConfiguration"]["autoDeploymentsEnabled"] is False
 
 
-def test_it_is_healthy_when_its_health_path_answers() -> None:
+def test_the_health_check_uses_the_health_path() -> None:
     assert service_of(INPUTS)["healthCheckConfiguration"] == {"protocol": "HTTP", "path": "/health"}
 
 
-def test_a_public_image_needs_no_role() -> None:
+def test_a_public_image_needs_no_access_role() -> None:
     source = service_of(INPUTS)["sourceConfiguration"]
     assert source["imageRepository"]["imageRepositoryType"] == "ECR_PUBLIC"
     assert "authenticationConfiguration" not in source
@@ -120,7 +120,7 @@ def test_without_variables_nothing_is_secret() -> None:
     assert SPECIAL not in service_of(INPUTS)["sourceConfiguration"]
 
 
-def test_where_docker_is_the_image_is_built_for_linux_and_pushed_under_the_applications_name() -> None:
+def test_a_build_is_for_linux_and_pushed_under_the_applications_name() -> None:
     inputs = EnvironmentInputs(**{**vars(INPUTS), "image": "", "build": Build("public.ecr.aws/a/fibservice")})
     resources, _ = declared(inputs)
     image = resources["docker:index/image:Image"].inputs

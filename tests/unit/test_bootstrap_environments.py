@@ -1,4 +1,4 @@
-"""What is alive on a platform is found; and destroyed, each is asked for, waited for, and accounted for."""
+"""A teardown finds the platform's services, destroys its environments and waits for each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bootstrap.names import Names
 
 
 class FakeAppRunner:
-    """An account whose services, by name, have these tags; a page has two. One without tags went while it was looked at.
+    """An account's services by name, with their tags; None for one that is deleted meanwhile. A page has two services.
 
     It is session and client in one.
     """
@@ -40,7 +40,7 @@ class FakeAppRunner:
         return {"Tags": [{"Key": name, "Value": value} for name, value in tags.items()]}
 
 
-def test_services_are_the_platforms_by_their_tag_whatever_their_names_begin_with() -> None:
+def test_services_belong_to_the_platform_by_tag_whatever_their_names() -> None:
     ours, theirs = {"fibfactory:platform": "x"}, {"fibfactory:platform": "y"}
     account = FakeAppRunner(
         {"new-a": ours, "fib-app-b": theirs, "shop": {}, "gone": None, "older-prefix-c": {"team": "t", **ours}}
@@ -49,7 +49,7 @@ def test_services_are_the_platforms_by_their_tag_whatever_their_names_begin_with
 
 
 class FakeApi:
-    """A platform's API whose environments take on one status after another, each time one of them is asked for."""
+    """A platform's API, whose environments take on their next status at each read."""
 
     def __init__(self, lives: Mapping[str, Iterable[Mapping[str, Any]]], *, operator: bool = True) -> None:
         self._lives = {name: [dict(record) for record in life] for name, life in lives.items()}
@@ -58,7 +58,7 @@ class FakeApi:
 
     def check_operator(self) -> None:
         if not self._operator:
-            raise AccountError("You are none.")
+            raise AccountError("You are not an operator.")
 
     def remove(self, environment_id: str) -> Mapping[str, Any]:
         self.removed.append(environment_id)
@@ -69,7 +69,7 @@ class FakeApi:
         return life.pop(0) if len(life) > 1 else life[0]
 
     def statuses(self) -> Mapping[str, str]:
-        # The list is as late as a list may be: it shows what is long over.
+        # The listing lags: it shows a status of long ago.
         return dict.fromkeys(self._lives, "ready")
 
 
@@ -94,7 +94,7 @@ def destroy(api: FakeApi, *environment_ids: str) -> list[str]:
     return lines
 
 
-def test_each_is_waited_for_until_it_is_gone_whatever_a_late_list_says() -> None:
+def test_each_environment_is_awaited_even_if_the_listing_lags() -> None:
     api = FakeApi({"one": [DESTROYING, DESTROYING, DESTROYED], "two": [DESTROYED]})
     lines = destroy(api, "one", "two")
     assert api.removed == ["one", "two"]
@@ -105,7 +105,7 @@ def test_each_is_waited_for_until_it_is_gone_whatever_a_late_list_says() -> None
     assert "0 to go" in lines[-1]
 
 
-def test_one_that_fails_is_named_with_its_reason_once_all_others_are_over() -> None:
+def test_a_failed_environment_is_named_with_its_reason_after_all_others_ended() -> None:
     api = FakeApi({"one": [FAILED], "two": [DESTROYING, DESTROYING, DESTROYED]})
     with pytest.raises(
         BootstrapError, match=r"1 of the environments .*: one: needs_operator: A thing is left\."
@@ -114,24 +114,24 @@ def test_one_that_fails_is_named_with_its_reason_once_all_others_are_over() -> N
     assert "nothing else was changed" in caught.value.advice
 
 
-def test_one_that_somebody_asked_for_again_is_named() -> None:
+def test_an_environment_that_was_requested_again_is_named() -> None:
     with pytest.raises(BootstrapError, match="one: it is pending, so somebody requested it again"):
         destroy(FakeApi({"one": [{"status": "pending"}]}), "one")
 
 
-def test_one_that_never_ends_is_given_up_some_time() -> None:
+def test_waiting_for_an_environment_has_a_time_limit() -> None:
     with pytest.raises(BootstrapError, match="one: it is still destroying"):
         destroy(FakeApi({"one": [DESTROYING]}), "one")
 
 
-def test_who_is_no_operator_asks_for_no_end() -> None:
+def test_a_caller_who_is_no_operator_removes_nothing() -> None:
     api = FakeApi({"one": [DESTROYED]}, operator=False)
     with pytest.raises(AccountError):
         destroy(api, "one")
     assert api.removed == []
 
 
-def test_a_stop_says_that_the_environments_go_on_being_destroyed() -> None:
+def test_an_interruption_says_that_the_platform_continues_to_destroy() -> None:
     def interrupted(seconds: float) -> None:
         raise KeyboardInterrupt
 

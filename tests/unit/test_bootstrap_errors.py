@@ -1,4 +1,4 @@
-"""What goes wrong with an account becomes one sentence, and one of what to do."""
+"""Errors of AWS become one sentence that says what happened and one that says what to do."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def client_error(code: str, message: str) -> aws.ClientError:
     return aws.ClientError({"Error": {"Code": code, "Message": message}}, "DescribeKey")
 
 
-def test_no_credentials() -> None:
+def test_missing_credentials_ask_to_sign_in() -> None:
     error = sentence(aws.NoCredentialsError())
     assert "no usable AWS credentials" in error.message and "AWS_PROFILE" in error.advice
 
@@ -28,17 +28,17 @@ def test_a_profile_that_does_not_exist_is_named() -> None:
     assert "nobodys" in sentence(aws.ProfileNotFound(profile="nobodys")).message
 
 
-def test_no_region() -> None:
+def test_a_missing_region_is_named() -> None:
     assert "--region" in sentence(aws.NoRegionError()).advice
 
 
-def test_a_region_that_does_not_exist_is_one_that_cannot_be_reached() -> None:
+def test_an_unknown_region_is_reported_as_unreachable() -> None:
     error = sentence(aws.EndpointConnectionError(endpoint_url="https://kms.us-west-9.amazonaws.com"))
     assert "us-west-9" in error.message and "region" in error.advice
 
 
 @pytest.mark.parametrize("code", ["ExpiredToken", "InvalidClientTokenId", "SignatureDoesNotMatch"])
-def test_credentials_that_do_not_work_ask_to_sign_in(code: str) -> None:
+def test_rejected_credentials_ask_to_sign_in(code: str) -> None:
     error = sentence(client_error(code, "no"))
     assert code in error.message and "Sign in" in error.advice
 
@@ -49,7 +49,7 @@ def test_a_refusal_names_aws_code_and_the_action() -> None:
     assert "AccessDeniedException for kms:CreateKey on *" in error.message and "permission" in error.advice
 
 
-def test_a_refusal_that_says_nothing_is_named_by_its_operation() -> None:
+def test_a_refusal_without_details_names_its_operation() -> None:
     assert "AccessDenied for DescribeKey" in sentence(client_error("AccessDenied", "Access Denied")).message
 
 
@@ -64,40 +64,40 @@ def test_a_refusal_that_says_nothing_is_named_by_its_operation() -> None:
         ("CodeStorageExceededException", "Code storage limit exceeded."),
     ],
 )
-def test_a_quota_that_is_reached_is_said_to_be_one_in_awss_own_words(code: str, message: str) -> None:
+def test_a_reached_quota_is_reported_with_awss_message(code: str, message: str) -> None:
     error = sentence(client_error(code, message))
     assert "quota" in error.message and f"{code}: {message}" in error.message
     assert "Service Quotas" in error.advice
 
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "TooManyRequestsException", "ProvisionedThroughputExceeded"])
-def test_what_passes_by_itself_is_no_quota(code: str) -> None:
+def test_throttling_is_not_reported_as_a_quota(code: str) -> None:
     assert known_cause(f"{code}: Rate exceeded") is None
 
 
-def test_anything_else_keeps_awss_own_words() -> None:
+def test_any_other_error_is_reported_with_awss_message() -> None:
     error = sentence(client_error("NotYetInvented", "who knows"))
     assert "NotYetInvented: who knows" in error.message
 
 
-def test_an_sso_session_that_ended_asks_to_sign_in() -> None:
+def test_an_expired_sso_session_asks_to_sign_in() -> None:
     error = sentence(aws.UnauthorizedSSOTokenError())
     assert "no usable AWS credentials" in error.message and "aws sso login" in error.advice
 
 
-def test_a_connection_that_broke_is_no_bug() -> None:
+def test_a_broken_connection_is_reported_as_unreachable() -> None:
     error = sentence(aws.ConnectionClosedError(endpoint_url="https://kms.us-west-2.amazonaws.com"))
     assert "can't be reached" in error.message
 
 
-def test_docker_that_does_not_answer_is_told_how_to_start_it_or_do_without() -> None:
+def test_a_docker_that_does_not_answer_comes_with_advice() -> None:
     cause = known_cause(
         "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
     )
     assert cause and "Docker does not answer" in cause[0] and "--image-uri" in cause[1]
 
 
-def test_errors_of_ours_are_not_taken_for_awss() -> None:
+def test_other_exceptions_are_not_translated() -> None:
     with pytest.raises(KeyError), explained("look"):
         raise KeyError("a bug")
 

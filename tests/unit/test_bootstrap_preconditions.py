@@ -1,4 +1,4 @@
-"""What must be so before anything is made, as far as it can be seen without an account."""
+"""Checks before a deploy that need no account."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def check(checkout: Path, pins: str, **settings: object) -> None:
     check_pins(load(None, {"region": "us-west-2", **settings}, {}), checkout)
 
 
-def test_an_image_is_not_built_with_a_program_of_no_known_checksum(checkout: Path) -> None:
+def test_an_image_is_not_built_with_a_program_of_unknown_checksum(checkout: Path) -> None:
     with pytest.raises(SettingsError, match="no checksum of pulumi-resource-aws, with") as refused:
         check(checkout, CLI.format("ab" * 32) + PLUGIN.format(""))
     assert "make images" in refused.value.advice
@@ -33,13 +33,13 @@ def test_an_image_is_not_built_with_a_program_of_no_known_checksum(checkout: Pat
         check(checkout, CLI.format("") + PLUGIN.format(""))
 
 
-def test_what_is_pinned_or_comes_from_elsewhere_or_is_not_built_is_not_asked_for(checkout: Path) -> None:
+def test_programs_that_are_pinned_or_come_from_elsewhere_are_accepted(checkout: Path) -> None:
     check(checkout, CLI.format("ab" * 32) + PLUGIN.format("ab" * 32))
     elsewhere = {"PULUMI_CLI_URL": "https://mirror.example/pulumi.tar.gz", "PULUMI_AWS_URL": ""}
     check(checkout, CLI.format("") + PLUGIN.format(""), build_arguments=elsewhere)
     check(checkout, CLI.format("") + PLUGIN.format(""), image_uri="000000000000.dkr.ecr.us-west-2.amazonaws.com/x:1")
 
 
-def test_the_checkouts_own_pins_are_understood() -> None:
+def test_the_pins_of_this_checkout_can_be_read() -> None:
     settings = load(None, {"region": "us-west-2", "build_arguments": {"PULUMI_CLI_URL": "", "PULUMI_AWS_URL": ""}}, {})
     check_pins(settings, ROOT)

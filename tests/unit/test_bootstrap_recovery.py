@@ -1,4 +1,4 @@
-"""What a killed run left pending becomes part of the state, or is dropped; nothing else of the state changes."""
+"""Pending operations of a killed run are recorded in the state or dropped; the rest of the state stays as it is."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def pending(kind: str, name: str, operation: str = "creating", /, **inputs: Any)
     return {"resource": resource, "type": operation}
 
 
-def test_what_can_be_found_again_is_taken_on_and_the_rest_is_dropped() -> None:
+def test_a_pending_resource_that_exists_is_recorded_and_others_are_dropped() -> None:
     role, policy = pending("aws:iam/role:Role", "api", name="x-api"), pending("aws:iam/rolePolicy:RolePolicy", "api")
     before = {"resources": [STACK], "pending_operations": [role, policy], "manifest": {"version": "1"}}
     after = recover_state(before, lambda kind, inputs: Found(inputs["name"]) if "name" in inputs else None)
@@ -29,7 +29,7 @@ def test_what_can_be_found_again_is_taken_on_and_the_rest_is_dropped() -> None:
     assert before["pending_operations"] == [role, policy], "what was read is left as it was"
 
 
-def test_only_creates_are_taken_on_and_never_in_place_of_what_the_state_has() -> None:
+def test_only_creates_are_recorded_and_never_replace_a_recorded_resource() -> None:
     known = pending("aws:iam/role:Role", "api", name="x-api")
     gone = pending("aws:iam/role:Role", "old", "deleting", name="x-old")
     before = {"resources": [STACK, {**known["resource"], "id": "x-api"}], "pending_operations": [known, gone]}
@@ -37,7 +37,7 @@ def test_only_creates_are_taken_on_and_never_in_place_of_what_the_state_has() ->
     assert after.urns == () and after.deployment == {"resources": before["resources"], "pending_operations": []}
 
 
-def test_what_is_somebody_elses_stays_out_of_the_state_and_is_named() -> None:
+def test_a_resource_of_others_stays_out_of_the_state_and_is_named() -> None:
     role = pending("aws:iam/role:Role", "api", name="x-api")
     after = recover_state(
         {"resources": [STACK], "pending_operations": [role]}, lambda kind, inputs: Found(inputs["name"], ours=False)
@@ -54,5 +54,7 @@ def test_what_is_somebody_elses_stays_out_of_the_state_and_is_named() -> None:
         ("aws:cloudwatch/metricAlarm:MetricAlarm", {"name": "x-errors"}, None),
     ],
 )
-def test_parts_are_known_by_what_they_are_parts_of(kind: str, inputs: dict[str, str], found: Found | None) -> None:
+def test_parts_of_an_api_or_function_get_their_ids_without_a_lookup(
+    kind: str, inputs: dict[str, str], found: Found | None
+) -> None:
     assert finder(boto3.Session(region_name="us-west-2"), NAMES)(kind, inputs) == found
