@@ -147,7 +147,9 @@ def test_an_image_in_ecr_runs_as_a_container_from_create_to_destroy(alice: Clien
     assert yard.containers("fib-app-boxed1-service") == []
 
 
-def test_a_new_tag_a_pause_and_a_resume_are_each_a_container_of_their_own(alice: Client, yard: Shipyard) -> None:
+def test_an_update_replaces_the_container_and_a_pause_removes_it_until_the_resume(
+    alice: Client, yard: Shipyard
+) -> None:
     record = ready(alice, "boxed2", yard.push("one"))
     (first,) = yard.containers("fib-app-boxed2-service")
 
@@ -166,7 +168,7 @@ def test_a_new_tag_a_pause_and_a_resume_are_each_a_container_of_their_own(alice:
     assert yard.containers("fib-app-boxed2-service") == []
 
 
-def test_a_revived_environment_runs_what_ran_although_its_tag_has_moved_on(alice: Client, yard: Shipyard) -> None:
+def test_a_revived_environment_runs_its_old_digest_after_the_tag_moved(alice: Client, yard: Shipyard) -> None:
     ready(alice, "boxed6", yard.push("latest", "LABEL version=old"))
     before = destroyed(alice, "boxed6")["receipt"]
     yard.push("latest", "LABEL version=new")
@@ -180,9 +182,7 @@ def test_a_revived_environment_runs_what_ran_although_its_tag_has_moved_on(alice
     destroyed(alice, "boxed6")
 
 
-def test_an_image_whose_program_ends_at_once_is_a_failure_that_leaves_no_container(
-    alice: Client, yard: Shipyard
-) -> None:
+def test_an_image_whose_program_exits_at_once_fails_and_leaves_no_container(alice: Client, yard: Shipyard) -> None:
     image = yard.push("broken", 'CMD ["python", "-c", "raise SystemExit(3)"]')
     alice.call("PUT", "/environments/boxed3", {"image": image}).checked()
     record = alice.follow("boxed3", patience=PATIENCE)
@@ -193,7 +193,7 @@ def test_an_image_whose_program_ends_at_once_is_a_failure_that_leaves_no_contain
     destroyed(alice, "boxed3")
 
 
-def test_the_posts_command_builds_pushes_and_runs_what_it_built(
+def test_the_posts_command_builds_pushes_and_runs_an_image(
     alice: Client, platform: Platform, yard: Shipyard, images: Images, tmp_path: Path
 ) -> None:
     (tmp_path / "context").mkdir()
@@ -261,7 +261,7 @@ def shown(yard: Shipyard, name: str) -> ServiceView:
         ),
     ],
 )
-def test_an_image_that_does_not_run_is_a_failed_create_with_its_reason_and_no_container(
+def test_a_broken_image_ends_in_a_failed_create_with_its_reason_and_no_container(
     yard: Shipyard, dockerfile: str, reason: str
 ) -> None:
     name = f"broken-{uuid.uuid4().hex[:8]}"
@@ -278,7 +278,7 @@ def part(cloud: RunningCloud, module: str) -> psutil.Process:
 
 
 @pytest.mark.parametrize("end", ["in order", "its owner is killed", "the emulator is killed"])
-def test_however_a_cloud_ends_its_containers_and_what_it_pulled_go_with_it(
+def test_a_clouds_containers_and_pulled_images_are_removed_however_it_ends(
     images: Images, tmp_path: Path, end: str
 ) -> None:
     (tmp_path / "context").mkdir()

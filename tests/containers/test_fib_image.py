@@ -23,7 +23,7 @@ def health_of(running: Container) -> str:
     return str(running.inspect()["State"]["Health"]["Status"])
 
 
-def test_it_answers_on_the_port_it_is_told_and_its_health_check_agrees(images: Images) -> None:
+def test_it_answers_on_the_given_port_and_its_health_check_passes(images: Images) -> None:
     port, _ = free_ports()
     with container(images.fibservice, options=("--network", "host"), environment={"PORT": str(port)}) as running:
         assert json.loads(answer(f"http://127.0.0.1:{port}/fib/20")) == {"fib": 6765, "n": 20}
@@ -33,7 +33,7 @@ def test_it_answers_on_the_port_it_is_told_and_its_health_check_agrees(images: I
         assert health_of(running) == "healthy"
 
 
-def test_its_health_check_says_when_it_does_not_answer(images: Images) -> None:
+def test_its_health_check_fails_if_nothing_answers(images: Images) -> None:
     options = ("--network", "none", "--entrypoint", "python")
     with container(images.fibservice, "-c", "import time; time.sleep(60)", options=options) as running:
         check = running.inspect()["Config"]["Healthcheck"]["Test"]
@@ -41,7 +41,7 @@ def test_its_health_check_says_when_it_does_not_answer(images: Images) -> None:
             running.run(*check[1:])
 
 
-def test_it_listens_on_8080_unless_told_otherwise(images: Images) -> None:
+def test_it_listens_on_8080_by_default(images: Images) -> None:
     with container(
         images.fibservice,
         options=(
@@ -56,7 +56,7 @@ def test_it_listens_on_8080_unless_told_otherwise(images: Images) -> None:
         assert "6765" in running.run("python", "-c", program)
 
 
-def test_it_ends_within_a_second_of_being_told(images: Images) -> None:
+def test_it_stops_within_a_second(images: Images) -> None:
     port, _ = free_ports()
     with container(images.fibservice, options=("--network", "host"), environment={"PORT": str(port)}) as running:
         answer(f"http://127.0.0.1:{port}/health")
@@ -66,7 +66,7 @@ def test_it_ends_within_a_second_of_being_told(images: Images) -> None:
         assert running.inspect()["State"]["ExitCode"] == 0
 
 
-def test_it_runs_on_a_read_only_disk_as_nobody(images: Images) -> None:
+def test_it_runs_on_a_read_only_disk_as_an_unprivileged_user(images: Images) -> None:
     port, _ = free_ports()
     options = ("--network", "host", "--read-only")
     with container(images.fibservice, options=options, environment={"PORT": str(port)}) as running:
@@ -74,7 +74,7 @@ def test_it_runs_on_a_read_only_disk_as_nobody(images: Images) -> None:
         assert running.run("id", "-u") == "65534"
 
 
-def test_it_is_for_amd64_and_holds_no_installer(images: Images) -> None:
+def test_it_is_for_amd64_and_contains_no_installer(images: Images) -> None:
     assert docker("image", "inspect", "--format", "{{.Os}}/{{.Architecture}}", images.fibservice) == "linux/amd64"
     assert python(
         images.fibservice, "import importlib.util as u; print(u.find_spec('pip'), u.find_spec('ensurepip'))"

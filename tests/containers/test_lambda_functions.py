@@ -80,7 +80,7 @@ def scheduled(platform: Platform) -> Any:
     return json.loads(text)
 
 
-def test_an_environment_is_asked_for_made_found_stale_and_destroyed(
+def test_an_environment_is_requested_deployed_and_destroyed_when_it_expires(
     ask: Caller, worker: Function, inbox: Inbox, quiet_platform: Platform
 ) -> None:
     status, record = ask("PUT", "/environments/boxed1", {"image": LATEST, "ttl": "1s"})
@@ -117,7 +117,7 @@ def test_a_hundred_warm_invocations_leave_no_file_and_no_process(
     assert ask("GET", "/environments/boxed2")[1]["status"] == "destroyed"
 
 
-def test_an_environment_made_and_destroyed_leaves_the_clis_notes_and_no_process(
+def test_a_create_and_a_destroy_leave_only_the_clis_small_files_and_no_process(
     ask: Caller, worker: Function, inbox: Inbox
 ) -> None:
     def live() -> None:
@@ -137,7 +137,7 @@ def test_an_environment_made_and_destroyed_leaves_the_clis_notes_and_no_process(
     assert worker.container.processes() == processes
 
 
-def test_a_worker_outside_leaves_a_containers_processes_alone(images: Images) -> None:
+def test_cleaning_outside_a_container_keeps_the_containers_processes(images: Images) -> None:
     # In a container there is another process 1, which began at another time.
     marked = {sandbox.MARK: "1-1000-1"}
     options = ("--network", "none", "--entrypoint", "sleep")

@@ -48,7 +48,7 @@ def sourced(platform: Platform, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "home"))
 
 
-def test_it_creates_lists_updates_refreshes_and_destroys(sourced: None) -> None:
+def test_another_automation_program_can_create_list_update_refresh_and_destroy(sourced: None) -> None:
     stack = auto.create_or_select_stack(stack_name=f"{PROJECT}-test1", project_name=PROJECT, program=program)
     stack.set_config("appName", auto.ConfigValue(value="their-app"))
     stack.set_config("containerPort", auto.ConfigValue(value="8080"))

@@ -58,7 +58,9 @@ def wishes_only(platform: Platform, operator: Client) -> Iterator[None]:
     _forget(platform, [row for row in _rows(platform) if row not in before])
 
 
-def test_what_the_contract_says_is_so(wishes_only: None, platform: Platform, operator: Client, tmp_path: Path) -> None:
+def test_the_api_conforms_to_its_openapi_document(
+    wishes_only: None, platform: Platform, operator: Client, tmp_path: Path
+) -> None:
     document = tmp_path / "openapi.json"
     document.write_text(json.dumps(operator.call("GET", "/openapi.json").checked().body))
     started, answers, failures = time.monotonic(), Counter[str](), list[str]()

@@ -94,21 +94,21 @@ def aftermath(platform: Platform) -> Iterator[Aftermath]:
                 assert follow(alice, name)["status"] == "destroyed"
 
 
-def test_failures_say_what_happened_and_not_with_which_values(aftermath: Aftermath) -> None:
+def test_I8_errors_name_their_cause_without_the_callers_values(aftermath: Aftermath) -> None:
     quoted = aftermath.errors["canary-3"]["message"]
     assert "validation error" in quoted and "[hidden]" in quoted
     assert aftermath.errors["canary-2"]["code"] == "create_failed"
     assert aftermath.canaries.found_in(json.dumps(aftermath.errors)) == set()
 
 
-def test_answers_and_events_have_none_of_them(aftermath: Aftermath) -> None:
+def test_I8_responses_and_events_contain_no_canary(aftermath: Aftermath) -> None:
     assert aftermath.canaries.found_in(*aftermath.answers) == set()
     assert aftermath.canaries.found_in(*aftermath.others) == set()
     assert "made" in str(aftermath.events) or "create" in str(aftermath.events)
     assert aftermath.canaries.found_in(*aftermath.events) == set()
 
 
-def test_the_functions_logs_have_none_of_them(platform: Platform, aftermath: Aftermath) -> None:
+def test_I8_the_functions_logs_contain_no_canary(platform: Platform, aftermath: Aftermath) -> None:
     logs = platform.cloud.session("operator").client("logs")
     groups = [
         each["logGroupName"]
@@ -128,7 +128,7 @@ def test_the_functions_logs_have_none_of_them(platform: Platform, aftermath: Aft
     assert {group: found for group, lines in said.items() if (found := aftermath.canaries.found_in(*lines))} == {}
 
 
-def test_the_table_has_variables_in_their_records_and_nothing_else(platform: Platform, aftermath: Aftermath) -> None:
+def test_I8_the_table_contains_variables_only_in_their_records(platform: Platform, aftermath: Aftermath) -> None:
     table = platform.cloud.session("operator").client("dynamodb")
     pages = table.get_paginator("scan").paginate(TableName=platform.outputs["table_name"], ConsistentRead=True)
     items = [item for page in pages for item in page["Items"]]
@@ -141,7 +141,7 @@ def test_the_table_has_variables_in_their_records_and_nothing_else(platform: Pla
     assert aftermath.canaries.found_in(*(json.dumps(item, ensure_ascii=False, default=str) for item in items)) == set()
 
 
-def test_no_version_of_any_object_of_the_state_has_one(platform: Platform, aftermath: Aftermath) -> None:
+def test_I8_no_object_version_in_the_state_bucket_contains_a_canary(platform: Platform, aftermath: Aftermath) -> None:
     s3, bucket = platform.cloud.session("operator").client("s3"), platform.outputs["state_bucket"]
     versions = [
         each
@@ -157,7 +157,7 @@ def test_no_version_of_any_object_of_the_state_has_one(platform: Platform, after
     assert {key: found for key, content in objects.items() if (found := aftermath.canaries.found_in(content))} == {}
 
 
-def test_dead_letters_and_what_workers_leave_on_disk_have_none(platform: Platform, aftermath: Aftermath) -> None:
+def test_I8_dead_letters_and_the_workers_files_contain_no_canary(platform: Platform, aftermath: Aftermath) -> None:
     queue = platform.cloud.session("operator").client("sqs")
     url = platform.outputs["dead_letters_url"]
     letters = queue.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0).get("Messages", [])

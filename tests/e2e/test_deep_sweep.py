@@ -19,7 +19,7 @@ from orchestrator.domain import names
 from orchestrator.ports import SweepPorts
 from orchestrator.sweeper.deep import DeepSweep
 from tests.e2e.story import LATEST, destroyed, eventually, follow, ready, service_arn, visit
-from tests.e2e.test_schedule import swept
+from tests.e2e.test_sweeps import swept
 from tools.platform_on_localcloud import NAME, Platform
 
 
@@ -67,7 +67,7 @@ def neighbour(platform: Platform) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("with_its_stack", [False, True])
-def test_a_service_that_somebody_deleted_is_made_again(
+def test_a_deleted_service_is_restored(
     alice: Client, operator: Client, platform: Platform, with_its_stack: bool
 ) -> None:
     ready(alice, "deleted1")
@@ -86,7 +86,7 @@ def test_a_service_that_somebody_deleted_is_made_again(
     destroyed(alice, "deleted1")
 
 
-def test_a_service_that_somebody_paused_runs_again(alice: Client, operator: Client, platform: Platform) -> None:
+def test_a_service_paused_outside_the_api_is_resumed(alice: Client, operator: Client, platform: Platform) -> None:
     ready(alice, "drifted1")
     arn = service_arn(platform, "drifted1")
     platform.cloud.session("operator").client("apprunner").pause_service(ServiceArn=arn)
@@ -97,7 +97,9 @@ def test_a_service_that_somebody_paused_runs_again(alice: Client, operator: Clie
     destroyed(alice, "drifted1")
 
 
-def test_I6_a_protected_environment_is_told_of_and_left(alice: Client, operator: Client, platform: Platform) -> None:
+def test_I6_drift_of_a_protected_environment_is_reported_and_not_corrected(
+    alice: Client, operator: Client, platform: Platform
+) -> None:
     before = ready(alice, "guarded1", protected=True)
     arn = service_arn(platform, "guarded1")
     platform.cloud.session("operator").client("apprunner").pause_service(ServiceArn=arn)
@@ -108,7 +110,7 @@ def test_I6_a_protected_environment_is_told_of_and_left(alice: Client, operator:
     destroyed(alice, "guarded1")
 
 
-def test_I4_what_is_not_ours_is_told_of_and_left(operator: Client, platform: Platform) -> None:
+def test_I4_foreign_services_and_stacks_are_reported_and_kept(operator: Client, platform: Platform) -> None:
     session = platform.cloud.session("operator")
     arn = session.client("apprunner").create_service(
         ServiceName="fib-app-strange1-service",
@@ -137,7 +139,7 @@ def test_I4_what_is_not_ours_is_told_of_and_left(operator: Client, platform: Pla
     session.client("apprunner").delete_service(ServiceArn=arn)
 
 
-def test_I3_an_orphan_is_taken_away_in_two_passes_and_leaves_a_receipt(
+def test_I3_an_orphan_is_removed_in_two_passes_and_leaves_a_receipt(
     alice: Client, operator: Client, platform: Platform
 ) -> None:
     ready(alice, "orphan1")

@@ -18,7 +18,7 @@ def test_an_image_that_does_not_start_fails_with_the_reason(alice: Client) -> No
     destroyed(alice, "broken1")
 
 
-def test_an_unknown_image_fails_and_a_good_one_mends_it(alice: Client) -> None:
+def test_an_unknown_image_fails_and_a_good_one_repairs_the_environment(alice: Client) -> None:
     ask(alice, "mend1", UNKNOWN)
     assert follow(alice, "mend1")["error"]["code"] == "create_failed"
     record = ready(alice, "mend1", LATEST)
@@ -40,7 +40,7 @@ def test_a_rolled_back_update_is_a_failure_and_the_old_version_answers(alice: Cl
     destroyed(alice, "rollback1")
 
 
-def test_the_quota_is_named(alice: Client, apprunner: AppRunnerAdmin) -> None:
+def test_an_exceeded_quota_is_the_reported_reason(alice: Client, apprunner: AppRunnerAdmin) -> None:
     apprunner.behave(quota=0)
     ask(alice, "quota1")
     record = follow(alice, "quota1")
@@ -50,7 +50,7 @@ def test_the_quota_is_named(alice: Client, apprunner: AppRunnerAdmin) -> None:
     destroyed(alice, "quota1")
 
 
-def test_a_service_of_somebody_else_under_our_name_is_left_alone(alice: Client, platform: Platform) -> None:
+def test_I4_a_foreign_service_with_our_name_is_kept(alice: Client, platform: Platform) -> None:
     apprunner = platform.cloud.session("operator").client("apprunner")
     foreign = apprunner.create_service(
         ServiceName="fib-app-foreign1-service",

@@ -15,7 +15,7 @@ def services(platform: Platform) -> list[str]:
     return [service["ServiceName"] for service in apprunner.list_services()["ServiceSummaryList"]]
 
 
-def test_an_environment_is_made_used_listed_and_destroyed(alice: Client, platform: Platform) -> None:
+def test_an_environment_is_created_used_listed_and_destroyed(alice: Client, platform: Platform) -> None:
     asked = alice.call("PUT", "/environments/story1", {"image": LATEST, "ttl": "1h", "labels": {"team": "a"}})
     assert asked.status == 202
     assert asked.headers["ETag"] == '"1"'
@@ -40,7 +40,7 @@ def test_an_environment_is_made_used_listed_and_destroyed(alice: Client, platfor
     ]
 
 
-def test_the_resources_carry_the_tags_by_which_they_are_known(alice: Client, platform: Platform) -> None:
+def test_the_service_carries_the_platforms_tags(alice: Client, platform: Platform) -> None:
     record = ready(alice, "tagged1")
     apprunner = platform.cloud.session("operator").client("apprunner")
     arn = service_arn(platform, "tagged1")
@@ -55,7 +55,7 @@ def test_the_resources_carry_the_tags_by_which_they_are_known(alice: Client, pla
     destroyed(alice, "tagged1")
 
 
-def test_the_same_request_again_makes_no_second_service(alice: Client, platform: Platform) -> None:
+def test_repeating_a_request_creates_no_second_service(alice: Client, platform: Platform) -> None:
     for _ in range(3):
         ask(alice, "twice1")
     first = follow(alice, "twice1")
@@ -67,7 +67,7 @@ def test_the_same_request_again_makes_no_second_service(alice: Client, platform:
     destroyed(alice, "twice1")
 
 
-def test_a_post_with_its_key_can_be_repeated(alice: Client) -> None:
+def test_a_post_can_be_repeated_with_the_same_idempotency_key(alice: Client) -> None:
     headers = {"Idempotency-Key": "build-17"}
     body = {"id": "keyed1", "image": LATEST}
     assert alice.call("POST", "/environments", body, headers=headers).status == 202
@@ -89,7 +89,7 @@ def test_an_update_runs_the_new_image_under_the_same_url(alice: Client, platform
     destroyed(alice, "update1")
 
 
-def test_a_revision_redeploys_a_tag_that_moved(alice: Client, platform: Platform) -> None:
+def test_a_new_revision_redeploys_the_same_tag(alice: Client, platform: Platform) -> None:
     ready(alice, "revise1", revision="a")
     ready(alice, "revise1", revision="b")
     updates = [
@@ -113,12 +113,12 @@ def test_a_delete_during_a_create_leaves_nothing(alice: Client, platform: Platfo
     assert kinds[:2] == ["requested", "deploying"] and kinds[-1] == "destroyed" and "interrupted" in kinds
 
 
-def test_a_delete_before_any_worker_came_is_destroyed_too(alice: Client) -> None:
+def test_an_environment_deleted_before_its_first_deploy_is_destroyed(alice: Client) -> None:
     ask(alice, "never1")
     assert destroyed(alice, "never1")["receipt"]
 
 
-def test_an_id_can_be_used_again_by_somebody_else(alice: Client, bob: Client) -> None:
+def test_an_id_can_be_reused_by_another_owner(alice: Client, bob: Client) -> None:
     ready(alice, "reuse1")
     first = destroyed(alice, "reuse1")
     second = ready(bob, "reuse1")
@@ -131,7 +131,7 @@ def test_an_id_can_be_used_again_by_somebody_else(alice: Client, bob: Client) ->
     destroyed(bob, "reuse1")
 
 
-def test_what_happened_can_be_followed(alice: Client) -> None:
+def test_events_can_be_followed_from_a_cursor(alice: Client) -> None:
     ready(alice, "events1")
     events, cursor = alice.events("events1")
     kinds = [event["kind"] for event in events]
@@ -155,7 +155,7 @@ def test_a_patch_changes_the_record_without_a_redeploy(alice: Client) -> None:
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
-def test_if_match_protects_against_somebody_quicker(alice: Client, method: str) -> None:
+def test_if_match_refuses_a_changed_environment(alice: Client, method: str) -> None:
     environment_id = f"match-{method.lower()}"
     ready(alice, environment_id)
     body = {"PUT": {"image": V2}, "PATCH": {"protected": True}}.get(method)

@@ -27,7 +27,7 @@ def kinds(client: Client, environment_id: str) -> list[str]:
     return [event["kind"] for event in events["events"]]
 
 
-def test_a_create_of_two_minutes_is_carried_through_invocations_of_twenty_seconds(
+def test_a_two_minute_create_continues_across_invocations_of_twenty_seconds(
     platform: Platform, short_worker: None, alice: Client, apprunner: AppRunnerAdmin
 ) -> None:
     apprunner.behave(delays={"create": TWO_MINUTES, "update": 25})
@@ -45,7 +45,7 @@ def test_a_create_of_two_minutes_is_carried_through_invocations_of_twenty_second
     assert alice.follow("long1", patience=60)["status"] == "destroyed"
 
 
-def test_a_removal_in_the_middle_of_a_long_create_waits_for_it_and_then_destroys(
+def test_a_removal_during_a_long_create_waits_for_it_and_then_destroys(
     platform: Platform, short_worker: None, alice: Client, apprunner: AppRunnerAdmin
 ) -> None:
     apprunner.behave(delays={"create": 30})

@@ -50,7 +50,7 @@ def test_a_new_spec_for_a_paused_environment_resumes_it_first(alice: Client, app
     assert [each.status for each in apprunner.services() if "paused2" in each.name] == ["DELETED"]
 
 
-def test_a_destroyed_environment_is_revived_as_it_was(alice: Client, bob: Client) -> None:
+def test_a_destroyed_environment_is_revived_with_its_spec_and_labels(alice: Client, bob: Client) -> None:
     ready(alice, "revived1", labels={"team": "a"}, ttl="3h")
     tombstone = destroyed(alice, "revived1")
     assert bob.call("POST", "/environments/revived1/revive").status == 404

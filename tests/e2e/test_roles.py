@@ -339,19 +339,21 @@ def named(value: object) -> str:
 
 
 @pytest.mark.parametrize(("role", "service", "operation", "arguments"), REFUSED, ids=named)
-def test_a_role_is_refused_what_is_not_its_work(
+def test_a_role_is_refused_calls_that_it_does_not_need(
     as_role: Call, role: str, service: str, operation: str, arguments: Arguments
 ) -> None:
     assert as_role(role, service, operation, arguments) in REFUSALS
 
 
 @pytest.mark.parametrize(("role", "service", "operation", "arguments"), ALLOWED, ids=named)
-def test_a_role_may_do_its_work(as_role: Call, role: str, service: str, operation: str, arguments: Arguments) -> None:
+def test_a_role_is_allowed_the_calls_that_it_needs(
+    as_role: Call, role: str, service: str, operation: str, arguments: Arguments
+) -> None:
     assert as_role(role, service, operation, arguments) == "done"
 
 
 @pytest.mark.parametrize(("role", "sid", "service", "operation", "arguments"), NEEDS, ids=named)
-def test_what_needs_a_statement_is_refused_without_it(
+def test_a_call_is_refused_without_the_statement_that_allows_it(
     under: CallUnder,
     policy_of: Callable[[str], policies.Policy],
     key_arn: str,
@@ -368,7 +370,7 @@ def test_what_needs_a_statement_is_refused_without_it(
 
 
 @pytest.mark.parametrize(("sid", "operation", "arguments"), CONDITIONS, ids=named)
-def test_what_a_limit_refuses_is_refused_by_it_and_nothing_else(
+def test_a_call_is_refused_by_this_statement_alone(
     under: CallUnder,
     policy_of: Callable[[str], policies.Policy],
     tags_come_back: None,
@@ -384,7 +386,7 @@ def test_what_a_limit_refuses_is_refused_by_it_and_nothing_else(
     assert under(unlimited(whole, sid), "apprunner", operation, arguments) not in REFUSALS
 
 
-def test_every_statement_of_every_role_is_proven_to_be_needed(policy_of: Callable[[str], policies.Policy]) -> None:
+def test_every_statement_of_every_role_is_proven_necessary(policy_of: Callable[[str], policies.Policy]) -> None:
     proven = {(role, sid) for role, sid, *_ in NEEDS} | {("worker", sid) for sid, *_ in CONDITIONS}
     declared = {
         (role, statement["Sid"])
@@ -394,7 +396,7 @@ def test_every_statement_of_every_role_is_proven_to_be_needed(policy_of: Callabl
     assert declared - proven == NOT_PROVEN.keys()
 
 
-def test_a_person_cannot_act_as_a_function(platform: Platform) -> None:
+def test_a_user_cannot_assume_a_functions_role(platform: Platform) -> None:
     sts = platform.cloud.session("alice").client("sts")
     arn = f"arn:aws:iam::{platform.cloud.account}:role/fibfactory-worker"
     with pytest.raises(ClientError) as refusal:

@@ -438,7 +438,7 @@ def _spec(wish: dict[str, Any]) -> tuple[str, str | None]:
     return wish["image"], wish.get("revision")
 
 
-def test_the_api_answers_and_ends_as_the_model_says(platform: Platform) -> None:
+def test_the_api_behaves_as_the_model_predicts(platform: Platform) -> None:
     world = World(platform)
     long = "CHAOS_EXAMPLES" in os.environ
     started = time.monotonic()

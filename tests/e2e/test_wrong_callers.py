@@ -73,7 +73,9 @@ def watched(platform: Platform, victim: Victim) -> Iterator[Proxy]:
             yield proxy
 
 
-def test_no_wrong_token_opens_anything(platform: Platform, routes: list[str], victim: Victim, watched: Proxy) -> None:
+def test_I7_an_invalid_token_is_refused_on_every_route(
+    platform: Platform, routes: list[str], victim: Victim, watched: Proxy
+) -> None:
     tokens = wrong_tokens(platform.cloud.tokens)
     assert len(tokens) >= 200
     signers: dict[str, Signer] = {what: _bearing(f"Bearer {token}") for what, token in tokens.items()}
@@ -87,14 +89,16 @@ def test_no_wrong_token_opens_anything(platform: Platform, routes: list[str], vi
     _refused_everywhere(platform, platform.outputs["github_api_url"], signers, [*routes, *PATHS_ALONE], victim, watched)
 
 
-def test_no_wrong_signature_opens_anything(
+def test_I7_an_invalid_signature_is_refused_on_every_route(
     platform: Platform, routes: list[str], victim: Victim, watched: Proxy
 ) -> None:
     signers = wrong_signers(platform)
     _refused_everywhere(platform, platform.outputs["api_url"], signers, routes, victim, watched)
 
 
-def test_the_right_ones_open_it(platform: Platform, victim: Victim, watched: Proxy) -> None:
+def test_I7_a_valid_token_and_a_valid_signature_are_accepted(
+    platform: Platform, victim: Victim, watched: Proxy
+) -> None:
     """Or all of the above would prove nothing."""
     before = len(watched.calls)
     token = platform.cloud.tokens.token(workflow())
@@ -106,7 +110,7 @@ def test_the_right_ones_open_it(platform: Platform, victim: Victim, watched: Pro
     assert len(watched.calls) >= before + 2
 
 
-def test_who_is_let_in_sees_and_changes_nothing_of_anothers(
+def test_I7_other_valid_callers_see_and_change_nothing_of_the_environment(
     platform: Platform, routes: list[str], victim: Victim, watched: Proxy
 ) -> None:
     """Other users and other repositories: another's environment is not there, and its id is taken."""

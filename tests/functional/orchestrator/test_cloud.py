@@ -69,7 +69,7 @@ def test_our_service_is_found_by_its_name_and_tags(
     "tags",
     [{}, {"platform": "tests"}, {"environment": "test1"}, {"platform": "another", "environment": "test1"}],
 )
-def test_I4_a_service_without_all_of_our_tags_is_not_ours(
+def test_I4_a_service_without_all_of_our_tags_is_ignored(
     seen: AwsCloud, operator_session: boto3.Session, admin: AppRunnerAdmin, tags: dict[str, str]
 ) -> None:
     service(operator_session, "fib-app-test1-service", **tags)
@@ -77,14 +77,14 @@ def test_I4_a_service_without_all_of_our_tags_is_not_ours(
     assert seen.verify_absent(TEST1).found == ()
 
 
-def test_I5_a_look_finds_a_tagged_service_under_any_name(
+def test_I5_verification_finds_a_tagged_service_under_any_name(
     seen: AwsCloud, operator_session: boto3.Session, admin: AppRunnerAdmin
 ) -> None:
     arn = service(operator_session, "somebody-renamed-it", platform="tests", environment="test1")
     assert seen.verify_absent(TEST1).found == (arn,)
 
 
-def test_I5_a_look_finds_a_stack_that_is_still_in_the_bucket(
+def test_I5_verification_finds_a_stack_left_in_the_bucket(
     seen: AwsCloud, operator_session: boto3.Session, backend: Backend, admin: AppRunnerAdmin
 ) -> None:
     key = ".pulumi/stacks/fibfactory/fibfactory-test1.json"
@@ -93,20 +93,20 @@ def test_I5_a_look_finds_a_stack_that_is_still_in_the_bucket(
     operator_session.client("s3").delete_object(Bucket=backend.bucket, Key=key)
 
 
-def test_I5_a_look_at_nothing_says_where_it_looked(seen: AwsCloud, admin: AppRunnerAdmin) -> None:
+def test_I5_verification_says_what_it_checked_if_it_finds_nothing(seen: AwsCloud, admin: AppRunnerAdmin) -> None:
     look = seen.verify_absent(TEST1)
     assert look.found == ()
     assert len(look.checked) == 3
     assert look.cannot_see
 
 
-def test_an_aws_that_does_not_answer_is_no_empty_one(seen: AwsCloud, admin: AppRunnerAdmin) -> None:
+def test_a_failing_aws_is_an_error_and_not_an_empty_result(seen: AwsCloud, admin: AppRunnerAdmin) -> None:
     admin.inject("internal_error", operation="ListServices", times=20)
     with pytest.raises(Transient):
         seen.verify_absent(TEST1)
 
 
-def test_a_private_repository_tells_which_image_a_tag_means(
+def test_the_digest_of_a_tag_is_read_from_a_private_repository(
     seen: AwsCloud, cloud: RunningCloud, operator_session: boto3.Session
 ) -> None:
     ecr = operator_session.client("ecr")
@@ -127,7 +127,7 @@ def test_a_private_repository_tells_which_image_a_tag_means(
         "public.ecr.aws/fibfactory/fibservice:latest",
     ],
 )
-def test_what_no_registry_tells_is_not_known(seen: AwsCloud, cloud: RunningCloud, image: str) -> None:
+def test_the_digest_of_an_unknown_or_public_image_is_none(seen: AwsCloud, cloud: RunningCloud, image: str) -> None:
     assert seen.digest(image.format(account=cloud.account)) is None
 
 

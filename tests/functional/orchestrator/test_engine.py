@@ -75,7 +75,7 @@ def test_a_create_takes_two_cli_processes_an_update_one_and_a_destroy_one(
     assert verbs() == ["destroy"]
 
 
-def test_a_deploy_tells_its_progress_and_gives_the_url(engine: PulumiEngine, apprunner: AppRunnerAdmin) -> None:
+def test_a_deploy_reports_its_progress_and_returns_the_url(engine: PulumiEngine, apprunner: AppRunnerAdmin) -> None:
     lines: list[str] = []
     deployed = engine.deploy(environment("told1"), new=True, refresh=False, progress=lines.append, stop=go_on())
     assert deployed.url.startswith("http://127.0.0.1:")
@@ -95,11 +95,11 @@ def test_a_destroy_leaves_nothing_of_the_stack_in_the_bucket(
     assert [entry["Key"] for entry in entries if "traces1" in entry["Key"]] == []
 
 
-def test_a_destroy_of_what_is_not_there_is_done(engine: PulumiEngine) -> None:
+def test_destroying_a_stack_that_does_not_exist_succeeds(engine: PulumiEngine) -> None:
     engine.destroy(environment("absent1"), refresh=False, progress=print, stop=go_on())
 
 
-def test_an_update_whose_stack_is_gone_makes_it_anew(engine: PulumiEngine, apprunner: AppRunnerAdmin) -> None:
+def test_an_update_without_a_stack_creates_it(engine: PulumiEngine, apprunner: AppRunnerAdmin) -> None:
     deployed = engine.deploy(environment("anew1"), new=False, refresh=False, progress=print, stop=go_on())
     assert deployed.url
     engine.destroy(environment("anew1"), refresh=False, progress=print, stop=go_on())
@@ -113,7 +113,7 @@ def test_an_update_whose_stack_is_gone_makes_it_anew(engine: PulumiEngine, appru
         ("fail", Terminal, "create_failed"),
     ],
 )
-def test_a_failure_is_understood(
+def test_a_failed_deploy_has_the_kind_and_code_of_its_cause(
     engine: PulumiEngine, apprunner: AppRunnerAdmin, fault: str, kind: type[Exception], code: str
 ) -> None:
     # More of them than the provider itself retries.
@@ -126,7 +126,7 @@ def test_a_failure_is_understood(
     engine.destroy(environment("faulty1"), refresh=False, progress=print, stop=go_on())
 
 
-def test_the_quota_is_understood(engine: PulumiEngine, apprunner: AppRunnerAdmin) -> None:
+def test_an_exceeded_quota_is_a_terminal_failure(engine: PulumiEngine, apprunner: AppRunnerAdmin) -> None:
     apprunner.behave(quota=0)
     with pytest.raises(Terminal) as failure:
         engine.deploy(environment("quota1"), new=True, refresh=False, progress=print, stop=go_on())
@@ -134,7 +134,7 @@ def test_the_quota_is_understood(engine: PulumiEngine, apprunner: AppRunnerAdmin
     engine.destroy(environment("quota1"), refresh=False, progress=print, stop=go_on())
 
 
-def test_a_stopped_deploy_keeps_what_it_made_in_the_state_and_leaves_no_process(
+def test_a_stopped_deploy_keeps_its_service_in_the_state_and_leaves_no_process(
     engine: PulumiEngine, apprunner: AppRunnerAdmin
 ) -> None:
     apprunner.behave(delays={"create": 5})
@@ -159,7 +159,7 @@ def test_a_stopped_deploy_keeps_what_it_made_in_the_state_and_leaves_no_process(
     assert [each.status for each in apprunner.services()] == ["DELETED"]
 
 
-def test_a_service_that_somebody_else_removed_is_destroyed_and_made_anew(
+def test_a_service_removed_outside_pulumi_is_created_again_and_can_be_destroyed(
     engine: PulumiEngine, apprunner: AppRunnerAdmin, operator_session: boto3.Session
 ) -> None:
     first = environment("removed1")
@@ -181,7 +181,7 @@ def test_a_service_that_somebody_else_removed_is_destroyed_and_made_anew(
     assert not engine.state.exists("fibfactory-removed1")
 
 
-def test_an_update_that_aws_refused_is_sent_by_the_next_try_that_looks_first(
+def test_an_update_refused_by_aws_is_sent_again_after_a_refresh(
     engine: PulumiEngine, apprunner: AppRunnerAdmin, operator_session: boto3.Session
 ) -> None:
     first = environment("refused1")
@@ -199,7 +199,7 @@ def test_an_update_that_aws_refused_is_sent_by_the_next_try_that_looks_first(
     engine.destroy(second, refresh=False, progress=print, stop=go_on())
 
 
-def test_a_locked_stack_is_named_and_left_alone(
+def test_a_locked_stack_is_a_terminal_failure_and_keeps_its_lock(
     engine: PulumiEngine, backend: Backend, operator_session: boto3.Session, apprunner: AppRunnerAdmin
 ) -> None:
     engine.deploy(environment("locked1"), new=True, refresh=False, progress=print, stop=go_on())
@@ -214,6 +214,6 @@ def test_a_locked_stack_is_named_and_left_alone(
     engine.destroy(environment("locked1"), refresh=False, progress=print, stop=go_on())
 
 
-def test_the_api_side_never_loads_pulumi() -> None:
+def test_the_http_handler_does_not_import_pulumi() -> None:
     code = "import sys, orchestrator.http_handler; sys.exit('pulumi' in sys.modules or 'pulumi_aws' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -78,7 +78,7 @@ def put_stack(session: boto3.Session, bucket: str, name: str, body: bytes) -> No
     session.client("s3").put_object(Bucket=bucket, Key=f"{FOLDER}/{name}.json", Body=body)
 
 
-def test_services_of_our_name_or_tag_are_found_with_all_of_their_tags(
+def test_services_are_found_by_name_or_tag_with_all_of_their_tags(
     inventory: AwsInventory, operator_session: boto3.Session, admin: AppRunnerAdmin
 ) -> None:
     ours = service(operator_session, "fib-app-test1-service", platform="tests", environment="test1")
@@ -95,7 +95,7 @@ def test_services_of_our_name_or_tag_are_found_with_all_of_their_tags(
     assert abs(found[ours].created_at.timestamp() - admin.now()) < 60
 
 
-def test_a_deleted_service_does_not_live(
+def test_a_deleted_service_is_not_listed(
     inventory: AwsInventory, operator_session: boto3.Session, admin: AppRunnerAdmin
 ) -> None:
     admin.behave(delays={"create": 0.0, "delete": 0.0})
@@ -106,7 +106,9 @@ def test_a_deleted_service_does_not_live(
     _until(lambda: inventory.services() == [])
 
 
-def test_every_page_is_read(inventory: AwsInventory, operator_session: boto3.Session, admin: AppRunnerAdmin) -> None:
+def test_all_pages_of_services_are_read(
+    inventory: AwsInventory, operator_session: boto3.Session, admin: AppRunnerAdmin
+) -> None:
     admin.behave(quota=60)
     for number in range(45):
         service(operator_session, f"fib-app-env-{number:02}-service", platform="tests", environment=f"env-{number:02}")
@@ -115,7 +117,7 @@ def test_every_page_is_read(inventory: AwsInventory, operator_session: boto3.Ses
     assert all(each.tags and each.tags[names.TAG_PLATFORM] == "tests" for each in found)
 
 
-def test_tags_that_aws_refuses_to_show_are_unknown(
+def test_tags_that_aws_refuses_to_list_are_unknown(
     operator_session: boto3.Session, state: StateBucket, admin: AppRunnerAdmin
 ) -> None:
     client = operator_session.client("apprunner")
@@ -126,7 +128,7 @@ def test_tags_that_aws_refuses_to_show_are_unknown(
     assert found.tags is None
 
 
-def test_an_app_runner_that_does_not_answer_is_an_error_and_not_an_empty_list(
+def test_a_failing_app_runner_is_an_error_and_not_an_empty_list(
     operator_session: boto3.Session, state: StateBucket, admin: AppRunnerAdmin
 ) -> None:
     once = Config(retries={"total_max_attempts": 1})
@@ -142,7 +144,7 @@ def test_an_app_runner_that_does_not_answer_is_an_error_and_not_an_empty_list(
         admin.clear_faults()
 
 
-def test_resources_are_all_that_have_our_tag_but_no_services(
+def test_resources_are_everything_with_the_platforms_tag_except_services(
     operator_session: boto3.Session, state: StateBucket, cloud: RunningCloud, admin: AppRunnerAdmin
 ) -> None:
     service(operator_session, "fib-app-test1-service", platform="tests", environment="test1")
@@ -181,7 +183,7 @@ def tagging_of_the_whole_cloud(session: boto3.Session, cloud: RunningCloud) -> A
     return apprunner
 
 
-def test_the_engines_own_stacks_say_whose_they_are(
+def test_stacks_made_by_the_engine_show_their_tags(
     as_operator: None,
     backend: Backend,
     operator_session: boto3.Session,
@@ -214,7 +216,7 @@ def test_the_engines_own_stacks_say_whose_they_are(
     assert [each for each in inventory.stacks() if each.name == "fibfactory-whose1"] == []
 
 
-def test_stacks_that_say_nothing_or_are_broken_are_unknown(
+def test_empty_and_broken_stacks_have_unknown_tags(
     inventory: AwsInventory, operator_session: boto3.Session, bucket: str
 ) -> None:
     put_stack(operator_session, bucket, "fibfactory-empty1", b'{"version": 3, "checkpoint": {"latest": null}}')
@@ -231,7 +233,7 @@ def test_a_bucket_that_cannot_be_read_is_an_error(operator_session: boto3.Sessio
         AwsInventory(None, None, nowhere, "tests", "fib-app").stacks()
 
 
-def test_a_stack_that_goes_while_it_is_read_is_gone(operator_session: boto3.Session, bucket: str) -> None:
+def test_a_stack_deleted_during_the_listing_is_left_out(operator_session: boto3.Session, bucket: str) -> None:
     class Quick(StateBucket):
         def names(self) -> Iterator[tuple[str, datetime]]:
             yield "fibfactory-gone1", NOW
@@ -272,7 +274,7 @@ def test_three_hundred_stacks_are_read_in_seconds(
         ([{"type": "pulumi:providers:aws", "inputs": {"defaultTags": {"secret": "…"}}}], None),
     ],
 )
-def test_a_stack_is_whose_its_providers_say_or_else_its_resources(
+def test_a_stacks_tags_come_from_its_providers_or_else_from_its_resources(
     resources: list[Mapping[str, Any]], tags: Mapping[str, str] | None
 ) -> None:
     assert tags_of({"resources": resources}) == tags

@@ -48,7 +48,7 @@ def test_a_record_reads_back_as_it_was_written(records: DynamoRecords) -> None:
     assert records.get("test1") == everything_set()
 
 
-def test_an_id_is_added_once(records: DynamoRecords) -> None:
+def test_an_id_can_be_added_only_once(records: DynamoRecords) -> None:
     records.add(new(), ASKED)
     with pytest.raises(VersionConflict):
         records.add(new(owner="arn:bob"), ASKED)
@@ -56,7 +56,7 @@ def test_an_id_is_added_once(records: DynamoRecords) -> None:
     assert found == new()
 
 
-def test_a_write_on_what_changed_meanwhile_writes_nothing_not_even_its_event(records: DynamoRecords) -> None:
+def test_a_write_based_on_an_old_version_writes_neither_record_nor_event(records: DynamoRecords) -> None:
     before = new()
     records.add(before, ASKED)
     changed = desired.adjust(before, LIMITS, NOW, protected=True)
@@ -68,7 +68,7 @@ def test_a_write_on_what_changed_meanwhile_writes_nothing_not_even_its_event(rec
     assert [event.kind for event in records.events(changed, None, 10).items] == ["requested", "adjusted"]
 
 
-def test_I2_of_eight_workers_at_once_one_claims_the_lease(records: DynamoRecords) -> None:
+def test_I2_one_of_eight_concurrent_workers_claims_the_lease(records: DynamoRecords) -> None:
     before = new()
     records.add(before, ASKED)
 
@@ -85,7 +85,7 @@ def test_I2_of_eight_workers_at_once_one_claims_the_lease(records: DynamoRecords
         assert sum(workers.map(claim, range(8))) == 1
 
 
-def test_I2_a_progress_note_under_an_old_token_is_refused(records: DynamoRecords) -> None:
+def test_I2_a_progress_event_under_an_old_token_is_refused(records: DynamoRecords) -> None:
     before = new()
     records.add(before, ASKED)
     first = lease.claim(before, "one", NOW, NOW)
@@ -100,7 +100,7 @@ def test_I2_a_progress_note_under_an_old_token_is_refused(records: DynamoRecords
     assert [event.message for event in records.events(second, None, 10).items] == ["By alice.", "still mine"]
 
 
-def test_events_are_read_in_order_and_followed_by_their_cursor(records: DynamoRecords) -> None:
+def test_events_are_read_in_order_from_a_cursor(records: DynamoRecords) -> None:
     environment = new()
     records.add(environment, ASKED)
     for second in range(1, 8):
@@ -116,7 +116,7 @@ def test_events_are_read_in_order_and_followed_by_their_cursor(records: DynamoRe
 
 
 @pytest.mark.parametrize("cursor", ["*", "\u00e9", "gA", "W" * 4000])
-def test_an_events_cursor_that_is_none_is_refused(records: DynamoRecords, cursor: str) -> None:
+def test_an_invalid_events_cursor_is_refused(records: DynamoRecords, cursor: str) -> None:
     with pytest.raises(BadRequest) as refusal:
         records.events(new(), cursor, 10)
     assert refusal.value.code == "bad_cursor"
@@ -168,13 +168,13 @@ def test_listings_filter_by_status_and_label(records: DynamoRecords) -> None:
         "W" * 4000,
     ],
 )
-def test_a_cursor_that_is_none_is_refused(records: DynamoRecords, cursor: str) -> None:
+def test_an_invalid_listing_cursor_is_refused(records: DynamoRecords, cursor: str) -> None:
     with pytest.raises(BadRequest) as refusal:
         records.listing("arn:alice", ACTIVE, {}, cursor, 10)
     assert refusal.value.code == "bad_cursor"
 
 
-def test_what_is_due_is_found_by_its_time_and_nothing_else(records: DynamoRecords) -> None:
+def test_due_environments_are_found_by_their_time(records: DynamoRecords) -> None:
     for number in range(12):
         records.add(new(f"due-{number:02d}", ttl=timedelta(hours=number + 1)), ASKED)
         stored = records.get(f"due-{number:02d}")
@@ -200,7 +200,7 @@ def test_a_tombstone_is_kept_beside_the_next_incarnation(records: DynamoRecords)
     assert [event.kind for event in records.events(fresh, None, 10).items] == ["requested"]
 
 
-def test_one_sweep_runs_at_a_time_and_a_dead_ones_place_is_free_again(reports: DynamoReports) -> None:
+def test_one_sweep_runs_at_a_time_and_an_expired_one_is_replaced(reports: DynamoReports) -> None:
     assert reports.acquire("one", NOW, NOW + timedelta(minutes=15))
     assert reports.acquire("one", NOW, NOW + timedelta(minutes=15)), "sent once more, as its answer was lost"
     assert not reports.acquire("two", NOW, NOW + timedelta(minutes=15))
@@ -232,7 +232,7 @@ def test_a_report_reads_back_as_it_was_written(reports: DynamoReports) -> None:
     assert reports.read("one") == report
 
 
-def test_living_environments_are_counted_by_owner_and_no_further_than_asked(records: DynamoRecords) -> None:
+def test_active_environments_are_counted_by_owner_up_to_the_given_number(records: DynamoRecords) -> None:
     assert records.count_active("arn:alice", 3) == 0
     large = Spec("public.ecr.aws/a/b:v1", variables={f"V{number}": "x" * 4096 for number in range(12)})
     gone = everything_set().receipt

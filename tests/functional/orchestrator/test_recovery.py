@@ -121,7 +121,7 @@ def eventually(look: Callable[[], object], what: str) -> None:
         time.sleep(0.05)
 
 
-def test_a_killed_cli_is_tried_again_and_leaves_no_lock(ground: Ground) -> None:
+def test_a_killed_cli_leaves_no_lock_and_the_next_deploy_succeeds(ground: Ground) -> None:
     wanted = environment("cli-killed1")
     ground.apprunner.behave(delays={"create": 3})
 
@@ -187,7 +187,7 @@ def deploy_here(environment_id: str, backend_url: str, secrets_provider: str, re
     engine.deploy(wanted, new=True, refresh=False, progress=print, stop=StopSignal(grace=25.0))
 
 
-def test_a_killed_workers_lock_is_broken_and_its_half_made_service_removed(
+def test_a_killed_workers_lock_and_half_created_service_are_removed(
     ground: Ground, killed_worker: Callable[[Environment], Environment]
 ) -> None:
     ground.apprunner.behave(delays={"create": 3})
@@ -211,7 +211,7 @@ def test_a_destroy_after_a_killed_create_leaves_nothing(
     assert not ground.engine.state.exists("fibfactory-killed2") and ground.engine.locks(claimed) == []
 
 
-def test_a_lock_from_outside_every_dead_lease_is_left_alone(
+def test_a_lock_dated_outside_every_expired_lease_is_kept(
     ground: Ground, killed_worker: Callable[[Environment], Environment]
 ) -> None:
     claimed = killed_worker(environment("killed3"))
@@ -224,7 +224,7 @@ def test_a_lock_from_outside_every_dead_lease_is_left_alone(
     assert ground.live() == []
 
 
-def test_a_lock_that_the_cli_could_not_remove_after_it_did_well_is_removed(
+def test_a_lock_left_by_a_successful_cli_is_removed(
     ground: Ground, backend: Backend, operator_session: boto3.Session
 ) -> None:
     wanted = environment("stays1")
@@ -239,14 +239,14 @@ def test_a_lock_that_the_cli_could_not_remove_after_it_did_well_is_removed(
     ground.destroy(wanted)
 
 
-def test_what_the_state_knows_and_what_is_pending_is_told_apart(ground: Ground) -> None:
+def test_the_engine_knows_only_the_services_in_its_state(ground: Ground) -> None:
     wanted = environment("known1")
     arn = ground.deploy(wanted).service_arn
     assert arn and ground.engine.knows(wanted, arn) and not ground.engine.knows(wanted, f"{arn}0")
     ground.destroy(wanted)
 
 
-def test_a_stack_whose_making_was_cut_short_is_made_again(
+def test_a_half_created_stack_is_deployed_again(
     ground: Ground, backend: Backend, operator_session: boto3.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PULUMI_CONFIG_PASSPHRASE", raising=False)  # a worker has none

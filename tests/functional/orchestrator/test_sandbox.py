@@ -63,7 +63,7 @@ def clean(folder: Path) -> None:
     subprocess.run([sys.executable, "-c", CLEAN], env={**os.environ, "TMPDIR": str(folder)}, check=True, timeout=60)
 
 
-def test_a_dead_workers_child_and_folder_go_when_the_next_one_starts(workers: ExitStack, tmp_path: Path) -> None:
+def test_cleaning_ends_a_dead_workers_child_and_removes_its_folder(workers: ExitStack, tmp_path: Path) -> None:
     worker = started(workers, tmp_path)
     worker.process.kill()
     worker.process.wait()
@@ -73,7 +73,7 @@ def test_a_dead_workers_child_and_folder_go_when_the_next_one_starts(workers: Ex
     assert not worker.folder.exists()
 
 
-def test_cleaning_needs_no_room_on_the_disk(workers: ExitStack, tmp_path: Path) -> None:
+def test_cleaning_works_on_a_full_disk(workers: ExitStack, tmp_path: Path) -> None:
     worker = started(workers, tmp_path)
     worker.process.kill()
     worker.process.wait()
@@ -87,14 +87,14 @@ def test_cleaning_needs_no_room_on_the_disk(workers: ExitStack, tmp_path: Path) 
     assert not worker.folder.exists()
 
 
-def test_a_living_neighbours_stay(workers: ExitStack, tmp_path: Path) -> None:
+def test_cleaning_keeps_a_live_workers_child_and_folder(workers: ExitStack, tmp_path: Path) -> None:
     worker = started(workers, tmp_path)
     clean(tmp_path)
     assert worker.child.status() == psutil.STATUS_SLEEPING
     assert (worker.folder / "half-written").exists()
 
 
-def test_what_is_no_mark_of_ours_stays(workers: ExitStack, tmp_path: Path) -> None:
+def test_cleaning_keeps_processes_and_folders_with_other_marks(workers: ExitStack, tmp_path: Path) -> None:
     stranger = subprocess.Popen(["sleep", "600"], env={**os.environ, "FIBFACTORY_WORKER": "somebody-else"})
     workers.callback(stranger.wait)
     workers.callback(stranger.kill)

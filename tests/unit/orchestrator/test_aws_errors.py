@@ -27,10 +27,10 @@ def refused(code: str, status: int = 400) -> ClientError:
         IncompleteReadError(actual_bytes=1, expected_bytes=2),
     ],
 )
-def test_what_passes_by_itself_is_tried_again(error: Exception) -> None:
+def test_a_temporary_aws_error_is_transient(error: Exception) -> None:
     assert isinstance(translated(error, "looking"), Transient)
 
 
 @pytest.mark.parametrize("error", [refused("AccessDeniedException"), ParamValidationError(report="no such parameter")])
-def test_what_does_not_is_final(error: Exception) -> None:
+def test_any_other_aws_error_is_terminal(error: Exception) -> None:
     assert isinstance(translated(error, "looking"), Terminal)

@@ -52,7 +52,7 @@ def with_orphan(world: World, environment_id: str = "lost1") -> World:
     return world
 
 
-def test_where_cloud_and_records_agree_there_is_nothing_to_do(world: World) -> None:
+def test_a_sweep_finds_nothing_when_cloud_and_records_agree(world: World) -> None:
     before = world.record("good")
     report = deep(world)
     assert (report.status, report.kind, report.findings) == ("done", "deep", ())
@@ -60,12 +60,12 @@ def test_where_cloud_and_records_agree_there_is_nothing_to_do(world: World) -> N
     assert world.record("good") == before
 
 
-def test_a_light_sweep_does_not_look_at_the_cloud(world: World) -> None:
+def test_a_light_sweep_does_not_read_the_inventory(world: World) -> None:
     world.inventory.error = Transient("Nobody shall look.")
     assert world.sweep().status == "done"
 
 
-def test_a_deep_sweep_does_what_is_due_too(world: World) -> None:
+def test_a_deep_sweep_also_dispatches_due_environments(world: World) -> None:
     world.environments.adjust(ALICE, "good", ttl=timedelta(seconds=30))
     world.clock.sleep(60)
     report = deep(world)
@@ -73,7 +73,7 @@ def test_a_deep_sweep_does_what_is_due_too(world: World) -> None:
     assert report.looked_for.startswith("what is due") and "orphans" in report.looked_for
 
 
-def test_I3_an_orphan_is_suspected_first_and_removed_when_it_still_is_one_an_hour_later(world: World) -> None:
+def test_I3_an_orphan_is_suspected_first_and_removed_an_hour_later(world: World) -> None:
     with_orphan(world)
     assert found(deep(world)) == [("lost1", "orphan_service", "suspect", "suspected")]
     assert world.records.get("lost1") is None
@@ -94,7 +94,7 @@ def test_I3_an_orphan_is_suspected_first_and_removed_when_it_still_is_one_an_hou
     assert world.reports.suspected == {}
 
 
-def test_I6_an_orphan_that_went_and_came_back_is_a_new_one(world: World) -> None:
+def test_I6_an_orphan_that_disappeared_and_returned_is_suspected_again(world: World) -> None:
     with_orphan(world)
     deep(world)
     look_at(world)
@@ -105,7 +105,7 @@ def test_I6_an_orphan_that_went_and_came_back_is_a_new_one(world: World) -> None
     assert found(deep(world)) == [("lost1", "orphan_service", "suspect", "suspected")]
 
 
-def test_I6_what_is_younger_than_the_suspicion_is_another_thing(world: World) -> None:
+def test_I6_a_service_younger_than_the_suspicion_is_suspected_again(world: World) -> None:
     with_orphan(world)
     deep(world)
     world.clock.sleep(HOUR)
@@ -116,14 +116,14 @@ def test_I6_what_is_younger_than_the_suspicion_is_another_thing(world: World) ->
     assert found(deep(world)) == [("lost1", "orphan_service", "remove", "dispatched")]
 
 
-def test_a_suspicion_from_the_future_counts_from_now(world: World) -> None:
+def test_a_suspicion_dated_in_the_future_counts_from_now(world: World) -> None:
     with_orphan(world)
     world.reports.suspected = {"lost1": world.clock() + timedelta(days=1)}
     deep(world)
     assert world.reports.suspected == {"lost1": world.clock()}
 
 
-def test_an_orphan_stack_alone_is_removed_the_same_way(world: World) -> None:
+def test_an_orphan_stack_without_a_service_is_suspected_and_removed(world: World) -> None:
     with_orphan(world)
     world.inventory.found_services.pop()
     assert found(deep(world)) == [("lost1", "orphan_stack", "suspect", "suspected")]
@@ -140,7 +140,7 @@ def destroyed(world: World, environment_id: str) -> Environment:
     return gone
 
 
-def test_what_is_left_after_a_receipt_becomes_the_next_incarnation(world: World) -> None:
+def test_an_orphan_of_a_tombstone_becomes_the_next_incarnation(world: World) -> None:
     tombstone = destroyed(world, "lost1")
     with_orphan(world)
     deep(world)
@@ -164,7 +164,9 @@ LONG = f"{ALICE.owner}{'e' * 300}"
         (ALICE.owner, ALICE.owner[:-1], ALICE.owner[:-1]),
     ],
 )
-def test_the_owner_is_the_tags_or_else_the_tombstones(world: World, last: str, tagged: str | None, owner: str) -> None:
+def test_an_orphans_owner_comes_from_its_tag_or_else_from_the_tombstone(
+    world: World, last: str, tagged: str | None, owner: str
+) -> None:
     world.records.records["lost1"] = replace(destroyed(world, "lost1"), owner=last)
     tags = {name: value for name, value in ours("lost1").items() if name != names.TAG_OWNER}
     tags |= {names.TAG_OWNER: tagged} if tagged else {}
@@ -175,7 +177,7 @@ def test_the_owner_is_the_tags_or_else_the_tombstones(world: World, last: str, t
     assert world.record("lost1").owner == owner
 
 
-def test_what_names_no_owner_at_all_is_nobodys(world: World) -> None:
+def test_an_orphan_without_an_owner_tag_or_tombstone_gets_the_placeholder_owner(world: World) -> None:
     tags = {names.TAG_PLATFORM: PLATFORM, names.TAG_ENVIRONMENT: "lost1"}
     world.inventory.found_services.append(service("lost1", world.clock(), tags))
     deep(world)
@@ -184,7 +186,7 @@ def test_what_names_no_owner_at_all_is_nobodys(world: World) -> None:
     assert world.record("lost1").owner == NOBODY
 
 
-def test_a_receipt_ends_an_older_suspicion(world: World) -> None:
+def test_a_receipt_clears_an_older_suspicion(world: World) -> None:
     with_orphan(world)
     deep(world)
     world.clock.sleep(60)
@@ -193,7 +195,7 @@ def test_a_receipt_ends_an_older_suspicion(world: World) -> None:
     assert found(deep(world)) == [("lost1", "orphan_service", "suspect", "suspected")]
 
 
-def test_what_goes_while_the_sweep_looks_is_no_orphan(world: World) -> None:
+def test_an_environment_destroyed_during_the_listing_is_not_an_orphan(world: World) -> None:
     world.ready("going")
     look_at(world)
 
@@ -208,7 +210,7 @@ def test_what_goes_while_the_sweep_looks_is_no_orphan(world: World) -> None:
     assert world.reports.suspected == {}
 
 
-def test_what_is_made_while_the_sweep_looks_is_not_missing(world: World) -> None:
+def test_an_environment_created_during_the_listing_is_not_missing(world: World) -> None:
     world.inventory.while_listing = lambda: (world.clock.sleep(5), world.ready("fresh"))
     assert found(deep(world)) == []
 
@@ -224,7 +226,9 @@ def test_what_is_made_while_the_sweep_looks_is_not_missing(world: World) -> None
         {names.TAG_ENVIRONMENT: "lost1"},
     ],
 )
-def test_I4_what_has_our_name_and_other_tags_is_foreign_and_kept(world: World, tags: Mapping[str, str]) -> None:
+def test_I4_a_service_or_stack_with_our_name_and_other_tags_is_foreign_and_kept(
+    world: World, tags: Mapping[str, str]
+) -> None:
     old = world.clock()
     world.inventory.found_services.append(service("lost1", old, tags))
     world.inventory.found_stacks.append(stack("lost1", old, tags))
@@ -234,7 +238,7 @@ def test_I4_what_has_our_name_and_other_tags_is_foreign_and_kept(world: World, t
     assert world.records.get("lost1") is None and world.dispatcher.asked == []
 
 
-def test_I4_what_cannot_be_told_is_unknown_and_kept(world: World) -> None:
+def test_I4_a_service_or_stack_with_unreadable_tags_is_unknown_and_kept(world: World) -> None:
     world.inventory.found_services.append(service("lost1", world.clock(), None))
     world.inventory.found_stacks.append(stack("lost2", world.clock(), None))
     for _ in range(3):
@@ -243,13 +247,13 @@ def test_I4_what_cannot_be_told_is_unknown_and_kept(world: World) -> None:
     assert world.dispatcher.asked == []
 
 
-def test_a_stack_that_says_nothing_yet_but_has_a_record_is_no_riddle(world: World) -> None:
+def test_a_stack_without_tags_is_not_reported_if_it_has_a_record(world: World) -> None:
     world.inventory.found_stacks[0] = replace(world.inventory.found_stacks[0], tags=None)
     assert found(deep(world)) == []
 
 
 @pytest.mark.parametrize("tags", [None, {}, ours("lost1", platform="none")])
-def test_I4_our_service_beside_a_stack_that_is_not_ours_is_kept(world: World, tags: Mapping[str, str] | None) -> None:
+def test_I4_an_orphan_service_is_kept_if_its_stack_is_not_ours(world: World, tags: Mapping[str, str] | None) -> None:
     with_orphan(world)
     world.inventory.found_stacks[-1] = replace(world.inventory.found_stacks[-1], tags=tags)
     for _ in range(3):
@@ -258,7 +262,7 @@ def test_I4_our_service_beside_a_stack_that_is_not_ours_is_kept(world: World, ta
     assert world.records.get("lost1") is None
 
 
-def test_a_tagged_resource_without_record_or_stack_is_told_and_kept(world: World) -> None:
+def test_a_tagged_resource_without_record_or_stack_is_reported_and_kept(world: World) -> None:
     world.inventory.found_resources = [queue("lost1"), queue("good")]
     world.inventory.found_resources.append(replace(queue("x"), tags={names.TAG_PLATFORM: PLATFORM}))
     for _ in range(3):
@@ -266,24 +270,24 @@ def test_a_tagged_resource_without_record_or_stack_is_told_and_kept(world: World
         world.clock.sleep(2 * HOUR)
 
 
-def test_a_resource_that_its_orphan_stack_takes_along_is_not_told_twice(world: World) -> None:
+def test_a_resource_of_an_orphan_stack_is_not_reported_separately(world: World) -> None:
     with_orphan(world).inventory.found_resources = [queue("lost1")]
     assert found(deep(world)) == [("lost1", "orphan_service", "suspect", "suspected")]
 
 
-def test_a_service_under_another_name_is_a_resource_like_any_other(world: World) -> None:
+def test_a_tagged_service_under_another_name_is_reported_as_a_resource(world: World) -> None:
     for environment_id in ("good", "lost1"):
         other = replace(service("x", world.clock(), ours(environment_id)), name="somebody-renamed-it", arn="arn:other")
         world.inventory.found_services.append(other)
     assert found(deep(world)) == [("lost1", "orphan_resource", "keep", "kept")]
 
 
-def test_a_resource_whose_environment_can_be_none_is_told(world: World) -> None:
+def test_a_resource_tagged_with_an_invalid_environment_id_is_reported(world: World) -> None:
     world.inventory.found_resources = [replace(queue("x"), tags=ours("No Such Name"))]
     assert found(deep(world)) == [(None, "foreign", "keep", "kept")]
 
 
-def test_a_service_that_somebody_deleted_is_made_again(world: World) -> None:
+def test_a_deleted_service_is_restored(world: World) -> None:
     world.ready("other", ttl=timedelta(days=6))
     look_at(world)
     world.clock.sleep(60)
@@ -297,7 +301,7 @@ def test_a_service_that_somebody_deleted_is_made_again(world: World) -> None:
     assert healed is not None and healed.status == "ready" and "other" in world.cloud.services
 
 
-def test_what_a_worker_is_at_is_not_missing(world: World) -> None:
+def test_a_service_is_not_missing_while_a_worker_holds_the_lease(world: World) -> None:
     world.ready("other")
     look_at(world)
     world.clock.sleep(60)
@@ -308,7 +312,7 @@ def test_what_a_worker_is_at_is_not_missing(world: World) -> None:
     assert found(deep(world)) == []
 
 
-def test_I6_a_protected_environment_is_not_touched_by_inference(world: World) -> None:
+def test_I6_findings_on_a_protected_environment_are_reported_and_not_acted_on(world: World) -> None:
     world.ready("other", protected=True)
     paused = world.ready("third", protected=True)
     world.clock.sleep(60)
@@ -325,13 +329,13 @@ def test_I6_a_protected_environment_is_not_touched_by_inference(world: World) ->
     assert world.record("third") == paused
 
 
-def test_a_forced_removal_of_a_protected_one_is_tried_again_as_it_was_asked_for(world: World) -> None:
+def test_a_failed_forced_removal_of_a_protected_environment_is_retried(world: World) -> None:
     world.records.records["fourth"] = replace(failed_removal(world, "fourth"), protected=True)
     look_at(world)
     assert found(deep(world)) == [("fourth", "unfinished_removal", "retry_removal", "dispatched")]
 
 
-def test_a_record_that_can_not_be_read_accounts_for_what_is_there_and_hides_nothing_else(world: World) -> None:
+def test_an_unreadable_record_accounts_for_its_service_and_does_not_stop_the_sweep(world: World) -> None:
     class Records(FakeRecords):
         def get(self, environment_id: str) -> Environment | None:
             if environment_id == "riddle":
@@ -354,7 +358,7 @@ def test_a_record_that_can_not_be_read_accounts_for_what_is_there_and_hides_noth
     assert steps == {"riddle": "failed: The record ENV#riddle can't be read.", "other": "dispatched"}
 
 
-def test_a_running_service_without_its_stack_is_told(world: World) -> None:
+def test_a_running_service_without_its_stack_is_reported(world: World) -> None:
     world.ready("other")
     look_at(world)
     world.clock.sleep(60)
@@ -362,12 +366,12 @@ def test_a_running_service_without_its_stack_is_told(world: World) -> None:
     assert found(deep(world)) == [("other", "missing_stack", "keep", "kept")]
 
 
-def test_a_service_that_somebody_paused_runs_again(world: World) -> None:
+def test_a_service_paused_outside_the_api_is_resumed(world: World) -> None:
     world.inventory.found_services[0] = replace(world.inventory.found_services[0], status="PAUSED")
     assert found(deep(world)) == [("good", "drifted", "restore", "dispatched")]
 
 
-def test_a_service_that_somebody_resumed_is_paused_again(world: World) -> None:
+def test_a_service_resumed_outside_the_api_is_paused_again(world: World) -> None:
     world.environments.pause(ALICE, "good")
     world.work("good")
     look_at(world)
@@ -377,7 +381,7 @@ def test_a_service_that_somebody_resumed_is_paused_again(world: World) -> None:
     assert found(deep(world)) == [("good", "drifted", "restore", "dispatched")]
 
 
-def test_what_is_busy_has_not_drifted(world: World) -> None:
+def test_a_busy_service_has_not_drifted(world: World) -> None:
     busy = replace(world.inventory.found_services[0], status="OPERATION_IN_PROGRESS")
     world.inventory.found_services[0] = busy
     assert found(deep(world)) == []
@@ -393,7 +397,7 @@ def failed_removal(world: World, environment_id: str) -> Environment:
     return record
 
 
-def test_a_removal_that_failed_for_good_is_tried_three_times_more_and_then_quarantined(world: World) -> None:
+def test_a_permanently_failed_removal_is_retried_three_times_and_then_quarantined(world: World) -> None:
     record = failed_removal(world, "stuck")
     look_at(world)
     for retry_removal in range(1, MAX_REMOVAL_RETRIES + 1):
@@ -416,7 +420,7 @@ def many(world: World, count: int, since: datetime) -> None:
         world.inventory.found_services.append(service(f"lost-{number}", since, ours(f"lost-{number}")))
 
 
-def test_I6_more_orphans_than_the_cap_and_none_is_removed(world: World) -> None:
+def test_I6_more_orphans_than_the_cap_abort_the_sweep(world: World) -> None:
     many(world, 11, world.clock())
     deep(world)
     suspected = dict(world.reports.suspected)
@@ -430,7 +434,7 @@ def test_I6_more_orphans_than_the_cap_and_none_is_removed(world: World) -> None:
     assert world.reports.suspected == suspected
 
 
-def test_I6_as_many_as_the_cap_are_removed(world: World) -> None:
+def test_I6_orphans_up_to_the_cap_are_removed(world: World) -> None:
     many(world, 10, world.clock())
     deep(world)
     world.clock.sleep(HOUR)
@@ -438,11 +442,11 @@ def test_I6_as_many_as_the_cap_are_removed(world: World) -> None:
     assert len(world.dispatcher.asked) == 10
 
 
-def test_the_cap_is_ten_or_three_in_ten() -> None:
+def test_the_cap_is_ten_or_thirty_percent() -> None:
     assert [cap(count) for count in (0, 33, 34, 100, 300)] == [10, 10, 10, 30, 90]
 
 
-def test_what_is_due_is_done_though_the_comparison_aborts(world: World) -> None:
+def test_due_environments_are_dispatched_even_if_the_comparison_aborts(world: World) -> None:
     many(world, 11, world.clock())
     world.reports.suspected = {f"lost-{number}": world.clock() for number in range(11)}
     world.environments.adjust(ALICE, "good", ttl=timedelta(minutes=1))
@@ -451,7 +455,7 @@ def test_what_is_due_is_done_though_the_comparison_aborts(world: World) -> None:
     assert report.status == "aborted" and world.dispatcher.asked == ["good"]
 
 
-def test_a_half_read_inventory_restores_nothing() -> None:
+def test_an_inventory_that_lacks_half_of_the_services_restores_nothing() -> None:
     world = World()
     for number in range(40):
         world.ready(f"env-{number:02}", ttl=timedelta(days=6))
@@ -465,7 +469,7 @@ def test_a_half_read_inventory_restores_nothing() -> None:
 
 
 @pytest.mark.parametrize("what", ["found_services", "found_stacks"])
-def test_an_empty_inventory_is_an_error_and_suspicions_stay(world: World, what: str) -> None:
+def test_an_empty_inventory_is_an_error_and_keeps_the_suspicions(world: World, what: str) -> None:
     with_orphan(world)
     deep(world)
     suspected = dict(world.reports.suspected)
@@ -478,7 +482,7 @@ def test_an_empty_inventory_is_an_error_and_suspicions_stay(world: World, what: 
     assert world.reports.suspected == suspected and world.dispatcher.asked == []
 
 
-def test_services_that_are_all_foreign_are_as_good_as_none(world: World) -> None:
+def test_an_inventory_of_foreign_services_only_is_an_error(world: World) -> None:
     strange = [replace(each, tags=ours("good", platform="another")) for each in world.inventory.found_services]
     world.inventory.found_services = strange
     with pytest.raises(Terminal, match="shows no service of ours"):
@@ -492,17 +496,17 @@ def test_a_table_without_any_record_is_an_error() -> None:
     assert world.reports.suspected == {}
 
 
-def test_a_tombstone_is_record_enough() -> None:
+def test_a_table_with_only_a_tombstone_is_no_error() -> None:
     world = World()
     destroyed(world, "old")
     assert found(deep(with_orphan(world))) == [("lost1", "orphan_service", "suspect", "suspected")]
 
 
-def test_an_empty_platform_in_an_empty_cloud_is_all_right() -> None:
+def test_an_empty_table_and_an_empty_cloud_are_no_error() -> None:
     assert deep(World()).status == "done"
 
 
-def test_a_cloud_that_does_not_answer_is_told_raised_and_changes_nothing(world: World) -> None:
+def test_an_unreachable_cloud_is_reported_and_raised_after_the_due_work(world: World) -> None:
     world.inventory.error = Transient("AWS could not be reached.")
     world.environments.adjust(ALICE, "good", ttl=timedelta(seconds=1))
     world.clock.sleep(60)
@@ -514,7 +518,7 @@ def test_a_cloud_that_does_not_answer_is_told_raised_and_changes_nothing(world: 
     assert world.reports.running is None
 
 
-def test_a_dry_run_plans_and_forgets(world: World) -> None:
+def test_a_deep_dry_run_stores_no_suspicions(world: World) -> None:
     with_orphan(world, "lost1")
     with_orphan(world, "lost2")
     suspected = {"lost1": world.clock()}
@@ -539,7 +543,7 @@ def test_a_record_that_changes_before_the_write_is_left_alone(world: World) -> N
     assert world.record("good").paused
 
 
-def test_an_id_that_is_taken_before_the_write_is_left_alone(world: World) -> None:
+def test_an_id_taken_before_the_write_is_left_alone(world: World) -> None:
     with_orphan(world)
     deep(world)
     world.clock.sleep(HOUR)
@@ -548,7 +552,7 @@ def test_an_id_that_is_taken_before_the_write_is_left_alone(world: World) -> Non
     assert world.record("lost1").present
 
 
-def test_one_failure_stops_no_other(world: World) -> None:
+def test_one_failed_finding_does_not_stop_the_others(world: World) -> None:
     with_orphan(world, "lost1")
     with_orphan(world, "lost2")
     deep(world)
@@ -565,7 +569,7 @@ def test_one_failure_stops_no_other(world: World) -> None:
     assert found(deep(world)) == [("lost1", "orphan_service", "remove", "dispatched")]
 
 
-def test_what_is_not_reached_in_time_is_left_for_the_next_run(world: World) -> None:
+def test_findings_not_reached_in_time_are_deferred(world: World) -> None:
     with_orphan(world, "lost1")
     with_orphan(world, "lost2")
     deep(world)
@@ -575,7 +579,7 @@ def test_what_is_not_reached_in_time_is_left_for_the_next_run(world: World) -> N
     assert found(deep(world))[-1] == ("lost2", "orphan_service", "remove", "dispatched")
 
 
-def test_a_look_that_takes_too_long_ends_in_order(world: World) -> None:
+def test_a_listing_that_takes_too_long_stops_the_sweep(world: World) -> None:
     with_orphan(world)
     world.inventory.while_listing = lambda: world.clock.sleep(800)
     report = deep(world)
@@ -584,7 +588,7 @@ def test_a_look_that_takes_too_long_ends_in_order(world: World) -> None:
     assert metrics_of(report)["sweep_incomplete"] == 1
 
 
-def test_expired_ones_left_over_are_the_backlog(world: World) -> None:
+def test_deferred_expiries_are_the_backlog(world: World) -> None:
     for number in range(3):
         world.ready(f"old-{number}", ttl=timedelta(seconds=1))
     world.clock.sleep(60)
@@ -598,7 +602,7 @@ def test_expired_ones_left_over_are_the_backlog(world: World) -> None:
     assert report.backlog == metrics_of(report)["sweep_backlog"] == 2
 
 
-def test_one_deep_sweep_runs_at_a_time(world: World) -> None:
+def test_only_one_deep_sweep_runs_at_a_time(world: World) -> None:
     world.reports.running = "another"
     skipped = deep(world)
     assert (skipped.status, skipped.detail) == ("skipped", "another deep sweep is running")
@@ -614,7 +618,7 @@ def turn(world: World, environment_id: str, status: str) -> None:
 
 
 @pytest.mark.parametrize("status", ["DELETE_FAILED", "CREATE_FAILED"])
-def test_what_somebody_else_broke_is_made_again(world: World, status: str) -> None:
+def test_a_service_in_a_failed_status_is_restored(world: World, status: str) -> None:
     before = world.ready("other")
     look_at(world)
     turn(world, "other", status)
@@ -623,7 +627,7 @@ def test_what_somebody_else_broke_is_made_again(world: World, status: str) -> No
     assert world.record("other").generation == before.generation + 1
 
 
-def test_a_service_that_is_being_changed_is_left_to_the_next_sweep(world: World) -> None:
+def test_a_service_with_an_operation_in_progress_is_left_alone(world: World) -> None:
     world.ready("other")
     look_at(world)
     turn(world, "other", "OPERATION_IN_PROGRESS")
@@ -631,7 +635,7 @@ def test_a_service_that_is_being_changed_is_left_to_the_next_sweep(world: World)
     assert found(deep(world)) == []
 
 
-def test_an_expired_environment_is_not_made_again(world: World) -> None:
+def test_an_expired_environment_is_not_restored(world: World) -> None:
     world.ready("other", ttl=timedelta(seconds=30))
     look_at(world)
     world.inventory.found_services.pop()
@@ -640,7 +644,7 @@ def test_an_expired_environment_is_not_made_again(world: World) -> None:
     assert found(deep(world)) == [("other", "expired", "remove", "changed_meanwhile")]
 
 
-def test_a_report_has_room_in_the_table_whatever_was_found(world: World) -> None:
+def test_a_report_of_thousands_of_findings_fits_into_the_table(world: World) -> None:
     for number in range(3000):
         world.inventory.found_services.append(service(f"lost-{number}", world.clock(), {}))
     report = deep(world)
@@ -649,7 +653,7 @@ def test_a_report_has_room_in_the_table_whatever_was_found(world: World) -> None
     assert len(str(report)) < 300_000
 
 
-def test_a_strike_does_not_count_for_a_removal_asked_for_anew(world: World) -> None:
+def test_a_new_removal_request_resets_the_removal_retries(world: World) -> None:
     record = failed_removal(world, "stuck")
     struck = desired.retry_removal(desired.retry_removal(record, world.clock()), world.clock())
     assert struck.removal_retries == 2

@@ -40,9 +40,7 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_each_signal_of_this_process_is_passed_on_once_and_the_cli_is_awaited(
-    cli: Path, number: signal.Signals
-) -> None:
+def test_each_signal_is_passed_on_to_the_cli_once_and_the_cli_is_awaited(cli: Path, number: signal.Signals) -> None:
     lines: list[str] = []
     said: list[str] = []
 
@@ -60,7 +58,7 @@ def test_each_signal_of_this_process_is_passed_on_once_and_the_cli_is_awaited(
     assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
 
 
-def test_a_stop_signal_becomes_firmer_each_time_its_grace_is_over(cli: Path) -> None:
+def test_a_stop_escalates_each_time_its_grace_period_ends(cli: Path) -> None:
     stop = StopSignal(grace=0.5)
     lines: list[str] = []
 
@@ -73,7 +71,7 @@ def test_a_stop_signal_becomes_firmer_each_time_its_grace_is_over(cli: Path) -> 
     assert lines == ["ready", "got SIGINT", "got SIGTERM"]
 
 
-def test_a_cli_that_ends_within_the_grace_gets_no_further_signal(cli: Path) -> None:
+def test_a_cli_that_ends_within_the_grace_period_gets_no_further_signal(cli: Path) -> None:
     stop = StopSignal(grace=60.0)
     with pytest.raises(CommandError, match="ended after SIGINT") as ended:
         PulumiProcess(stop).run(["1"], str(cli), {}, on_output=lambda _line: stop.set())

@@ -52,21 +52,21 @@ def worked(world: World) -> Environment:
     return environment
 
 
-def test_nobody_works_while_the_dead_workers_lease_lasts(world: World) -> None:
+def test_no_worker_starts_before_the_dead_workers_lease_ends(world: World) -> None:
     world.environments.put(ALICE, "test1", request())
     dies(world)
     world.clock.sleep(15 * 60)
     assert world.work("test1", "heir") is None
 
 
-def test_the_light_sweep_finds_the_dead_lease_and_the_next_worker_finishes(world: World) -> None:
+def test_the_light_sweep_finds_the_expired_lease_and_the_next_worker_finishes(world: World) -> None:
     dead(world)
     assert world.sweep().findings[0].kind == "lease_expired"
     assert worked(world).status == "ready"
     assert world.record().expired_leases == () and world.record().attempts == 0
 
 
-def test_a_lock_dated_inside_the_dead_lease_is_broken(world: World) -> None:
+def test_a_lock_dated_inside_the_expired_lease_is_removed(world: World) -> None:
     world.environments.put(ALICE, "test1", request())
     dies(world)
     world.clock.sleep(60)
@@ -77,7 +77,7 @@ def test_a_lock_dated_inside_the_dead_lease_is_broken(world: World) -> None:
 
 
 @pytest.mark.parametrize(("minutes", "host"), [(-1, HOST), (17, HOST), (1, "laptop")])
-def test_any_other_lock_is_left_and_said(world: World, minutes: int, host: str) -> None:
+def test_any_other_lock_is_kept_and_reported(world: World, minutes: int, host: str) -> None:
     world.environments.put(ALICE, "test1", request())
     lock = Lock("locks/1", world.clock() + timedelta(minutes=minutes), "ann@laptop, process 77", host)
     dies(world)
@@ -88,7 +88,7 @@ def test_any_other_lock_is_left_and_said(world: World, minutes: int, host: str) 
     assert world.cloud.held_locks == [lock]
 
 
-def test_the_locks_of_two_dead_workers_are_both_broken(world: World) -> None:
+def test_the_locks_of_two_dead_workers_are_both_removed(world: World) -> None:
     dead(world)
     first = Lock("locks/1", world.clock() - timedelta(minutes=10), "a", HOST)
     dies(world, "doomed too")
@@ -98,7 +98,7 @@ def test_the_locks_of_two_dead_workers_are_both_broken(world: World) -> None:
     assert [call for call in world.cloud.calls if call.startswith("break")] == ["break locks/1", "break locks/2"]
 
 
-def test_a_service_that_was_being_made_is_removed_before_the_state_forgets_it(world: World) -> None:
+def test_a_half_created_service_is_removed_before_its_pending_create_is_cleared(world: World) -> None:
     dead(world)
     world.cloud.pending = [SERVICE]
     world.cloud.services["test1"] = Service("arn:half-made", "RUNNING", "image", "SUCCEEDED")
@@ -107,7 +107,7 @@ def test_a_service_that_was_being_made_is_removed_before_the_state_forgets_it(wo
     assert world.cloud.calls == ["remove leftover", "clear pending creates", "deploy new"]
 
 
-def test_a_pending_create_that_never_came_to_be_is_cleared(world: World) -> None:
+def test_a_pending_create_without_a_service_is_cleared(world: World) -> None:
     dead(world)
     world.cloud.pending = [SERVICE, PROVIDER]
     world.cloud.calls.clear()
@@ -115,7 +115,7 @@ def test_a_pending_create_that_never_came_to_be_is_cleared(world: World) -> None
     assert world.cloud.calls == ["clear pending creates", "deploy new"]
 
 
-def test_a_pending_create_is_looked_up_before_a_destroy_too(world: World) -> None:
+def test_a_half_created_service_is_removed_by_a_destroy(world: World) -> None:
     dead(world)
     world.environments.remove(ALICE, "test1")
     world.cloud.pending = [SERVICE]
@@ -125,7 +125,7 @@ def test_a_pending_create_is_looked_up_before_a_destroy_too(world: World) -> Non
     assert world.cloud.services == {}
 
 
-def test_a_service_that_the_state_knows_is_not_what_was_being_made(world: World) -> None:
+def test_a_service_that_is_in_the_state_is_not_removed_as_half_created(world: World) -> None:
     dead(world)
     world.cloud.pending = [SERVICE]
     world.cloud.services["test1"] = Service("arn:test1", "RUNNING", "image", "SUCCEEDED")
@@ -135,7 +135,7 @@ def test_a_service_that_the_state_knows_is_not_what_was_being_made(world: World)
 
 
 @pytest.mark.parametrize("other", [BUCKET, SECOND])
-def test_what_can_not_be_looked_up_is_left_for_a_person(world: World, other: PendingCreate) -> None:
+def test_a_pending_create_that_cannot_be_looked_up_needs_an_operator(world: World, other: PendingCreate) -> None:
     dead(world)
     world.cloud.pending = [SERVICE, other]
     world.cloud.services["test1"] = Service("arn:half-made", "RUNNING", "image", "SUCCEEDED")
@@ -144,7 +144,7 @@ def test_what_can_not_be_looked_up_is_left_for_a_person(world: World, other: Pen
     assert world.cloud.pending == [SERVICE, other] and world.cloud.services
 
 
-def test_a_pending_service_that_will_not_go_is_tried_again_and_not_forgotten(world: World) -> None:
+def test_a_half_created_service_that_cannot_be_deleted_is_retried_and_stays_pending(world: World) -> None:
     dead(world)
     world.cloud.pending = [SERVICE]
     world.cloud.services["test1"] = Service("arn:half-made", "DELETE_FAILED", "image", "FAILED")
@@ -165,7 +165,7 @@ def test_an_operation_that_kills_every_worker_ends_as_failed(world: World) -> No
     assert worked(world).status == "ready"
 
 
-def test_an_operation_that_no_invocation_can_end_ends_as_failed(world: World) -> None:
+def test_an_operation_that_no_invocation_can_finish_ends_as_failed(world: World) -> None:
     world.environments.put(ALICE, "test1", request())
     for _ in range(MAX_INVOCATIONS):
         assert world.record().outstanding

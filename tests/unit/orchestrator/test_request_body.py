@@ -24,23 +24,23 @@ def refused(body: Any, content_type: str | None = "application/json", encoded: b
 
 
 @pytest.mark.parametrize("body", [None, "", "{}", "null", '{"a": [1, {"b": null}]}'])
-def test_an_object_or_nothing_may_be_looked_into(body: str | None) -> None:
+def test_a_json_object_or_an_empty_body_is_accepted(body: str | None) -> None:
     assert refused(body) is None
     assert refused(body, None) is None
     assert refused(body, "application/json; charset=utf-8") is None
 
 
 @pytest.mark.parametrize("body", ["[]", '[{"image": "x"}]', "[null, null]", '"text"', "1", "true"])
-def test_what_is_no_object_is_not_taken_for_one(body: str) -> None:
+def test_json_that_is_not_an_object_is_refused(body: str) -> None:
     assert refused(body) == (400, "bad_request")
 
 
 @pytest.mark.parametrize("body", ["{", " ", "NaN", '{"port": Infinity}', "\ufeff{}", '{"port": ' + "1" * 5000 + "}"])
-def test_what_is_not_json_is_refused(body: str) -> None:
+def test_invalid_json_is_refused(body: str) -> None:
     assert refused(body) == (400, "bad_json")
 
 
-def test_json_that_is_nested_too_deeply_is_refused_however_deep() -> None:
+def test_too_deeply_nested_json_is_refused() -> None:
     codes = {refused('{"a":' * depth + "1" + "}" * depth) for depth in (20, 200, 900, 1000, 1100, 10_000)}
     assert codes <= {(400, "bad_request"), (400, "bad_json")}
 
@@ -48,11 +48,11 @@ def test_json_that_is_nested_too_deeply_is_refused_however_deep() -> None:
 @pytest.mark.parametrize(
     "kind", ["text/plain", MULTIPART, f"{MULTIPART}; boundary=x", "application/x-www-form-urlencoded", "", "*", "json"]
 )
-def test_a_body_of_another_type_is_refused(kind: str) -> None:
+def test_a_body_of_another_content_type_is_refused(kind: str) -> None:
     assert refused("{}", kind) == (415, "unsupported_media_type")
 
 
-def test_a_body_is_too_long_by_its_bytes() -> None:
+def test_the_length_limit_of_a_body_counts_bytes() -> None:
     assert refused('"' + "a" * (LONGEST - 2) + '"') == (400, "bad_request")
     assert refused("é" * 40_000) == (413, "too_long")
     assert refused(base64.b64encode(b" " * (LONGEST - 3) + b"{}").decode(), encoded=True) is None
@@ -60,5 +60,5 @@ def test_a_body_is_too_long_by_its_bytes() -> None:
 
 
 @pytest.mark.parametrize("raw", [b"\xff\xfe", b"\xff\xfe{\x00}\x00"])
-def test_bytes_that_are_no_text_are_not_json(raw: bytes) -> None:
+def test_bytes_that_are_not_utf8_are_not_json(raw: bytes) -> None:
     assert refused(base64.b64encode(raw).decode(), encoded=True) == (400, "bad_json")

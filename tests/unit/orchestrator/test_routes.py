@@ -73,7 +73,7 @@ def http() -> Api:
 
 
 @pytest.mark.parametrize(("method", "path", "body"), ROUTES)
-def test_I7_nobody_is_answered_401_on_every_route_and_nothing_is_written(
+def test_I7_a_request_without_credentials_gets_401_on_every_route_and_writes_nothing(
     http: Api, method: str, path: str, body: Any
 ) -> None:
     status, headers, problem = http.call(method, path, body, caller=None)
@@ -82,7 +82,7 @@ def test_I7_nobody_is_answered_401_on_every_route_and_nothing_is_written(
     assert http.world.records.records == {} and http.world.reports.reports == {} and http.world.dispatcher.asked == []
 
 
-def test_health_and_the_contract_belong_to_no_owner(http: Api) -> None:
+def test_health_and_openapi_need_no_caller(http: Api) -> None:
     assert http.call("GET", "/health", caller=None)[0] == 200
     assert http.call("GET", "/openapi.json", caller=None)[0] == 200
 
@@ -96,7 +96,7 @@ def test_health_and_the_contract_belong_to_no_owner(http: Api) -> None:
         ({"jwt": {"claims": CLAIMS}}, 403, "not_allowed"),
     ],
 )
-def test_I7_a_stranger_is_turned_away_before_anything_that_was_sent_is_looked_at(
+def test_I7_an_unknown_caller_is_refused_before_the_body_is_read(
     http: Api, path: str, authorizer: Any, status: int, code: str
 ) -> None:
     request_context = {"http": {"method": "GET", "path": path}, "authorizer": authorizer}
@@ -110,7 +110,7 @@ def test_I7_a_stranger_is_turned_away_before_anything_that_was_sent_is_looked_at
 @pytest.mark.parametrize(
     ("error", "status"), [(Transient("AWS is down: secret"), 503), (Terminal("denied: secret"), 500)]
 )
-def test_what_is_our_own_fault_is_a_problem_that_gives_nothing_away(http: Api, error: Exception, status: int) -> None:
+def test_an_internal_failure_is_a_problem_without_details(http: Api, error: Exception, status: int) -> None:
     def broken() -> None:
         raise error
 
@@ -121,7 +121,7 @@ def test_what_is_our_own_fault_is_a_problem_that_gives_nothing_away(http: Api, e
     assert "secret" not in json.dumps(problem)
 
 
-def test_an_error_nobody_foresaw_is_a_problem_too(http: Api) -> None:
+def test_an_unexpected_error_is_a_problem_with_code_internal(http: Api) -> None:
     def broken() -> None:
         raise ZeroDivisionError
 
@@ -130,7 +130,7 @@ def test_an_error_nobody_foresaw_is_a_problem_too(http: Api) -> None:
     assert (status, problem["code"]) == (500, "internal")
 
 
-def test_a_record_is_answered_with_its_version_as_etag(http: Api) -> None:
+def test_the_etag_is_the_records_version(http: Api) -> None:
     status, headers, record = http.call("PUT", "/environments/test1", {"image": IMAGE})
     assert (status, headers["ETag"], headers["Location"]) == (202, '"1"', "/environments/test1")
     assert record["schema"] == 1 and record["status"] == "pending"
@@ -141,7 +141,7 @@ def test_a_record_is_answered_with_its_version_as_etag(http: Api) -> None:
     )
 
 
-def test_a_method_that_a_path_does_not_take_is_named_with_those_it_does(http: Api) -> None:
+def test_method_not_allowed_lists_the_allowed_methods(http: Api) -> None:
     status, headers, problem = http.call("PUT", "/environments")
     assert (status, headers["Allow"]) == (405, "GET, POST")
     assert "GET, POST" in problem["detail"]
@@ -156,14 +156,14 @@ def test_a_method_that_a_path_does_not_take_is_named_with_those_it_does(http: Ap
         ({"kind": "deep", "dry_run": False}, "deep", False),
     ],
 )
-def test_a_sweep_is_a_deep_plan_unless_it_says_otherwise(body: Any, kind: str, dry_run: bool) -> None:
+def test_a_sweep_is_a_deep_dry_run_by_default(body: Any, kind: str, dry_run: bool) -> None:
     http = Api(operators=frozenset({ALICE.owner}))
     status, _, asked = http.call("POST", "/sweeps", body)
     assert (status, asked["kind"], asked["dry_run"]) == (202, kind, dry_run)
     assert http.call("GET", f"/sweeps/{asked['id']}")[2]["kind"] == kind
 
 
-def test_there_is_no_third_kind_of_sweep() -> None:
+def test_an_unknown_kind_of_sweep_is_refused() -> None:
     http = Api(operators=frozenset({ALICE.owner}))
     status, _, problem = http.call("POST", "/sweeps", {"kind": "thorough"})
     assert status in (400, 422) and problem["status"] == status

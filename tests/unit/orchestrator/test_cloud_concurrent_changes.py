@@ -51,7 +51,7 @@ def seen(*answers: tuple[str, dict[str, Any] | str]) -> tuple[AwsCloud, Stubber]
     return AwsCloud(client, None, None, StateBucket(None, "s3://b"), "tests", "fib-app"), stub
 
 
-def test_a_service_deleted_between_two_calls_is_gone() -> None:
+def test_a_service_deleted_between_two_calls_is_absent() -> None:
     cloud, stub = seen(
         ("describe_service", described("OPERATION_IN_PROGRESS")),
         ("list_tags_for_resource", "InvalidStateException"),
@@ -62,7 +62,7 @@ def test_a_service_deleted_between_two_calls_is_gone() -> None:
     stub.assert_no_pending_responses()
 
 
-def test_a_refusal_for_another_reason_is_no_absence() -> None:
+def test_another_refusal_is_an_error_and_not_an_absent_service() -> None:
     cloud, _ = seen(
         ("describe_service", described("RUNNING")),
         ("list_tags_for_resource", "InvalidStateException"),
@@ -81,7 +81,7 @@ CHANGES: dict[str, Callable[[AwsCloud, Service], None]] = {
 
 @pytest.mark.parametrize("code", ["InvalidStateException", "ResourceNotFoundException"])
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_service_that_changed_since_it_was_looked_at_is_looked_at_again(change: str, code: str) -> None:
+def test_changing_a_service_that_changed_meanwhile_is_a_transient_failure(change: str, code: str) -> None:
     cloud, _ = seen((f"{change}_service", code))
     with pytest.raises(Transient) as failure:
         CHANGES[change](cloud, Service(ARN, "RUNNING", "image"))
@@ -90,7 +90,7 @@ def test_a_service_that_changed_since_it_was_looked_at_is_looked_at_again(change
 
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize(("status", "failure"), [("DELETED", Transient), ("RUNNING", Terminal)])
-def test_a_permission_that_is_missing_because_the_service_is_gone_is_no_missing_permission(
+def test_access_denied_is_transient_only_if_the_service_was_deleted(
     change: str, status: str, failure: type[Exception]
 ) -> None:
     cloud, _ = seen((f"{change}_service", "AccessDeniedException"), ("describe_service", described(status)))
@@ -98,7 +98,7 @@ def test_a_permission_that_is_missing_because_the_service_is_gone_is_no_missing_
         CHANGES[change](cloud, Service(ARN, "RUNNING", "image"))
 
 
-def test_a_change_that_is_refused_for_good_is_not_tried_again() -> None:
+def test_an_invalid_change_is_a_terminal_failure() -> None:
     cloud, _ = seen(("pause_service", "InvalidRequestException"))
     with pytest.raises(Terminal):
         cloud.pause(Service("arn:aws:apprunner:us-west-2:1:service/fib-app-test1-service/x", "RUNNING", "image"))

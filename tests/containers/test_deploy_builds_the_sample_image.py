@@ -46,7 +46,7 @@ def pushed(session: boto3.Session) -> set[str]:
     return {image["imageDigest"] for image in found}
 
 
-def test_the_samples_image_is_built_pushed_once_and_found_again_when_the_code_goes_back(
+def test_the_sample_image_is_pushed_once_for_the_same_code_and_found_again_later(
     operator: Operator, operator_session: boto3.Session, tmp_path: Path
 ) -> None:
     first_settings, other_settings = settings_file(tmp_path), settings_file(tmp_path, REASON="another build")

@@ -11,7 +11,7 @@ from tools.platform_on_localcloud import Platform
 NAMES = [f"many-{number:02d}" for number in range(20)]
 
 
-def test_twenty_at_once_are_all_ready_and_all_destroyed_and_the_api_answers_meanwhile(
+def test_twenty_concurrent_environments_become_ready_and_are_destroyed_while_the_api_answers(
     alice: Client, platform: Platform
 ) -> None:
     with ThreadPoolExecutor(20) as callers:

@@ -23,7 +23,7 @@ class Late(FakeCloud):
         return None if self.looks <= 2 else super().service(environment)
 
 
-def test_a_service_of_ours_that_the_engine_does_not_know_is_removed_and_made_again() -> None:
+def test_an_own_service_that_is_not_in_the_state_is_removed_and_created_again() -> None:
     world = World()
     world.environments.put(ALICE, "test1", request())
     world.cloud.services["test1"] = UNSEEN
@@ -34,7 +34,7 @@ def test_a_service_of_ours_that_the_engine_does_not_know_is_removed_and_made_aga
     assert environment.observed.service_arn != UNSEEN.arn
 
 
-def test_one_that_is_not_listed_yet_is_looked_for_again() -> None:
+def test_create_waits_for_an_unlisted_service() -> None:
     world = World()
     world.cloud = late = Late()
     world.reconciler = replace(world.reconciler, ports=replace(world.ports, engine=late, cloud=late, health=late))
@@ -46,7 +46,7 @@ def test_one_that_is_not_listed_yet_is_looked_for_again() -> None:
     assert late.calls == ["deploy new", "remove leftover", "deploy new"]
 
 
-def test_I5_a_removal_right_after_a_create_that_never_told_waits_for_its_service_to_be_listed() -> None:
+def test_I5_destroy_waits_for_an_unlisted_service() -> None:
     world = World()
     world.environments.put(ALICE, "test1", request())
     world.cloud.errors = [Transient("The connection was closed.", "aws_unreachable")]
@@ -60,7 +60,7 @@ def test_I5_a_removal_right_after_a_create_that_never_told_waits_for_its_service
     assert late.calls == ["destroy refresh", "remove leftover"]
 
 
-def test_a_name_that_somebody_elses_service_has_stays_taken() -> None:
+def test_a_name_taken_by_a_foreign_service_is_a_final_failure() -> None:
     world = World()
     world.environments.put(ALICE, "test1", request())
     world.cloud.errors = [Terminal("A service of this name runs already.", "name_taken")]
@@ -70,7 +70,7 @@ def test_a_name_that_somebody_elses_service_has_stays_taken() -> None:
     assert world.cloud.calls == ["deploy new"]
 
 
-def test_another_refusal_removes_nothing() -> None:
+def test_a_create_refused_for_another_reason_removes_nothing() -> None:
     world = World()
     world.environments.put(ALICE, "test1", request())
     world.cloud.services["test1"] = UNSEEN

@@ -59,7 +59,7 @@ def images_named(name: str) -> list[str]:
     return [each for each in shown if each.startswith(name)]
 
 
-def test_an_image_with_a_name_in_ecr_is_really_built_and_is_in_ecr_once_pushed(
+def test_an_image_with_a_name_in_ecr_is_built_and_pushed_to_ecr(
     workspace: Workspace, cloud: RunningCloud, operator_session: boto3.Session, context: Path, repository: str
 ) -> None:
     (context / "Dockerfile").write_text('FROM scratch\nARG VERSION\nLABEL version="$VERSION"\nCOPY app.txt /\n')
@@ -86,7 +86,7 @@ def test_an_image_with_a_name_in_ecr_is_really_built_and_is_in_ecr_once_pushed(
             docker("image", "rm", name)
 
 
-def test_a_tag_that_cannot_move_is_not_pushed_over_and_still_means_what_it_meant(
+def test_an_immutable_tag_is_not_overwritten(
     workspace: Workspace, operator_session: boto3.Session, context: Path, repository: str
 ) -> None:
     try:
@@ -101,7 +101,7 @@ def test_a_tag_that_cannot_move_is_not_pushed_over_and_still_means_what_it_meant
             docker("image", "rm", name)
 
 
-def test_a_repository_that_is_not_there_is_named_by_the_push(workspace: Workspace, context: Path) -> None:
+def test_a_push_to_a_missing_repository_names_the_repository(workspace: Workspace, context: Path) -> None:
     try:
         with pytest.raises(
             auto.CommandError, match=r"docker push failed: [\s\S]*not known to registry: docker/nowhere"
@@ -112,7 +112,7 @@ def test_a_repository_that_is_not_there_is_named_by_the_push(workspace: Workspac
             docker("image", "rm", name)
 
 
-def test_an_image_that_is_not_pushed_has_its_id_for_a_digest(workspace: Workspace, context: Path) -> None:
+def test_the_digest_of_an_image_that_is_not_pushed_is_its_id(workspace: Workspace, context: Path) -> None:
     try:
         made = workspace.up("local", lambda: image_in_ecr(context, NOWHERE, "one", skip_push=True))
         shown = docker("image", "inspect", "--format", "{{.Id}}", f"{NOWHERE}:one")
