@@ -1,4 +1,4 @@
-"""The monitor keeps the deadline even if the record can't be read."""
+"""The cancellation monitor stops an operation at its deadline even if the record can't be read."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ def test_an_expired_environment_is_marked_for_removal_and_dispatched() -> None:
     assert outcomes(report) == [("test1", "expired", "dispatched")]
     record = world.record()
     assert record.status == "destroying" and record.reason.startswith("expired: its TTL ended at 2026-01-01T01:00")
-    gone = world.work("test1")
-    assert gone is not None and gone.status == "destroyed"
+    destroyed = world.reconcile()
+    assert destroyed.status == "destroyed"
 
 
 def test_a_dry_run_stores_a_plan_and_changes_nothing() -> None:
@@ -66,8 +66,8 @@ def test_I1_a_dead_workers_environment_is_dispatched_when_its_lease_ends() -> No
     assert outcomes(world.sweep()) == []
     world.clock.sleep(60)
     assert outcomes(world.sweep()) == [("test1", "lease_expired", "dispatched")]
-    healed = world.work("test1")
-    assert healed is not None and healed.status == "ready"
+    healed = world.reconcile()
+    assert healed.status == "ready"
 
 
 def test_an_environment_changed_since_the_index_was_read_is_left_alone() -> None:

@@ -1,4 +1,4 @@
-"""Status and due time follow from the record alone."""
+"""An environment's status and due time follow from its record alone."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_tombstone_and_a_final_failure_are_never_due() -> None:
 
 
 def test_an_unreleased_lease_does_not_make_a_settled_environment_due() -> None:
-    dead = Lease(1, "worker", NOW)
-    assert replace(READY, lease=dead).due_at is None
-    assert replace(NEW, present=False, receipt=RECEIPT, lease=dead).due_at is None
-    assert replace(READY, lease=dead, expires_at=NOW + timedelta(hours=1)).due_at == NOW + timedelta(hours=1)
+    expired = Lease(1, "worker", NOW)
+    assert replace(READY, lease=expired).due_at is None
+    assert replace(NEW, present=False, receipt=RECEIPT, lease=expired).due_at is None
+    assert replace(READY, lease=expired, expires_at=NOW + timedelta(hours=1)).due_at == NOW + timedelta(hours=1)

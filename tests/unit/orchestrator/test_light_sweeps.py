@@ -1,4 +1,4 @@
-"""Light sweeps heal, so nothing may keep them from running."""
+"""Light sweeps run beside any other sweep, and are counted in the metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The document at /openapi.json says what is taken and what is answered, for these settings."""
+"""The document at /openapi.json describes the requests and responses of a platform with these settings."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def operations(found: Any) -> list[tuple[str, Any]]:
 
 
 def test_exactly_the_possible_responses_are_documented(plain: Any) -> None:
-    ours = {"400", "401", "403", "404", "405", "409", "412", "413", "415", "500", "503"}
+    errors = {"400", "401", "403", "404", "405", "409", "412", "413", "415", "500", "503"}
     for name, operation in operations(plain):
-        assert set(operation["responses"]) - {"200", "202"} == ours | {"429"}, name
+        assert set(operation["responses"]) - {"200", "202"} == errors | {"429"}, name
     assert plain["components"]["schemas"].keys().isdisjoint({"HTTPValidationError", "ValidationError"})
 
 
@@ -86,16 +86,16 @@ def test_no_parameter_may_be_null(plain: Any) -> None:
 
 def test_ttl_never_and_secrets_are_documented_only_if_allowed(plain: Any) -> None:
     arn = "arn:aws:ssm:us-west-2:000000000000:parameter/shared/"
-    generous = document(allow_never=True, secrets_prefix=arn)
+    permissive = document(allow_never=True, secrets_prefix=arn)
     for name in ("SpecIn", "CreateIn", "AdjustIn", "ReviveIn"):
         patterns = [
             each["components"]["schemas"][name]["properties"]["ttl"]["anyOf"][0]["pattern"]
-            for each in (plain, generous)
+            for each in (plain, permissive)
         ]
         assert [bool(re.search(pattern, "never")) for pattern in patterns] == [False, True]
         assert all(re.search(pattern, "12h") for pattern in patterns)
     for name in ("SpecIn", "CreateIn"):
-        properties = [each["components"]["schemas"][name]["properties"]["secrets"] for each in (plain, generous)]
+        properties = [each["components"]["schemas"][name]["properties"]["secrets"] for each in (plain, permissive)]
         assert properties[0]["maxProperties"] == 0
         (reference,) = properties[1]["patternProperties"].values()
         assert re.search(reference["pattern"], f"{arn}token") and not re.search(reference["pattern"], "arn:aws:ssm:x")

@@ -1,4 +1,4 @@
-"""Pausing, resuming and reviving: asked for like all else, done by the same operation, healed the same way."""
+"""Pause, resume and revive, from the request to the reconciled environment."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def world() -> World:
     return World()
 
 
-def paused(world: World) -> None:
+def make_paused(world: World) -> None:
     world.ready()
     world.environments.pause(ALICE, "test1")
     world.work("test1")
     assert world.record().status == "paused"
 
 
-def destroyed(world: World) -> None:
+def destroy(world: World) -> None:
     world.environments.remove(ALICE, "test1")
     world.work("test1")
     assert world.record().status == "destroyed"
@@ -43,21 +43,21 @@ def test_a_paused_environment_keeps_its_url_and_its_service(world: World) -> Non
 
 
 def test_a_pause_updates_the_stack_and_its_tags(world: World) -> None:
-    paused(world)
+    make_paused(world)
     assert world.cloud.calls == ["deploy new", "deploy", "pause"]
     assert names.tags("p", "o", "test1", 2, paused=True)[names.TAG_DESIRED] == "paused"
     assert names.tags("p", "o", "test1", 3)[names.TAG_DESIRED] == "running"
 
 
 def test_pausing_a_paused_environment_changes_nothing(world: World) -> None:
-    paused(world)
+    make_paused(world)
     before = world.record()
     assert not world.environments.pause(ALICE, "test1").working
     assert world.record() == before
 
 
 def test_a_resumed_environment_is_ready_after_its_health_check(world: World) -> None:
-    paused(world)
+    make_paused(world)
     world.cloud.while_asked = lambda: world.cloud.calls.append("asked")
     assert world.environments.resume(ALICE, "test1").environment.status == "resuming"
     world.work("test1")
@@ -66,7 +66,7 @@ def test_a_resumed_environment_is_ready_after_its_health_check(world: World) -> 
 
 
 def test_a_new_spec_for_a_paused_environment_resumes_it_first(world: World) -> None:
-    paused(world)
+    make_paused(world)
     world.environments.put(ALICE, "test1", request("public.ecr.aws/fibfactory/fibservice:v2"))
     world.work("test1")
     assert world.record().status == "ready"
@@ -74,7 +74,7 @@ def test_a_new_spec_for_a_paused_environment_resumes_it_first(world: World) -> N
 
 
 def test_putting_the_same_spec_resumes_a_paused_environment(world: World) -> None:
-    paused(world)
+    make_paused(world)
     assert world.environments.put(ALICE, "test1", request()).environment.status == "resuming"
 
 
@@ -87,8 +87,8 @@ def test_a_pause_requested_during_the_first_deploy_follows_it(world: World) -> N
 
 
 def test_a_paused_environment_can_be_destroyed(world: World) -> None:
-    paused(world)
-    destroyed(world)
+    make_paused(world)
+    destroy(world)
     assert world.cloud.services == {}
 
 
@@ -105,7 +105,7 @@ def test_a_paused_environment_expires(world: World) -> None:
 @pytest.mark.parametrize(("before", "code"), [("pause", "not_paused"), ("resume", "not_resumed")])
 def test_a_pause_or_resume_without_effect_is_retried(world: World, before: str, code: str) -> None:
     if before == "resume":
-        paused(world)
+        make_paused(world)
         world.environments.resume(ALICE, "test1")
     else:
         world.ready()
@@ -150,7 +150,7 @@ def test_revive_restores_spec_labels_and_protection_as_the_next_incarnation(worl
 
 def test_revive_accepts_another_ttl(world: World) -> None:
     world.ready()
-    destroyed(world)
+    destroy(world)
     revived = world.environments.revive(ALICE, "test1", ttl=timedelta(hours=1)).environment
     assert revived.expires_at == world.clock() + timedelta(hours=1)
 
@@ -160,7 +160,7 @@ def test_revive_uses_the_image_digest_of_the_receipt(world: World, tag: str) -> 
     world.cloud.digests[PRIVATE + tag] = "sha256:" + "a" * 64
     world.environments.put(ALICE, "test1", request(PRIVATE + tag))
     world.work("test1")
-    destroyed(world)
+    destroy(world)
     receipt = world.record().receipt
     assert receipt and receipt.digest == "sha256:" + "a" * 64 and receipt.image == PRIVATE + tag
     revived = world.environments.revive(ALICE, "test1").environment
@@ -174,12 +174,12 @@ def test_revive_ignores_the_digest_of_another_image(world: World) -> None:
     world.cloud.errors = [Terminal("Bad image.", "create_failed")]
     world.environments.put(ALICE, "test1", request(f"{PRIVATE}:two"))
     world.work("test1")
-    destroyed(world)
+    destroy(world)
     assert world.environments.revive(ALICE, "test1").environment.spec.image == f"{PRIVATE}:two"
 
 
 def test_a_new_spec_followed_by_a_pause_resumes_a_paused_environment_in_between(world: World) -> None:
-    paused(world)
+    make_paused(world)
     world.environments.put(ALICE, "test1", request("public.ecr.aws/fibfactory/fibservice:v2"))
     world.environments.pause(ALICE, "test1")
     world.cloud.calls.clear()
@@ -189,7 +189,7 @@ def test_a_new_spec_followed_by_a_pause_resumes_a_paused_environment_in_between(
 
 def test_revive_uses_the_tag_if_no_digest_is_known(world: World) -> None:
     world.ready()
-    destroyed(world)
+    destroy(world)
     assert world.environments.revive(ALICE, "test1").environment.spec.image == IMAGE
 
 
@@ -198,7 +198,7 @@ def test_only_the_owner_can_revive_and_only_a_tombstone(world: World) -> None:
     with pytest.raises(Conflict) as refused:
         world.environments.revive(ALICE, "test1")
     assert refused.value.code == "exists"
-    destroyed(world)
+    destroy(world)
     with pytest.raises(NotFound):
         world.environments.revive(BOB, "test1")
     with pytest.raises(NotFound):
@@ -216,7 +216,7 @@ def test_an_orphan_without_a_known_spec_cannot_be_revived(world: World) -> None:
 
 def test_an_orphan_of_a_tombstone_is_revived_with_the_tombstones_spec(world: World) -> None:
     world.ready()
-    destroyed(world)
+    destroy(world)
     tombstone = world.record()
     found = desired.orphan("test1", tombstone, ALICE.owner, "orphan_service", world.clock())
     world.records.reuse(tombstone, found, Event(world.clock(), "orphan_service", ""))

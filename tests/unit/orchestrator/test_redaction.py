@@ -1,4 +1,4 @@
-"""What vendors say reaches no record, event or log with a variable's value or a credential in it (I8)."""
+"""Values and credentials are removed from vendors' messages before these are stored or logged (I8)."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from orchestrator.adapters.redaction import without_credentials, without_values
 VALUES = ["hunter2", 'quo"ted', "two\nlines", "a&b<c>d", "grüße", " spaces around ", "back\\slash"]
 
 
-def said(text: str, values: list[str]) -> str:
-    """The failure's message when the engine's diagnostics say this."""
+def message_for(text: str, values: list[str]) -> str:
+    """The message of the failure whose diagnostic is this text."""
     return failure_of(CommandError(CommandResult("", "", 255)), [text], values, stopped=False).message
 
 
 @pytest.mark.parametrize("value", VALUES)
 def test_a_value_is_hidden_however_it_is_quoted(value: str) -> None:
-    ways = [value, json.dumps(value), json.dumps(value, ensure_ascii=False), repr(value), f"'{value}'"]
-    for text in ways:
-        message = said(f"InvalidRequestException: Value {text} at 'variables' is wrong", [value])
+    quotations = [value, json.dumps(value), json.dumps(value, ensure_ascii=False), repr(value), f"'{value}'"]
+    for text in quotations:
+        message = message_for(f"InvalidRequestException: Value {text} at 'variables' is wrong", [value])
         assert value.strip() not in message and "[hidden]" in message, text
         assert " ".join(value.split()) not in message
 
@@ -40,7 +40,7 @@ def test_very_short_values_hide_no_words() -> None:
 
 def test_a_value_cut_off_at_the_end_of_the_message_is_hidden() -> None:
     secret = "s3cret" * 20
-    assert "s3cret" not in said("x" * 1450 + secret, [secret])
+    assert "s3cret" not in message_for("x" * 1450 + secret, [secret])
 
 
 @pytest.mark.parametrize("value", ["    ", "   r", "\n\n\n\n"])
@@ -50,10 +50,10 @@ def test_a_value_of_little_more_than_whitespace_hides_no_letters(value: str) -> 
 
 @pytest.mark.parametrize("value", ["Error in", "instance role", "assuming"])
 def test_the_code_of_an_error_does_not_depend_on_the_callers_values(value: str) -> None:
-    said = "Error in assuming instance role arn:aws:iam::123456789012:role/x"
+    diagnostic = "Error in assuming instance role arn:aws:iam::123456789012:role/x"
     error = CommandError(CommandResult("", "", 1))
-    failure = failure_of(error, [said], [value], stopped=False)
-    assert failure.code == failure_of(error, [said], stopped=False).code == "instance_role"
+    failure = failure_of(error, [diagnostic], [value], stopped=False)
+    assert failure.code == failure_of(error, [diagnostic], stopped=False).code == "instance_role"
     assert value not in failure.message.partition("The engine said:")[2]
 
 
@@ -91,7 +91,10 @@ def test_a_named_credential_is_hidden(text: str) -> None:
 
 
 def test_the_signed_text_in_an_aws_error_is_hidden() -> None:
-    told = "The Canonical String should have been 'POST\n/\nx-amz-security-token:c0ffee\n'"
-    answer = {"Error": {"Code": "SignatureDoesNotMatch", "Message": told}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+    message = "The Canonical String should have been 'POST\n/\nx-amz-security-token:c0ffee\n'"
+    answer = {
+        "Error": {"Code": "SignatureDoesNotMatch", "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": 403},
+    }
     error = ClientError(answer, "PutItem")  # type: ignore[arg-type]
     assert "c0ffee" not in translated(error, "writing a record").message

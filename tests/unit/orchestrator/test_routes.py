@@ -1,4 +1,4 @@
-"""The API on fakes: what needs no cloud to be shown, and what a gateway would keep from it."""
+"""The API's routes on fakes: responses that need no cloud, and requests that API Gateway would not let through."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Api:
         return self.resolve(event)
 
     def resolve(self, event: dict[str, Any]) -> tuple[int, dict[str, str], Any]:
-        """The routes' answer, without the checks before them."""
+        """The routes' response, without the checks that come before them."""
         app.append_context(api=self.context)
         answer = app.resolve(event, CONTEXT)
         return answer["statusCode"], answer["headers"], json.loads(answer["body"])
@@ -115,8 +115,8 @@ def test_an_internal_failure_is_a_problem_without_details(http: Api, error: Exce
         raise error
 
     http.world.records.meanwhile["requested"] = broken
-    answered, headers, problem = http.call("PUT", "/environments/test1", {"image": IMAGE})
-    assert answered == status
+    answer_status, headers, problem = http.call("PUT", "/environments/test1", {"image": IMAGE})
+    assert answer_status == status
     assert headers["Content-Type"] == "application/problem+json"
     assert "secret" not in json.dumps(problem)
 
@@ -158,9 +158,9 @@ def test_method_not_allowed_lists_the_allowed_methods(http: Api) -> None:
 )
 def test_a_sweep_is_a_deep_dry_run_by_default(body: Any, kind: str, dry_run: bool) -> None:
     http = Api(operators=frozenset({ALICE.owner}))
-    status, _, asked = http.call("POST", "/sweeps", body)
-    assert (status, asked["kind"], asked["dry_run"]) == (202, kind, dry_run)
-    assert http.call("GET", f"/sweeps/{asked['id']}")[2]["kind"] == kind
+    status, _, sweep = http.call("POST", "/sweeps", body)
+    assert (status, sweep["kind"], sweep["dry_run"]) == (202, kind, dry_run)
+    assert http.call("GET", f"/sweeps/{sweep['id']}")[2]["kind"] == kind
 
 
 def test_an_unknown_kind_of_sweep_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""What callers ask for becomes desired state, stored before a worker is asked for (I1, I6, I7)."""
+"""Requests become desired state, which is stored before a worker is dispatched (I1, I6, I7)."""
 
 from __future__ import annotations
 
@@ -91,10 +91,10 @@ def test_I7_another_owners_environment_is_not_found(world: World) -> None:
 def test_I7_another_owners_active_id_is_taken_and_reveals_nothing_more(world: World) -> None:
     before = world.ready()
     for use in (world.environments.put, world.environments.create):
-        with pytest.raises(Conflict, match="taken") as refusal:
+        with pytest.raises(Conflict, match="taken") as refused:
             use(BOB, "test1", request())
-        assert refusal.value.code == "id_taken"
-        assert ALICE.owner not in refusal.value.message
+        assert refused.value.code == "id_taken"
+        assert ALICE.owner not in refused.value.message
     assert world.record() == before
 
 
@@ -109,17 +109,17 @@ def test_an_operator_sees_the_environments_of_all_owners(world: World) -> None:
 def test_a_post_conflicts_with_an_existing_environment_unless_its_idempotency_key_matches(world: World) -> None:
     first = world.environments.create(ALICE, "test1", request(), idempotency="key")
     assert world.environments.create(ALICE, "test1", request(), idempotency="key").environment == first.environment
-    with pytest.raises(Conflict) as refusal:
+    with pytest.raises(Conflict) as refused:
         world.environments.create(ALICE, "test1", request(), idempotency="another key")
-    assert refusal.value.code == "exists"
+    assert refused.value.code == "exists"
     assert world.dispatcher.asked == ["test1"]
 
 
 def test_two_concurrent_posts_create_one_environment(world: World) -> None:
     world.records.meanwhile["requested"] = lambda: world.environments.create(BOB, "test1", request())
-    with pytest.raises(Conflict) as refusal:
+    with pytest.raises(Conflict) as refused:
         world.environments.create(ALICE, "test1", request())
-    assert refusal.value.code == "id_taken"
+    assert refused.value.code == "id_taken"
     assert world.record().owner == BOB.owner
 
 
@@ -142,9 +142,9 @@ def test_if_match_refuses_a_changed_or_missing_environment(world: World) -> None
 
 def test_I6_a_protected_environment_is_removed_only_with_force(world: World) -> None:
     world.ready(protected=True)
-    with pytest.raises(Conflict) as refusal:
+    with pytest.raises(Conflict) as refused:
         world.environments.remove(ALICE, "test1")
-    assert refusal.value.code == "protected"
+    assert refused.value.code == "protected"
     assert world.environments.remove(ALICE, "test1", force=True).environment.status == "destroying"
 
 
@@ -157,9 +157,9 @@ def test_a_repeated_removal_changes_nothing(world: World) -> None:
 def test_a_tombstone_shows_its_receipt_and_cannot_be_adjusted(world: World) -> None:
     world.ready()
     world.environments.remove(ALICE, "test1")
-    gone = world.work("test1")
-    assert gone is not None and gone.receipt is not None
-    assert world.environments.remove(ALICE, "test1").environment == gone
+    tombstone = world.reconcile()
+    assert tombstone.receipt is not None
+    assert world.environments.remove(ALICE, "test1").environment == tombstone
     with pytest.raises(Conflict):
         world.environments.adjust(ALICE, "test1", protected=True)
     assert world.environments.list(ALICE, labels={}, cursor=None, limit=10).items == []
@@ -168,31 +168,30 @@ def test_a_tombstone_shows_its_receipt_and_cannot_be_adjusted(world: World) -> N
 def test_a_reused_id_continues_its_counters_and_keeps_the_old_receipt(world: World) -> None:
     world.ready()
     world.environments.remove(ALICE, "test1")
-    gone = world.work("test1")
-    assert gone is not None
+    tombstone = world.reconcile()
     fresh = world.environments.put(BOB, "test1", request()).environment
-    assert (fresh.incarnation, fresh.generation, fresh.owner) == (2, gone.generation + 1, BOB.owner)
-    assert fresh.version > gone.version
-    assert fresh.lease.token == gone.lease.token
+    assert (fresh.incarnation, fresh.generation, fresh.owner) == (2, tombstone.generation + 1, BOB.owner)
+    assert fresh.version > tombstone.version
+    assert fresh.lease.token == tombstone.lease.token
     assert fresh.receipt is None and fresh.observed.generation == 0
-    assert world.records.tombstones == [gone]
+    assert world.records.tombstones == [tombstone]
 
 
 def test_I7_if_match_does_not_reveal_the_version_of_another_owners_environment(world: World) -> None:
     version = world.ready().version
     for guess in (version, version + 1):
-        with pytest.raises(Conflict) as refusal:
+        with pytest.raises(Conflict) as refused:
             world.environments.put(BOB, "test1", request(), if_match=guess)
-        assert refusal.value.code == "id_taken"
+        assert refused.value.code == "id_taken"
 
 
 def test_a_post_repeated_after_the_destroy_creates_nothing(world: World) -> None:
     world.environments.create(ALICE, "test1", request(), idempotency="key")
     world.work("test1")
     world.environments.remove(ALICE, "test1")
-    gone = world.work("test1")
+    tombstone = world.work("test1")
     again = world.environments.create(ALICE, "test1", request(), idempotency="key")
-    assert again.environment == gone and not again.working
+    assert again.environment == tombstone and not again.working
     assert world.environments.create(ALICE, "test1", request(), idempotency="new key").environment.incarnation == 2
 
 
@@ -207,9 +206,9 @@ def test_requesting_an_environment_that_is_being_destroyed_restarts_its_lifetime
 def test_an_environment_at_its_maximum_lifetime_cannot_be_updated(world: World) -> None:
     world.ready()
     world.clock.sleep(7 * 86400)
-    with pytest.raises(Conflict) as refusal:
+    with pytest.raises(Conflict) as refused:
         world.environments.put(ALICE, "test1", request("public.ecr.aws/a/b:v2"))
-    assert refusal.value.code == "lifetime_over"
+    assert refused.value.code == "lifetime_over"
 
 
 def test_a_long_poll_returns_when_the_version_differs(world: World) -> None:
@@ -300,9 +299,9 @@ def test_an_owner_cannot_have_more_environments_than_the_limit() -> None:
     world.ready("one")
     world.ready("two")
     for ask in (world.environments.put, world.environments.create):
-        with pytest.raises(Forbidden, match=r"has 2 environments.*Remove one") as refusal:
+        with pytest.raises(Forbidden, match=r"has 2 environments.*Remove one") as refused:
             ask(ALICE, "three", request())
-        assert refusal.value.code == "limit_reached"
+        assert refused.value.code == "limit_reached"
     assert "three" not in world.records.records and world.dispatcher.asked == ["one", "two"]
     assert world.environments.put(ALICE, "two", request("public.ecr.aws/a/b:v2")).working
     assert world.environments.put(BOB, "four", request()).working
@@ -350,12 +349,12 @@ def test_revive_checks_the_spec_against_the_current_policy(policy: Policy, code:
     world.environments.put(ALICE, "test1", replace(request(), spec=spec))
     world.work("test1")
     world.environments.remove(ALICE, "test1")
-    gone = world.work("test1")
+    tombstone = world.work("test1")
     stricter = replace(world.environments, policy=policy)
-    with pytest.raises(BadRequest) as refusal:
+    with pytest.raises(BadRequest) as refused:
         stricter.revive(ALICE, "test1")
-    assert refusal.value.code == code
-    assert world.record() == gone
+    assert refused.value.code == code
+    assert world.record() == tombstone
     assert world.environments.revive(ALICE, "test1").working
 
 
@@ -366,7 +365,7 @@ def test_revive_needs_a_ttl_if_ttl_never_is_no_longer_allowed() -> None:
     world.environments.remove(ALICE, "test1")
     world.work("test1")
     stricter = replace(world.environments, policy=replace(policy, allow_never=False))
-    with pytest.raises(BadRequest, match="give a ttl") as refusal:
+    with pytest.raises(BadRequest, match="give a ttl") as refused:
         stricter.revive(ALICE, "test1")
-    assert refusal.value.code == "bad_ttl"
+    assert refused.value.code == "bad_ttl"
     assert stricter.revive(ALICE, "test1", ttl=HOUR).environment.ttl == HOUR
