@@ -1,4 +1,4 @@
-"""What deep sweeps suspect, kept from one to the next."""
+"""The suspects that one deep sweep stores for the next."""
 
 from __future__ import annotations
 

@@ -276,9 +276,7 @@ def test_a_resource_of_an_orphan_stack_is_not_reported_separately(world: World) 
 
 def test_a_tagged_service_under_another_name_is_reported_as_a_resource(world: World) -> None:
     for environment_id in ("good", "lost1"):
-        other = replace(
-            service("x", world.clock(), our_tags(environment_id)), name="somebody-renamed-it", arn="arn:other"
-        )
+        other = replace(service("x", world.clock(), our_tags(environment_id)), name="renamed-by-hand", arn="arn:other")
         world.inventory.found_services.append(other)
     assert found(deep(world)) == [("lost1", "orphan_resource", "keep", "kept")]
 
@@ -390,7 +388,7 @@ def test_a_busy_service_has_not_drifted(world: World) -> None:
 def fail_removal(world: World, environment_id: str) -> Environment:
     world.ready(environment_id)
     removed = world.environments.remove(ALICE, environment_id).environment
-    failure = Failure(Operation.DESTROY, "aws_refused", "AWS said no.", final=True, at=world.clock())
+    failure = Failure(Operation.DESTROY, "aws_refused", "AWS refused the delete.", final=True, at=world.clock())
     record = replace(removed, failure=failure)
     world.records.records[environment_id] = record
     world.dispatcher.asked.clear()
@@ -559,11 +557,11 @@ def test_one_failed_finding_does_not_stop_the_others(world: World) -> None:
     world.clock.sleep(HOUR)
 
     def refuse() -> None:
-        raise Terminal("The table said no.")
+        raise Terminal("The table refused the write.")
 
     world.records.meanwhile["orphan_service"] = refuse
     assert found(deep(world)) == [
-        ("lost1", "orphan_service", "remove", "failed: The table said no."),
+        ("lost1", "orphan_service", "remove", "failed: The table refused the write."),
         ("lost2", "orphan_service", "remove", "dispatched"),
     ]
     assert found(deep(world)) == [("lost1", "orphan_service", "remove", "dispatched")]

@@ -22,8 +22,7 @@ def test_an_expired_environment_is_marked_for_removal_and_dispatched() -> None:
     assert outcomes(report) == [("test1", "expired", "dispatched")]
     record = world.record()
     assert record.status == "destroying" and record.reason.startswith("expired: its TTL ended at 2026-01-01T01:00")
-    destroyed = world.reconcile()
-    assert destroyed.status == "destroyed"
+    assert world.reconcile().status == "destroyed"
 
 
 def test_a_dry_run_stores_a_plan_and_changes_nothing() -> None:
@@ -59,15 +58,14 @@ def test_I1_a_request_whose_invocation_was_lost_is_dispatched_again() -> None:
 def test_I1_a_dead_workers_environment_is_dispatched_when_its_lease_ends() -> None:
     world = World()
     environment = world.environments.put(ALICE, "test1", request()).environment
-    claimed = lease.claim(environment, "dead", world.clock(), world.clock() + timedelta(minutes=16))
+    claimed = lease.claim(environment, "dead-worker", world.clock(), world.clock() + timedelta(minutes=16))
     assert claimed is not None
     world.records.replace(environment, claimed)
     world.clock.sleep(15 * 60)
     assert outcomes(world.sweep()) == []
     world.clock.sleep(60)
     assert outcomes(world.sweep()) == [("test1", "lease_expired", "dispatched")]
-    healed = world.reconcile()
-    assert healed.status == "ready"
+    assert world.reconcile().status == "ready"
 
 
 def test_an_environment_changed_since_the_index_was_read_is_left_alone() -> None:

@@ -19,8 +19,7 @@ from orchestrator.domain.metrics import Metric
 from orchestrator.domain.sweeps import Action, FindingKind, Outcome, SweepStatus
 from orchestrator.domain.ttl import parse_ttl, ttl_pattern
 from orchestrator.settings import Settings
-from tests.unit.orchestrator.test_routes import Api
-from tests.unit.orchestrator.worlds import ALICE, IMAGE
+from tests.unit.orchestrator.worlds import IMAGE
 
 
 def document(**settings: Any) -> Any:
@@ -117,44 +116,6 @@ def test_values_of_other_types_are_not_converted_to_numbers_or_booleans() -> Non
     for wrong in ({"port": "8080"}, {"port": 8080.5}, {"port": True}, {"cpu": "1024"}, {"protected": "yes"}):
         with pytest.raises(ValidationError):
             CreateIn.model_validate({"id": "test1", "image": IMAGE, **wrong})
-
-
-def test_a_path_that_no_route_matches_is_404_and_not_405() -> None:
-    http = Api()
-    status, headers, problem = http.call("GET", "/environments/\x84")
-    assert (status, problem["code"]) == (404, "no_such_path")
-    assert "Allow" not in headers
-
-
-def test_if_match_star_needs_an_existing_environment() -> None:
-    http = Api()
-    assert http.call("PUT", "/environments/test1", {"image": IMAGE}, if_match="*")[2]["code"] == "version_differs"
-    assert http.world.records.records == {}
-    assert http.call("PUT", "/environments/test1", {"image": IMAGE})[0] == 202
-    assert http.call("PUT", "/environments/test1", {"image": IMAGE, "revision": "2"}, if_match="*")[0] == 202
-    assert http.call("PATCH", "/environments/test1", {"protected": True}, if_match='W/"2"')[0] == 200
-    for wrong in ("", "**", '"7', "7, 8", "٧"):
-        assert http.call("PATCH", "/environments/test1", {}, if_match=wrong)[2]["code"] == "bad_if_match"
-
-
-def test_a_label_filter_may_contain_a_comma() -> None:
-    http = Api()
-    for name, team in (("test1", "a,b"), ("test2", "a")):
-        http.call("PUT", f"/environments/{name}", {"image": IMAGE, "labels": {"team": team}})
-    event = {
-        "version": "2.0",
-        "rawPath": "/environments",
-        "rawQueryString": "label=team%3Da%2Cb",
-        "queryStringParameters": {"label": "team=a,b"},
-        "headers": {},
-        "requestContext": {
-            "stage": "$default",
-            "http": {"method": "GET", "path": "/environments"},
-            "authorizer": {"iam": {"userArn": ALICE.owner}},
-        },
-    }
-    answer = http.resolve(event)[2]
-    assert [found["id"] for found in answer["environments"]] == ["test1"]
 
 
 def test_the_documented_images_are_those_of_the_platforms_registries() -> None:

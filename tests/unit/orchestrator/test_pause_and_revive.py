@@ -58,11 +58,11 @@ def test_pausing_a_paused_environment_changes_nothing(world: World) -> None:
 
 def test_a_resumed_environment_is_ready_after_its_health_check(world: World) -> None:
     make_paused(world)
-    world.cloud.while_asked = lambda: world.cloud.calls.append("asked")
+    world.cloud.while_asked = lambda: world.cloud.calls.append("health check")
     assert world.environments.resume(ALICE, "test1").environment.status == "resuming"
     world.work("test1")
     assert world.record().status == "ready" and not world.record().observed.paused
-    assert world.cloud.calls[-3:] == ["resume", "deploy", "asked"]
+    assert world.cloud.calls[-3:] == ["resume", "deploy", "health check"]
 
 
 def test_a_new_spec_for_a_paused_environment_resumes_it_first(world: World) -> None:

@@ -69,13 +69,13 @@ def test_I2_a_worker_that_lost_its_lease_writes_nothing(world: World) -> None:
 
 def test_an_expired_lease_is_claimed_with_the_next_token(world: World) -> None:
     environment = world.environments.put(ALICE, "test1", request()).environment
-    claimed = lease.claim(environment, "dead", world.clock(), world.clock() + timedelta(minutes=16))
+    claimed = lease.claim(environment, "dead-worker", world.clock(), world.clock() + timedelta(minutes=16))
     assert claimed is not None
     world.records.replace(environment, claimed)
     assert world.work("test1") is None
     world.clock.sleep(16 * 60)
-    healed = world.reconcile()
-    assert healed.status == "ready" and healed.lease.token == 2
+    environment = world.reconcile()
+    assert environment.status == "ready" and environment.lease.token == 2
 
 
 def test_a_delete_during_a_create_stops_it_and_destroys(world: World) -> None:

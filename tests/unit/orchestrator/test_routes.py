@@ -168,3 +168,38 @@ def test_an_unknown_kind_of_sweep_is_refused() -> None:
     status, _, problem = http.call("POST", "/sweeps", {"kind": "thorough"})
     assert status in (400, 422) and problem["status"] == status
     assert http.world.dispatcher.asked == []
+
+
+def test_a_path_that_no_route_matches_is_404_and_not_405(http: Api) -> None:
+    status, headers, problem = http.call("GET", "/environments/\x84")
+    assert (status, problem["code"]) == (404, "no_such_path")
+    assert "Allow" not in headers
+
+
+def test_if_match_star_needs_an_existing_environment(http: Api) -> None:
+    assert http.call("PUT", "/environments/test1", {"image": IMAGE}, if_match="*")[2]["code"] == "version_differs"
+    assert http.world.records.records == {}
+    assert http.call("PUT", "/environments/test1", {"image": IMAGE})[0] == 202
+    assert http.call("PUT", "/environments/test1", {"image": IMAGE, "revision": "2"}, if_match="*")[0] == 202
+    assert http.call("PATCH", "/environments/test1", {"protected": True}, if_match='W/"2"')[0] == 200
+    for wrong in ("", "**", '"7', "7, 8", "٧"):
+        assert http.call("PATCH", "/environments/test1", {}, if_match=wrong)[2]["code"] == "bad_if_match"
+
+
+def test_a_label_filter_may_contain_a_comma(http: Api) -> None:
+    for name, team in (("test1", "a,b"), ("test2", "a")):
+        http.call("PUT", f"/environments/{name}", {"image": IMAGE, "labels": {"team": team}})
+    event = {
+        "version": "2.0",
+        "rawPath": "/environments",
+        "rawQueryString": "label=team%3Da%2Cb",
+        "queryStringParameters": {"label": "team=a,b"},
+        "headers": {},
+        "requestContext": {
+            "stage": "$default",
+            "http": {"method": "GET", "path": "/environments"},
+            "authorizer": {"iam": {"userArn": ALICE.owner}},
+        },
+    }
+    answer = http.resolve(event)[2]
+    assert [found["id"] for found in answer["environments"]] == ["test1"]

@@ -242,8 +242,8 @@ def test_only_operators_can_start_and_read_sweeps(world: World) -> None:
     with pytest.raises(Forbidden):
         world.sweeps.get(ALICE, "sweep-1")
     assert world.sweeps.start(OPERATOR, SweepKind.LIGHT, dry_run=True).status == "requested"
-    asked = world.sweeps.get(OPERATOR, "sweep-1")
-    assert (asked.kind, asked.dry_run) == ("light", True)
+    sweep = world.sweeps.get(OPERATOR, "sweep-1")
+    assert (sweep.kind, sweep.dry_run) == ("light", True)
     assert world.dispatcher.asked == ["sweep sweep-1"]
 
 
