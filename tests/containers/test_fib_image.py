@@ -1,4 +1,4 @@
-"""The sample application's image: what it answers, as whom it runs, how fast it goes."""
+"""The sample application's image: its responses, its user, and how fast it stops."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.containers.containers import Container, container, docker, free_ports
 
 
 def answer(url: str) -> bytes:
-    """The answer, once the application listens."""
+    """The response, as soon as the application listens."""
     return urllib3.request(
         "GET", url, retries=urllib3.Retry(total=None, connect=50, backoff_factor=0.02, backoff_max=0.2)
     ).data
@@ -27,8 +27,8 @@ def test_it_answers_on_the_given_port_and_its_health_check_passes(images: Images
     port, _ = free_ports()
     with container(images.fibservice, options=("--network", "host"), environment={"PORT": str(port)}) as running:
         assert json.loads(answer(f"http://127.0.0.1:{port}/fib/20")) == {"fib": 6765, "n": 20}
-        give_up = time.monotonic() + 30
-        while health_of(running) == "starting" and time.monotonic() < give_up:
+        deadline = time.monotonic() + 30
+        while health_of(running) == "starting" and time.monotonic() < deadline:
             time.sleep(0.2)
         assert health_of(running) == "healthy"
 
@@ -50,8 +50,8 @@ def test_it_listens_on_8080_by_default(images: Images) -> None:
         ),
     ) as running:
         program = "from urllib.request import urlopen; print(urlopen('http://127.0.0.1:8080/fib/20').read())"
-        give_up = time.monotonic() + 10
-        while "listens" not in running.logs() and time.monotonic() < give_up:
+        deadline = time.monotonic() + 10
+        while "listens" not in running.logs() and time.monotonic() < deadline:
             time.sleep(0.05)
         assert "6765" in running.run("python", "-c", program)
 

@@ -1,4 +1,4 @@
-"""The orchestrator's image: what is in it, and what is not."""
+"""The contents of the orchestrator's image."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def test_it_contains_no_build_tools_and_no_test_code(images: Images) -> None:
 
 
 def test_its_history_and_settings_reveal_nothing_of_the_build_machine(images: Images) -> None:
-    told = docker("history", "--no-trunc", "--format", "{{.CreatedBy}}", images.orchestrator)
-    told += json.dumps(config_of(images.orchestrator))
-    assert "awslambdaric" in told
+    text = docker("history", "--no-trunc", "--format", "{{.CreatedBy}}", images.orchestrator)
+    text += json.dumps(config_of(images.orchestrator))
+    assert "awslambdaric" in text
     assert not re.search(
-        r"https?://|/opt/machine|\.crt|pip\.conf|PIP_|PULUMI_|proxy|token|password", told, re.IGNORECASE
+        r"https?://|/opt/machine|\.crt|pip\.conf|PIP_|PULUMI_|proxy|token|password", text, re.IGNORECASE
     )
     assert python(images.orchestrator, "import os; print(os.path.exists('/opt/machine'))") == "False"
 

@@ -1,4 +1,4 @@
-"""Bad input gets one clear sentence and a stable code; nothing is written, and nothing of ours fails."""
+"""Bad input is answered with one clear sentence and a stable code; nothing is written and no error is logged."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CASES: list[tuple[str, str, Any, int, str]] = [
     ("PUT", "/environments/abc", None, 400, "bad_request"),
     ("PUT", "/environments/abc", {}, 400, "bad_request"),
     ("PUT", "/environments/abc", {**GOOD, "colour": "blue"}, 400, "unknown_field"),
-    ("PUT", "/environments/abc", {**GOOD, "owner": "somebody"}, 400, "unknown_field"),
+    ("PUT", "/environments/abc", {**GOOD, "owner": "bob"}, 400, "unknown_field"),
     ("PUT", "/environments/abc", {"image": "docker.io/library/nginx"}, 400, "bad_request"),
     ("PUT", "/environments/abc", {**GOOD, "port": 0}, 400, "bad_request"),
     ("PUT", "/environments/abc", {**GOOD, "port": "eighty"}, 400, "bad_request"),
@@ -101,7 +101,7 @@ def test_each_bad_request_is_refused_with_a_problem_and_nothing_is_written(alice
     assert wrong == []
     assert _rows(platform) == before
     log = _log(platform, since)
-    assert log, "the function's log can be read"
+    assert log, "the function's log can't be read"
     assert [line for line in log if '"level":"ERROR"' in line or "Traceback" in line] == []
 
 

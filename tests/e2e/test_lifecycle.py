@@ -1,4 +1,4 @@
-"""The main job over HTTP: asked for, used, updated, destroyed."""
+"""The main use over HTTP: create, use, update and destroy an environment."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from fibfactory_cli.client import Client
 from localcloud.apprunner.admin import AppRunnerAdmin
-from tests.e2e.story import LATEST, V2, ask, destroyed, eventually, follow, ready, service_arn, visit
+from tests.e2e.story import LATEST, V2, destroyed, eventually, follow, put, ready, service_arn, visit
 from tools.platform_on_localcloud import Platform
 
 
@@ -16,9 +16,9 @@ def services(platform: Platform) -> list[str]:
 
 
 def test_an_environment_is_created_used_listed_and_destroyed(alice: Client, platform: Platform) -> None:
-    asked = alice.call("PUT", "/environments/story1", {"image": LATEST, "ttl": "1h", "labels": {"team": "a"}})
-    assert asked.status == 202
-    assert asked.headers["ETag"] == '"1"'
+    accepted = alice.call("PUT", "/environments/story1", {"image": LATEST, "ttl": "1h", "labels": {"team": "a"}})
+    assert accepted.status == 202
+    assert accepted.headers["ETag"] == '"1"'
     record = follow(alice, "story1")
     assert record["status"] == "ready"
     assert visit(f"{record['url']}/fib/20") == b'{"fib":6765,"n":20}\n'
@@ -27,13 +27,13 @@ def test_an_environment_is_created_used_listed_and_destroyed(alice: Client, plat
     assert "fib-app-story1-service" in services(platform)
 
     assert alice.call("DELETE", "/environments/story1").status == 202
-    gone = follow(alice, "story1")
-    assert gone["status"] == "destroyed"
-    assert "App Runner: list and describe of fib-app-story1-service" in gone["receipt"]["checked"]
-    assert gone["receipt"]["cannot_see"]
+    tombstone = follow(alice, "story1")
+    assert tombstone["status"] == "destroyed"
+    assert "App Runner: list and describe of fib-app-story1-service" in tombstone["receipt"]["checked"]
+    assert tombstone["receipt"]["cannot_see"]
     assert "fib-app-story1-service" not in services(platform)
     again = alice.call("DELETE", "/environments/story1")
-    assert (again.status, again.body["receipt"]) == (200, gone["receipt"])
+    assert (again.status, again.body["receipt"]) == (200, tombstone["receipt"])
     assert [each for each in alice.environments() if each["id"] == "story1"] == []
     assert [each["id"] for each in alice.environments(destroyed="true", limit=1) if each["id"] == "story1"] == [
         "story1"
@@ -57,7 +57,7 @@ def test_the_service_carries_the_platforms_tags(alice: Client, platform: Platfor
 
 def test_repeating_a_request_creates_no_second_service(alice: Client, platform: Platform) -> None:
     for _ in range(3):
-        ask(alice, "twice1")
+        put(alice, "twice1")
     first = follow(alice, "twice1")
     assert alice.call("PUT", "/environments/twice1", {"image": LATEST}).status == 200
     assert services(platform).count("fib-app-twice1-service") == 1
@@ -103,18 +103,18 @@ def test_a_new_revision_redeploys_the_same_tag(alice: Client, platform: Platform
 
 def test_a_delete_during_a_create_leaves_nothing(alice: Client, platform: Platform, apprunner: AppRunnerAdmin) -> None:
     apprunner.behave(delays={"create": 8})
-    ask(alice, "hasty1")
-    eventually(lambda: "fib-app-hasty1-service" in services(platform), "the service to be there")
+    put(alice, "hasty1")
+    eventually(lambda: "fib-app-hasty1-service" in services(platform), "the service to be listed")
     assert alice.call("GET", "/environments/hasty1").body["status"] == "deploying"
-    gone = destroyed(alice, "hasty1")
-    assert gone["receipt"]
+    tombstone = destroyed(alice, "hasty1")
+    assert tombstone["receipt"]
     assert "fib-app-hasty1-service" not in services(platform)
     kinds = [event["kind"] for event in alice.events("hasty1")[0]]
     assert kinds[:2] == ["requested", "deploying"] and kinds[-1] == "destroyed" and "interrupted" in kinds
 
 
 def test_an_environment_deleted_before_its_first_deploy_is_destroyed(alice: Client) -> None:
-    ask(alice, "never1")
+    put(alice, "never1")
     assert destroyed(alice, "never1")["receipt"]
 
 

@@ -1,4 +1,4 @@
-"""fibservice's answers, as its clients see them."""
+"""fibservice's HTTP responses."""
 
 from __future__ import annotations
 

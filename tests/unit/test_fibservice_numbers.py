@@ -1,4 +1,4 @@
-"""Which numbers fibservice answers, and what it says to the rest."""
+"""The numbers that fibservice computes, and its errors for everything else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where fibservice listens, from its environment."""
+"""fibservice's host and port, from its environment."""
 
 from __future__ import annotations
 
