@@ -21,7 +21,7 @@ from orchestrator.domain.errors import FibfactoryError
 from orchestrator.domain.sweeps import Action, FindingKind, Outcome, SweepKind, SweepReport, SweepStatus
 from orchestrator.ports import FoundResource, FoundService, FoundStack
 from tests.chaos.figures import wanted_examples, write_figures
-from tests.unit.orchestrator.clouds import PREFIX, ours, queue, service, stack
+from tests.unit.orchestrator.clouds import PREFIX, our_tags, queue, service, stack
 from tests.unit.orchestrator.worlds import ALICE, IMAGE, PLATFORM, World
 
 DUE = {
@@ -130,12 +130,12 @@ class Platform:
         strange = [
             None,
             {},
-            ours(environment_id, platform="another"),
-            ours(environment_id, platform="none"),
-            ours(environment_id, environment=self.random.choice(self.ids)),
+            our_tags(environment_id, platform="another"),
+            our_tags(environment_id, platform="none"),
+            our_tags(environment_id, environment=self.random.choice(self.ids)),
             {names.TAG_PLATFORM: PLATFORM},
         ]
-        return self.random.choice(strange) if self.random.random() * 20 < self.mix.strange else ours(environment_id)
+        return self.random.choice(strange) if self.random.random() * 20 < self.mix.strange else our_tags(environment_id)
 
     def _record(self, environment_id: str) -> Environment | None:
         now = self.world.clock()
