@@ -21,7 +21,7 @@ demo: setup ## the whole story on this machine: local cloud, platform, environme
 	python -m tools.demo
 
 test: check ## every check and every test
-	python -m pytest -n 3 $(ARGS)
+	python -m pytest -n 4 --durations=10 $(ARGS)
 
 quick: check ## the checks and the unit tests, in half a minute; the loop while you write (CONTRIBUTING.md)
 	python -m pytest -n 2 -q tests/unit $(ARGS)

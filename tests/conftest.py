@@ -25,18 +25,30 @@ _HIDDEN_PREFIXES = ("AWS_", "PULUMI_", "FIBFACTORY_")
 _E2E = "tests/e2e/"
 _CONTAINERS = "tests/containers/"
 _PROGRAM_TESTS = {f"{_E2E}test_seed_command.py", f"{_E2E}test_any_automation_program.py"}
+_SWEEP_TESTS = {f"{_E2E}test_{name}.py" for name in ("deep_sweep", "schedule", "twenty")}
 _OWN_WORKER = {
     f"{_E2E}test_{name}.py"
     for name in ("api_fuzz", "crash_points", "demo", "long_operations", "stateful_model", "up_and_down")
 }
 """Files that get an xdist worker each: the long ones, and those that start a cloud or change the platform's functions."""
+_LONGEST_FIRST = (
+    f"{_E2E}test_long_operations.py",
+    _CONTAINERS,
+    *(f"{_E2E}test_{name}.py" for name in ("wrong_callers", "deep_sweep", "demo", "api_fuzz", "crash_points")),
+    "tests/functional/test_bootstrap_deploy.py",
+    "tests/functional/test_bootstrap_commands.py",
+    f"{_E2E}test_stateful_model.py",
+    f"{_E2E}test_seed_command.py",
+    "tests/functional/test_bad_accounts.py",
+)
+"""What starts first, so that no long file is left to run alone at the end. A file brings all that share its platform."""
 
 
 class SharedPlatformScheduling(LoadScopeScheduling):
     """Each file's tests go to one worker, and all files that share a platform to the same one.
 
-    So module fixtures are made once, and the platform is deployed three times: for the API's tests, for the programs' tests and
-    for the containers' tests, which also share the images.
+    So module fixtures are made once, and the platform is deployed four times: for the API's tests, for those of sweeps, for the
+    programs' tests and for the containers' tests, which also share the images.
     It is a scheduler and not `xdist_group` marks, because pytest 9.2 with pytest-xdist 3.8 ignores those silently.
     """
 
@@ -44,6 +56,8 @@ class SharedPlatformScheduling(LoadScopeScheduling):
         file = nodeid.partition("::")[0]
         if file in _PROGRAM_TESTS:
             return "programs"
+        if file in _SWEEP_TESTS:
+            return "sweeps"
         if file.startswith(_CONTAINERS):
             return _CONTAINERS
         return _E2E if file.startswith(_E2E) and file not in _OWN_WORKER else file
@@ -51,9 +65,14 @@ class SharedPlatformScheduling(LoadScopeScheduling):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
-    """Distribute parallel tests as above, whatever --dist says; the end-to-end tests, which take longest, start first."""
+    """Distribute parallel tests as above, whatever --dist says, in the order of the collection."""
     config.option.loadscopereorder = False
     return SharedPlatformScheduling(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; the others keep their order."""
+    items.sort(key=lambda item: next((n for n, path in enumerate(_LONGEST_FIRST) if item.nodeid.startswith(path)), 99))
 
 
 @pytest.fixture(scope="session", autouse=True)
