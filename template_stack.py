@@ -1,9 +1,9 @@
-"""ONE environment's infrastructure, as a Pulumi program: the file to edit first.
+"""The infrastructure of one environment, as a Pulumi program: the file to edit first.
 
 It is the program of the post: an AWS provider, an App Runner service for an image, and the service's URL as output. Add what your
-environments need beside the service (a queue, a table, a bucket): everything made with `aws_provider` carries the tags by which
-fibfactory knows its own, and goes when the environment goes. Keep IAM roles out of it: App Runner refuses a role that was
-made a moment ago.
+environments need besides the service (a queue, a table, a bucket). Everything made with `aws_provider` gets the tags by which
+fibfactory recognises its resources, and is destroyed with the environment. Do not add IAM roles: App Runner refuses a role
+that was only just created.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pulumi_aws as aws
 
 @dataclass(frozen=True)
 class Build:
-    """Build the image here and push it first. Needs a Docker daemon, so only programs that run beside one ask for it."""
+    """An image to build and push before the deploy. Needs a Docker daemon, so the orchestrator's functions never use it."""
 
     repository: str
     context: str = "."
@@ -26,7 +26,7 @@ class Build:
 
 @dataclass(frozen=True)
 class EnvironmentInputs:
-    """What one environment is made from. `image` may be empty only if `build` is given."""
+    """The inputs of one environment. `image` may be empty only if `build` is given."""
 
     app_name: str
     region: str
@@ -44,7 +44,7 @@ class EnvironmentInputs:
 
 
 def pulumi_program(environment: EnvironmentInputs) -> None:
-    """Declare the environment's resources; exports `app_runner_service_url`."""
+    """Declare the environment's resources and export `app_runner_service_url`."""
     aws_provider = aws.Provider(
         "aws-provider",
         region=environment.region,
@@ -63,7 +63,7 @@ def pulumi_program(environment: EnvironmentInputs) -> None:
             image_repository=aws.apprunner.ServiceSourceConfigurationImageRepositoryArgs(
                 image_configuration=aws.apprunner.ServiceSourceConfigurationImageRepositoryImageConfigurationArgs(
                     port=str(environment.container_port),
-                    # Secret to Pulumi: its state has them encrypted, and what it prints has not got them.
+                    # Secret, so that Pulumi encrypts them in its state and does not print them.
                     runtime_environment_variables=(
                         pulumi.Output.secret(dict(environment.variables)) if environment.variables else None
                     ),
@@ -89,15 +89,15 @@ def pulumi_program(environment: EnvironmentInputs) -> None:
 
 
 def access(role_arn: str | None) -> aws.apprunner.ServiceSourceConfigurationAuthenticationConfigurationArgs:
-    """How App Runner gets at a private repository's image."""
+    """The access role with which App Runner pulls an image from a private repository."""
     if role_arn is None:
         raise ValueError("An image in a private repository needs an access role: give access_role_arn.")
     return aws.apprunner.ServiceSourceConfigurationAuthenticationConfigurationArgs(access_role_arn=role_arn)
 
 
 def built_image(environment: EnvironmentInputs) -> pulumi.Output[str]:
-    """Build the image, push it tagged with the application's name, and return the name it was pushed under."""
-    import pulumi_docker as docker  # here, as only programs that build need it
+    """Build the image and push it with the application's name as its tag; returns the name under which it was pushed."""
+    import pulumi_docker as docker  # imported here, as only programs that build an image need it
 
     assert environment.build is not None
     image = docker.Image(

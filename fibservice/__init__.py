@@ -1,4 +1,4 @@
 """The sample application that environments run: Fibonacci numbers over HTTP.
 
-It knows nothing of the project around it: any image that answers HTTP on `PORT` could stand in its place.
+It does not depend on the rest of the project: any image that answers HTTP on `PORT` could take its place.
 """

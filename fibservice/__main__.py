@@ -1,6 +1,6 @@
 """`python -m fibservice`: the application on waitress, a production WSGI server.
 
-The rule kept: it ends cleanly on SIGTERM and SIGINT (exit 0), and says in one sentence why it can't start (exit 2).
+It ends cleanly on SIGTERM and SIGINT (exit code 0), and prints one sentence if it can't start (exit code 2).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from fibservice.settings import InvalidSetting, read_settings
 
 
 def main() -> int:
-    """Serve until a signal; the exit code. Prints the address once it listens."""
+    """Serve until a signal; returns the exit code. Prints the address as soon as it listens."""
     try:
         settings = read_settings(os.environ)
         server = create_server(create_app(), host=settings.host, port=settings.port, threads=8, ident=None)
@@ -27,7 +27,7 @@ def main() -> int:
     except OSError as error:
         return _refuse(f"Can't listen on {settings.host} port {settings.port}: {error.strerror}; set HOST or PORT.")
     signal.signal(signal.SIGTERM, _stop)
-    # waitress warns of every request that waits a moment for a thread; a burst is nothing to report.
+    # waitress warns about every request that waits for a thread, which is normal in a burst.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     print(f"fibservice listens on http://{host}:{server.effective_port}", flush=True)
@@ -37,7 +37,7 @@ def main() -> int:
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:
-    # waitress ends its loop on SystemExit and lets the requests in hand finish.
+    # waitress ends its loop on SystemExit and finishes the requests in progress.
     raise SystemExit(0)
 
 

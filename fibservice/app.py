@@ -1,6 +1,6 @@
 """The Flask application: `/fib/<n>` and `/health`.
 
-The rule kept: every answer is JSON, errors too: `{"error": "<reason>", "status": <code>, "title": "<name>"}`.
+The rule: every response is JSON, also errors: `{"error": "<reason>", "status": <code>, "title": "<name>"}`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from fibservice.fibonacci import MAX_DIGITS, InvalidIndex, fibonacci, parse_inde
 def create_app() -> Flask:
     """The application, ready for any WSGI server.
 
-    Raises this process's limit on digits of an int written as text (`sys.set_int_max_str_digits`, 4,300 by default)
-    to the longest answer's; inputs are limited before they are read as numbers.
+    Raises this process's limit on the digits of an int as text (`sys.set_int_max_str_digits`, 4,300 by default) to those of the
+    longest response. Inputs have a limit of their own, which is checked before they are read as numbers.
     """
     _allow_long_answers()
     app = Flask("fibservice", static_folder=None)

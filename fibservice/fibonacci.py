@@ -1,13 +1,13 @@
-"""Fibonacci numbers, exact, for any n up to `MAX_N`; pure.
+"""Exact Fibonacci numbers for any n up to `MAX_N`.
 
-The rule kept: what a client sends is checked as text first, so that no input costs more than its length.
+The rule: input is checked as text first, so that no input costs more time than reading it.
 """
 
 from __future__ import annotations
 
 import re
 
-# The documented limit. F(50,000) has 10,450 digits: an answer of 10 kB, computed in well under a millisecond.
+# The documented limit. F(50,000) has 10,450 digits: a response of 10 kB, computed in less than a millisecond.
 MAX_N = 50_000
 MAX_DIGITS = 10_450
 
@@ -15,13 +15,13 @@ _WHOLE_NUMBER = re.compile(r"-?[0-9]+")
 
 
 class InvalidIndex(ValueError):
-    """The text is not an n this service answers; its message is the reason, for people."""
+    """The text is not an n that this service accepts; the message is the reason."""
 
 
 def parse_index(text: str) -> int:
-    """Read n from a path segment: ASCII decimal digits only, 0 to `MAX_N`; else `InvalidIndex` with the reason.
+    """Read n, 0 to `MAX_N`, from a path segment of ASCII digits. Raises `InvalidIndex` with the reason.
 
-    Python's own `int()` is wider (signs, blanks, underscores, every script's digits) and refuses over 4,300 digits.
+    Python's `int()` accepts more (signs, blanks, underscores, every script's digits) and refuses more than 4,300 digits.
     """
     if not text:
         raise InvalidIndex("n is missing: ask for /fib/<n>")

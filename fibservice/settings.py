@@ -1,6 +1,6 @@
-"""Where the server listens, read from the environment once, at start.
+"""The server's host and port, read from the environment once, at start.
 
-The rule kept: a bad value stops the start with one clear sentence; it is never replaced by a guess.
+The rule: an invalid value stops the start with one clear sentence; it is never replaced by a default.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 DEFAULT_PORT = 8080
-# In a container the world outside reaches the service through any interface; on a laptop HOST=127.0.0.1 keeps it in.
+# In a container the service must listen on all interfaces; on a laptop, HOST=127.0.0.1 limits it to loopback.
 DEFAULT_HOST = "0.0.0.0"  # noqa: S104
 
 
 class InvalidSetting(ValueError):
-    """A variable of the environment can't be used; its message says which, and what would do."""
+    """An environment variable has an invalid value; the message says which, and which values are valid."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Settings:
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
-    """`HOST` and `PORT` with their defaults; empty is unset. Raises `InvalidSetting`."""
+    """Read `HOST` and `PORT`; unset or empty ones have defaults. Raises `InvalidSetting`."""
     host = environ.get("HOST") or DEFAULT_HOST
     port = environ.get("PORT") or str(DEFAULT_PORT)
     try:

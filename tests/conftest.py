@@ -1,7 +1,7 @@
-"""What all tests share: a machine without AWS settings, a local cloud and a platform for each worker in need.
+"""What all tests share: no AWS settings, and a local cloud and a platform for each xdist worker that needs one.
 
-Rule: tests reach loopback only. Without the person's keys, profiles and endpoints, a client that was not told where
-to go cannot go anywhere.
+The rule: tests reach loopback only. The person's keys, profiles and endpoints are hidden, so that a client without an explicit
+endpoint can't connect anywhere.
 """
 
 from __future__ import annotations
@@ -24,48 +24,48 @@ from tools.platform_on_localcloud import Platform, running_platform
 _HIDDEN_PREFIXES = ("AWS_", "PULUMI_", "FIBFACTORY_")
 _E2E = "tests/e2e/"
 _CONTAINERS = "tests/containers/"
-_OF_PROGRAMS = {f"{_E2E}test_seed_command.py", f"{_E2E}test_any_automation_program.py"}
-_ALONE = {
+_PROGRAM_TESTS = {f"{_E2E}test_seed_command.py", f"{_E2E}test_any_automation_program.py"}
+_OWN_WORKER = {
     f"{_E2E}test_{name}.py"
     for name in ("api_fuzz", "crash_points", "demo", "long_operations", "stateful_model", "up_and_down")
 }
-"""Long ones, and those that start a cloud of their own or change the platform's functions."""
+"""Files that get an xdist worker each: the long ones, and those that start a cloud or change the platform's functions."""
 
 
-class OnePlatform(LoadScopeScheduling):
-    """Each file's tests go to one worker together, and all that share a platform to a single one.
+class SharedPlatformScheduling(LoadScopeScheduling):
+    """Each file's tests go to one worker, and all files that share a platform to the same one.
 
-    So fixtures of a module are made once, and the platform is deployed three times: for the API's tests, the programs', and
-    the containers', which share the images too.
-    A scheduler of our own rather than `xdist_group` marks: pytest 9.2 and pytest-xdist 3.8 together ignore those in silence.
+    So module fixtures are made once, and the platform is deployed three times: for the API's tests, for the programs' tests and
+    for the containers' tests, which also share the images.
+    It is a scheduler and not `xdist_group` marks, because pytest 9.2 with pytest-xdist 3.8 ignores those silently.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        if file in _OF_PROGRAMS:
+        if file in _PROGRAM_TESTS:
             return "programs"
         if file.startswith(_CONTAINERS):
             return _CONTAINERS
-        return _E2E if file.startswith(_E2E) and file not in _ALONE else file
+        return _E2E if file.startswith(_E2E) and file not in _OWN_WORKER else file
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
-    """How tests are shared out when they run in parallel, whatever --dist says: end-to-end ones, the longest, first."""
+    """Distribute parallel tests as above, whatever --dist says; the end-to-end tests, which take longest, start first."""
     config.option.loadscopereorder = False
-    return OnePlatform(config, log)
+    return SharedPlatformScheduling(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def machine_without_aws_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Hides the person's AWS, Pulumi and fibfactory settings, and makes the cached Pulumi CLI findable."""
-    nowhere = tmp_path_factory.getbasetemp() / "no-aws-settings"
+    """Hide the person's AWS, Pulumi and fibfactory settings, and put the cached Pulumi CLI on PATH."""
+    missing = tmp_path_factory.getbasetemp() / "no-aws-settings"
     with pytest.MonkeyPatch.context() as environment:
         for name in [each for each in os.environ if each.startswith(_HIDDEN_PREFIXES)]:
             environment.delenv(name)
-        environment.setenv("AWS_CONFIG_FILE", str(nowhere / "config"))
-        environment.setenv("AWS_SHARED_CREDENTIALS_FILE", str(nowhere / "credentials"))
-        # Else a client without keys looks for them at an address outside loopback.
+        environment.setenv("AWS_CONFIG_FILE", str(missing / "config"))
+        environment.setenv("AWS_SHARED_CREDENTIALS_FILE", str(missing / "credentials"))
+        # Otherwise a client without keys asks the EC2 metadata service, which is outside loopback.
         environment.setenv("AWS_EC2_METADATA_DISABLED", "true")
         for name in ("NO_PROXY", "no_proxy"):
             environment.setenv(name, "127.0.0.1,localhost")
@@ -76,8 +76,8 @@ def machine_without_aws_settings(tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 @pytest.fixture(scope="session", autouse=True)
-def temporary_files_go_with_the_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What this process puts into temporary folders and never deletes, as Pulumi's Automation API does with its own."""
+def temporary_files_are_removed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Remove the temporary files that this process leaves, such as those of Pulumi's Automation API."""
     folder = tmp_path_factory.mktemp("tmp")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tempfile, "tempdir", str(folder))
@@ -87,14 +87,14 @@ def temporary_files_go_with_the_run(tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="session")
 def cloud(machine_without_aws_settings: None) -> Iterator[RunningCloud]:
-    """A local cloud for all tests of this worker: what a test makes in it has the test's own names."""
+    """A local cloud for all tests of this xdist worker; each test names what it creates after itself."""
     with LocalCloud() as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def operator_session(cloud: RunningCloud) -> boto3.Session:
-    """A session whose clients go to the local cloud as its administrator."""
+    """A session whose clients call the local cloud as its administrator."""
     return cloud.session("operator")
 
 

@@ -1,8 +1,9 @@
-"""Crash points for real: the platform's own functions on the local cloud, killed and hindered from outside.
+"""Crash points for real: the platform's own functions on the local cloud, killed and disturbed from outside.
 
-Rule: nothing of the product is replaced or told of it. What hinders is a proxy between the functions and the emulated AWS, and
-SIGKILL; what judges is what a caller, the table, the state bucket and App Runner show afterwards.
+The rule: nothing in the product is replaced, and nothing in it knows. A proxy between the functions and the emulated AWS injects
+the faults, SIGKILL does the kills, and the results are what a caller, the table, the state bucket and App Runner show afterwards.
 
-`stage` is the platform behind the proxy, `effects` names what a worker leaves behind, `victims` says who is killed, `kills` and
-`hindrances` are the two kinds of runs, `report` prints and writes their figures.
+`platform_fixture` is the platform behind the proxy, `effects` names what a worker changes, `kill_targets` says which processes
+are killed, `kills`, `sweep_kills` and `fault_plans` are the kinds of runs, `report` prints and writes their figures, and
+`acceptance` is `make chaos`.
 """

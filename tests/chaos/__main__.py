@@ -14,12 +14,13 @@ from typing import Any
 import click
 from rich.console import Console
 
-from tests.chaos import fault_plans, kills, report, sweeps
-from tests.chaos.platform_fixture import FUNCTION_SECONDS, WrappedCli, stage_on
+from orchestrator.domain.sweeps import SweepKind
+from tests.chaos import fault_plans, kills, report, sweep_kills
+from tests.chaos.platform_fixture import FUNCTION_SECONDS, WrappedCli, behind_proxy
 from tools.platform_on_localcloud import Platform, forget_other_clouds, running_platform
 
 console = Console(highlight=False, soft_wrap=True)
-_at_once = click.option("--at-once", default=8, show_default=True, help="EnvironmentService at the same time.")
+_at_once = click.option("--at-once", default=8, show_default=True, help="Environments at the same time.")
 _seconds = click.option(
     "--function-seconds",
     "seconds",
@@ -32,31 +33,31 @@ _json = click.option("--json", "file", type=click.Path(path_type=Path), help="Wr
 
 @click.group()
 def main() -> None:
-    """Kill and hinder the platform's functions on a local cloud, and see what becomes of the environments."""
+    """Kill and disturb the platform's functions on a local cloud, and report what becomes of the environments."""
 
 
 @main.command("kills")
 @click.option("--most", type=click.IntRange(1), help="At most so many points of each operation, evenly spread.")
-@click.option("--sweeps/--no-sweeps", "sweeps_too", default=True, help="Kill sweeps, too.")
+@click.option("--sweeps/--no-sweeps", "with_sweeps", default=True, help="Kill sweeps too.")
 @_at_once
 @_seconds
 @_json
-def run_kills(most: int | None, sweeps_too: bool, at_once: int, seconds: int, file: Path | None) -> None:
+def run_kills(most: int | None, with_sweeps: bool, at_once: int, seconds: int, file: Path | None) -> None:
     """SIGKILL before and after every effect of every operation."""
 
     def run(platform: Platform) -> dict[str, Any]:
         started = time.monotonic()
         cli = WrappedCli(platform.cloud.folder / "wrapped")
-        with stage_on(platform, cli.variables(platform), seconds) as stage:
-            recording = kills.recorded(stage, "recorded")
+        with behind_proxy(platform, cli.variables(platform), seconds) as fixture:
+            recording = kills.record_effects(fixture, "recorded")
             _say(f"undisturbed: {', '.join(f'{name} {len(each)} effects' for name, each in recording.items())}")
-            killing = kills.Killing(stage, cli, kills.Sweeper(stage), _say)
-            done = list(killing.all(kills.lives(recording, most), at_once))
-        if sweeps_too:
-            with stage_on(platform, seconds=sweeps.FUNCTION_SECONDS) as stage:
-                for kind in ("light", "deep"):
-                    done += sweeps.kills(stage, kind, _say)
-        return report.of_kills(done, time.monotonic() - started, stage.services())
+            kill_run = kills.KillRun(fixture, cli, kills.Sweeper(fixture), _say)
+            done = list(kill_run.all(kills.plan_lives(recording, most), at_once))
+        if with_sweeps:
+            with behind_proxy(platform, seconds=sweep_kills.FUNCTION_SECONDS) as fixture:
+                for kind in SweepKind:
+                    done += sweep_kills.sweep_kills(fixture, kind, _say)
+        return report.of_kills(done, time.monotonic() - started, fixture.services())
 
     _on_a_platform(run, file)
 
@@ -66,22 +67,22 @@ def run_kills(most: int | None, sweeps_too: bool, at_once: int, seconds: int, fi
 @_json
 @click.option("--small-disk", type=click.Path(path_type=Path), hidden=True)
 def run_faults(at_once: int, file: Path | None, small_disk: Path | None) -> None:
-    """500, throttling, cut connections, slowness, doubled workers, a full /tmp."""
+    """500, throttling, cut connections, slow calls, several workers, a full /tmp."""
     if small_disk is None and fault_plans.small_disks_are_allowed():
         with tempfile.TemporaryDirectory(prefix="fibfactory-small-disk-") as folder:
             again = [sys.executable, "-m", "tests.chaos", *sys.argv[1:], "--small-disk", folder]
-            sys.exit(subprocess.call(fault_plans.on_a_small_disk(Path(folder), again)))
+            sys.exit(subprocess.call(fault_plans.on_small_disk(Path(folder), again)))
 
     def run(platform: Platform) -> dict[str, Any]:
         started = time.monotonic()
-        with stage_on(platform, seconds=fault_plans.FUNCTION_SECONDS) as stage:
-            done = list(fault_plans.trials(stage, kills.Sweeper(stage), at_once, _say))
+        with behind_proxy(platform, seconds=fault_plans.FUNCTION_SECONDS) as fixture:
+            done = list(fault_plans.FaultRun(fixture, kills.Sweeper(fixture), _say).all(at_once))
         if small_disk:
-            with stage_on(platform, {"TMPDIR": str(small_disk)}, fault_plans.FUNCTION_SECONDS) as stage:
-                disk = fault_plans.SmallDisk(small_disk)
-                done += fault_plans.full_tmp(stage, disk, kills.Sweeper(stage), _say)
+            with behind_proxy(platform, {"TMPDIR": str(small_disk)}, fault_plans.FUNCTION_SECONDS) as fixture:
+                fault_run = fault_plans.FaultRun(fixture, kills.Sweeper(fixture), _say)
+                done += fault_run.full_tmp(fault_plans.SmallDisk(small_disk))
         skipped = [] if small_disk else ["a full /tmp: this machine allows no file system in a namespace"]
-        return report.of_trials(done, time.monotonic() - started, stage.services(), skipped)
+        return report.of_trials(done, time.monotonic() - started, fixture.services(), skipped)
 
     _on_a_platform(run, file)
 
@@ -94,7 +95,7 @@ def _on_a_platform(run: Callable[[Platform], Mapping[str, Any]], file: Path | No
     if file:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(figures, indent=2) + "\n")
-    sys.exit(0 if report.well(figures) else 1)
+    sys.exit(0 if report.ok(figures) else 1)
 
 
 def _say(line: str) -> None:

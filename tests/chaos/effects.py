@@ -1,7 +1,7 @@
-"""What a worker leaves behind, call by call, under names that are the same in every run.
+"""What a worker changes, call by call, under names that are the same in every run.
 
-Rule: an effect is told by what it does and how often that was done before in its operation (`checkpoint, 2nd time`), never by
-its place among all: other calls come and go.
+The rule: an effect is named by what it does and how often that was done before in its operation (`state: Put checkpoint #2`),
+never by its place among all calls, which differs from run to run.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _STATE = (
 
 @dataclass(frozen=True)
 class Effect:
-    """The `nth` time of what `name` says."""
+    """The `nth` effect of this name."""
 
     name: str
     nth: int
@@ -37,7 +37,7 @@ class Effect:
 
 
 def effects_of(calls: Iterable[Call], about: str) -> list[Effect]:
-    """The effects among these calls that are about the environment, in their order."""
+    """The effects among these calls that concern the environment, in order."""
     seen: Counter[str] = Counter()
     found = []
     for call in calls:
@@ -58,7 +58,7 @@ def name_of(call: Call) -> str:
 
 
 def _of_table(body: Any) -> str:
-    """An event's kind says what a write is; a claim and a letting go have none, and differ by the lease's holder."""
+    """The kind of the write's event; a claim and a release have none, and differ in the lease's holder."""
     items = [next(iter(write.values())) for write in body.get("TransactItems", [])] or [body]
     rows = [write["Item"] for write in items if "Item" in write]
     kinds = [row["kind"]["S"] for row in rows if "kind" in row]
@@ -66,6 +66,6 @@ def _of_table(body: Any) -> str:
         return str(kinds[0])
     for row in rows:
         if "record" in row:
-            return "claim" if row["record"]["M"]["lease"]["M"]["holder"].get("S") else "let go"
+            return "claim" if row["record"]["M"]["lease"]["M"]["holder"].get("S") else "release"
         return " ".join(str(row[key]["S"]).partition("#")[0] for key in ("pk", "sk") if "S" in row[key])
     return "write"

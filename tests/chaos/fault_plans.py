@@ -1,7 +1,7 @@
-"""What AWS and the machine may do to a worker short of killing it: errors, throttling, cut connections, slowness, a full /tmp.
+"""Faults that kill no process: errors, throttling, cut connections, slow calls, a full /tmp, several workers at once.
 
-Rule: an environment lives its whole life under one hindrance; each step ends as desired, or as failed with a reason and then as
-desired once the hindrance is over. Nothing of it is left either way.
+The rule: an environment lives its whole life under one fault plan. Each step ends as desired, or as failed with a reason and then
+as desired when it is requested again without the fault. Nothing of the environment is left either way.
 """
 
 from __future__ import annotations
@@ -14,15 +14,18 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from localcloud.faults import faults
 from localcloud.faults.calls import Call
 from localcloud.faults.faults import Deed, Fault, Match, Moment, Outcome, Refusal
 from tests.chaos import effects
-from tests.chaos.platform_fixture import Stage
-from tests.chaos.story import STEPS, Healing, Step, Sweep, asked, healed
+from tests.chaos.lifecycle import STEPS, Healing, Step, Sweep, heal, perform, send
+from tests.chaos.platform_fixture import PlatformFixture
+
+FUNCTION_SECONDS = 60
+"""Long enough for an operation in which every call is slow."""
 
 _ERRORS = {
     "dynamodb": (500, "InternalServerError"),
@@ -38,27 +41,25 @@ _THROTTLINGS = {
     "lambda": (429, "TooManyRequestsException"),
     "kms": (400, "ThrottlingException"),
 }
-FUNCTION_SECONDS = 60
-"""Long enough for an operation whose every call is slow."""
 _ALWAYS = 1_000_000
 _DISK_MEGABYTES = 64
-_TRIED_SECONDS = 120.0
+_ATTEMPT_SECONDS = 120.0
 _IN_A_ROW = 25
-"""More than any SDK tries by itself."""
+"""More than any SDK retries by itself."""
 
 
 def error(call: Call) -> Outcome:
-    """The service's own 500."""
+    """The service's own internal error."""
     return Refusal(*_ERRORS.get(call.service, (500, "InternalFailure")))
 
 
 def throttled(call: Call) -> Outcome:
-    """The service's own "not so fast"."""
+    """The service's own throttling error."""
     return Refusal(*_THROTTLINGS.get(call.service, (400, "ThrottlingException")))
 
 
 @dataclass(frozen=True)
-class Hindrance:
+class FaultPlan:
     """What happens to the calls about an environment in each step of its life."""
 
     name: str
@@ -71,143 +72,129 @@ class Hindrance:
     steps: tuple[Step, ...] = STEPS
 
     def fault(self, environment_id: str) -> Fault:
-        match = Match(self.match.service, self.match.operation, self.match.target, environment_id, self.match.also)
+        match = replace(self.match, about=environment_id)
         return Fault(match, self.deed, self.moment, self.nth, self.every, self.times)
 
 
-def _changing(call: Call) -> bool:
-    return call.changes
+_CHANGES = Match(also=lambda call: call.changes)
 
-
-HINDRANCES = (
-    # The record waits two minutes for the worker that never came, so one step is enough.
-    Hindrance("no worker can be asked for", faults.cut, match=Match("lambda", "Invoke"), times=4, steps=STEPS[:1]),
-    Hindrance("500 at every 4th call", error, every=4),
-    Hindrance(f"500 at {_IN_A_ROW} calls in a row", error, nth=12, times=_IN_A_ROW),
-    Hindrance("throttling at every 5th call", throttled, every=5),
-    Hindrance(f"throttling at {_IN_A_ROW} calls in a row", throttled, nth=12, times=_IN_A_ROW),
-    Hindrance("cut before every 5th call", faults.cut, every=5),
-    Hindrance("cut after every 4th effect", faults.cut, Moment.AFTER, Match(also=_changing), every=4),
-    Hindrance("cut after 8 effects in a row", faults.cut, Moment.AFTER, Match(also=_changing), nth=5, times=8),
-    Hindrance("App Runner away for 12 calls", faults.cut, match=Match("apprunner"), times=12),
-    Hindrance("the state bucket away for 12 calls", faults.cut, match=Match("s3"), nth=5, times=12),
-    Hindrance("each call 0.3 s slower", faults.delay(0.3)),
+FAULT_PLANS = (
+    # The record waits two minutes for the worker that did not start, so one step is enough.
+    FaultPlan("no worker can be asked for", faults.cut, match=Match("lambda", "Invoke"), times=4, steps=STEPS[:1]),
+    FaultPlan("500 at every 4th call", error, every=4),
+    FaultPlan(f"500 at {_IN_A_ROW} calls in a row", error, nth=12, times=_IN_A_ROW),
+    FaultPlan("throttling at every 5th call", throttled, every=5),
+    FaultPlan(f"throttling at {_IN_A_ROW} calls in a row", throttled, nth=12, times=_IN_A_ROW),
+    FaultPlan("cut before every 5th call", faults.cut, every=5),
+    FaultPlan("cut after every 4th effect", faults.cut, Moment.AFTER, _CHANGES, every=4),
+    FaultPlan("cut after 8 effects in a row", faults.cut, Moment.AFTER, _CHANGES, nth=5, times=8),
+    FaultPlan("App Runner away for 12 calls", faults.cut, match=Match("apprunner"), times=12),
+    FaultPlan("the state bucket away for 12 calls", faults.cut, match=Match("s3"), nth=5, times=12),
+    FaultPlan("each call 0.3 s slower", faults.delay(0.3)),
 )
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One step under a hindrance. `mended` tells how it ended once asked for again, when it had failed."""
+    """One step under a fault plan. `retried` is how the step ended when it was requested again after a failure."""
 
-    hindrance: str
+    plan: str
     environment: str
     step: str
-    happened: int
+    faults: int
+    """How often the fault happened."""
     healing: Healing
-    mended: Healing | None = None
+    retried: Healing | None = None
 
     @property
-    def well(self) -> bool:
-        """As desired; or failed, which says why, and mended by asking again."""
-        return self.healing.well or (self.healing.ended.startswith("failed") and bool(self.mended and self.mended.well))
+    def ok(self) -> bool:
+        """As desired; or failed with a reason, and as desired when requested again."""
+        return self.healing.ok or (self.healing.ended.startswith("failed") and bool(self.retried and self.retried.ok))
+
+    def __str__(self) -> str:
+        retried = f"; requested again: {self.retried.ended}" if self.retried else ""
+        return f"{self.plan}, {self.step}: {self.faults} faults, {self.healing}{retried}"
 
 
-def trials(stage: Stage, sweep: Sweep, at_once: int, progress: Callable[[str], None]) -> Iterator[Trial]:
-    """A life under each hindrance, so many at once, and the doubled workers."""
-    with ThreadPoolExecutor(at_once, thread_name_prefix="hindered") as pool:
-        futures = [
-            pool.submit(_life, stage, sweep, f"hinder{number:02d}", hindrance, progress)
-            for number, hindrance in enumerate(HINDRANCES)
-        ]
-        futures.append(pool.submit(_doubled, stage, sweep, progress))
-        for future in futures:
-            yield from future.result()
+@dataclass(frozen=True)
+class FaultRun:
+    """The runs on one platform."""
 
+    fixture: PlatformFixture
+    sweep: Sweep
+    progress: Callable[[str], None]
 
-def full_tmp(stage: Stage, tmp: SmallDisk, sweep: Sweep, progress: Callable[[str], None]) -> Iterator[Trial]:
-    """A life in which the worker's temporary folder is full at each step's beginning, until something has failed for that."""
-    for step in STEPS:
-        tmp.fill()
-        asked(stage, step, "fulltmp")
-        stage.until(lambda: _tried(stage, "fulltmp"), _TRIED_SECONDS, "the worker to find no room")
-        tmp.free()
-        healing = healed(stage, step, "fulltmp", sweep)
-        trial = Trial("a full /tmp", "fulltmp", step.name, 1, healing, _mended(stage, sweep, step, "fulltmp", healing))
-        _tell(trial, progress)
-        yield trial
+    def all(self, at_once: int) -> Iterator[Trial]:
+        """A life under each fault plan, so many at once, and one with several workers."""
+        with ThreadPoolExecutor(at_once, thread_name_prefix="faults") as pool:
+            futures = [pool.submit(self._live, f"faults{number:02d}", plan) for number, plan in enumerate(FAULT_PLANS)]
+            futures.append(pool.submit(self._several_workers))
+            for future in futures:
+                yield from future.result()
 
+    def full_tmp(self, disk: SmallDisk) -> Iterator[Trial]:
+        """A life in which the worker's temporary folder is full at the start of each step, until an attempt has failed."""
 
-def _life(
-    stage: Stage, sweep: Sweep, environment_id: str, hindrance: Hindrance, progress: Callable[[str], None]
-) -> list[Trial]:
-    lived = []
-    for step in hindrance.steps:
-        armed = stage.proxy.arm(hindrance.fault(environment_id))
-        try:
-            asked(stage, step, environment_id)
-            healing = healed(stage, step, environment_id, sweep)
-        finally:
-            stage.proxy.faults.disarm(armed)
-        mended = _mended(stage, sweep, step, environment_id, healing)
-        lived.append(Trial(hindrance.name, environment_id, step.name, len(armed.calls), healing, mended))
-        _tell(lived[-1], progress)
-    if STEPS[-1] not in hindrance.steps:
-        asked(stage, STEPS[-1], environment_id)
-        healed(stage, STEPS[-1], environment_id, sweep)
-    return lived
+        def attempted() -> bool:
+            record = self.fixture.record("fulltmp")
+            return record is not None and (record.attempts > 0 or not record.outstanding)
 
+        for step in STEPS:
+            disk.fill()
+            send(self.fixture, step, "fulltmp")
+            self.fixture.until(attempted, _ATTEMPT_SECONDS, "the worker to find no space")
+            disk.free()
+            yield self._trial("a full /tmp", "fulltmp", step, 1, heal(self.fixture, step, "fulltmp", self.sweep))
 
-def _doubled(stage: Stage, sweep: Sweep, progress: Callable[[str], None]) -> list[Trial]:
-    """Five workers let loose on each step at once; App Runner must hear of it once."""
-    lived = []
-    for step in STEPS:
-        before = len(stage.proxy.calls)
-        asked(stage, step, "doubled")
-        others = [threading.Thread(target=stage.work, args=("doubled",)) for _ in range(4)]
-        for other in others:
-            other.start()
-        healing = healed(stage, step, "doubled", sweep)
-        for other in others:
-            other.join()
-        names = [str(each) for each in effects.effects_of(stage.proxy.calls[before:], "doubled")]
-        twice = [name for name in names if name.startswith("apprunner: ") and name.endswith("Service #2")]
-        if twice:
-            healing = Healing(healing.sweeps, healing.seconds, healing.ended, (*healing.wrong, f"done twice: {twice}"))
-        lived.append(Trial("five workers at once", "doubled", step.name, len(others), healing))
-        _tell(lived[-1], progress)
-    return lived
+    def _live(self, environment_id: str, plan: FaultPlan) -> list[Trial]:
+        trials = []
+        for step in plan.steps:
+            armed = self.fixture.proxy.arm(plan.fault(environment_id))
+            try:
+                healing = perform(self.fixture, step, environment_id, self.sweep)
+            finally:
+                self.fixture.proxy.faults.disarm(armed)
+            trials.append(self._trial(plan.name, environment_id, step, len(armed.calls), healing))
+        if STEPS[-1] not in plan.steps:
+            perform(self.fixture, STEPS[-1], environment_id, self.sweep)
+        return trials
 
+    def _several_workers(self) -> list[Trial]:
+        """Five workers for each step at once: App Runner must get each request once."""
+        trials = []
+        for step in STEPS:
+            before = len(self.fixture.proxy.calls)
+            send(self.fixture, step, "doubled")
+            others = [threading.Thread(target=self.fixture.work, args=("doubled",)) for _ in range(4)]
+            for other in others:
+                other.start()
+            healing = heal(self.fixture, step, "doubled", self.sweep)
+            for other in others:
+                other.join()
+            names = [str(each) for each in effects.effects_of(self.fixture.proxy.calls[before:], "doubled")]
+            twice = [name for name in names if name.startswith("apprunner: ") and name.endswith("Service #2")]
+            if twice:
+                healing = replace(healing, wrong=(*healing.wrong, f"done twice: {twice}"))
+            trials.append(Trial("five workers at once", "doubled", step.name, len(others), healing))
+            self.progress(str(trials[-1]))
+        return trials
 
-def _mended(stage: Stage, sweep: Sweep, step: Step, environment_id: str, healing: Healing) -> Healing | None:
-    if healing.well:
-        return None
-    asked(stage, step, environment_id)
-    return healed(stage, step, environment_id, sweep)
-
-
-def _tried(stage: Stage, environment_id: str) -> bool:
-    """Whether an attempt failed, or nothing is left to do."""
-    record = stage.record(environment_id)
-    return record is not None and (record.attempts > 0 or not record.outstanding)
-
-
-def _tell(trial: Trial, progress: Callable[[str], None]) -> None:
-    then = f"; asked again: {trial.mended.ended}" if trial.mended else ""
-    ended = "; ".join([trial.healing.ended, *trial.healing.wrong])
-    progress(
-        f"{trial.hindrance}, {trial.step}: {trial.happened} faults, {ended}, "
-        f"{trial.healing.sweeps} sweeps, {trial.healing.seconds:.0f} s{then}"
-    )
+    def _trial(self, plan: str, environment_id: str, step: Step, faults: int, healing: Healing) -> Trial:
+        """The trial, in which the step is requested again if it did not end well."""
+        retried = None if healing.ok else perform(self.fixture, step, environment_id, self.sweep)
+        trial = Trial(plan, environment_id, step.name, faults, healing, retried)
+        self.progress(str(trial))
+        return trial
 
 
 @dataclass(frozen=True)
 class SmallDisk:
-    """A temporary folder with a size, which can be filled."""
+    """A temporary folder of a limited size, which can be filled."""
 
     folder: Path
 
     def fill(self) -> None:
-        """Leave one page of it: with none, Python would take another folder for its temporary one, which Lambda has not."""
+        """Fill it but for one page: without any space, Python would use another temporary folder, which Lambda does not have."""
         with (self.folder / "filler").open("ab", buffering=0) as filler:
             with suppress(OSError):
                 while True:
@@ -215,26 +202,24 @@ class SmallDisk:
             filler.truncate(filler.tell() - mmap.PAGESIZE)
 
     def free(self) -> None:
-        """Give the room back."""
+        """Free the space again."""
         (self.folder / "filler").unlink()
 
 
-def on_a_small_disk(folder: Path, command: Sequence[str]) -> list[str]:
+def on_small_disk(folder: Path, command: Sequence[str]) -> list[str]:
     """The command that runs this one where the folder is a small file system in memory.
 
-    It is so in a namespace of its own: nobody else sees it, no right is needed, and it goes with the last process in it.
+    That is in a namespace of its own: it is visible to no other process, needs no right, and ends with its last process.
     """
     program = f'mount -t tmpfs -o size={_DISK_MEGABYTES}m small {shlex.quote(str(folder))} && exec "$@"'
-    return ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", program, "on-a-small-disk", *command]
+    return ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", program, "on-small-disk", *command]
 
 
 def small_disks_are_allowed() -> bool:
-    """Whether this machine lets people have such a disk."""
+    """Whether this machine allows such a file system."""
     with tempfile.TemporaryDirectory() as folder:
         try:
-            tried = subprocess.run(
-                on_a_small_disk(Path(folder), ["true"]), capture_output=True, timeout=20, check=False
-            )
+            tried = subprocess.run(on_small_disk(Path(folder), ["true"]), capture_output=True, timeout=20, check=False)
         except OSError:
             return False
         return tried.returncode == 0

@@ -1,7 +1,7 @@
-"""Who is killed: the worker of a call, its CLI, and what belongs to them.
+"""Which processes are killed: the worker of a call, its CLI, and what they started.
 
-Rule: SIGKILL, and only to processes of this local cloud's functions. The stand-in provider serves all CLIs at once and is
-never killed: where the plug-in would have died with its CLI, it gets an error that it does not try again.
+The rule: SIGKILL, and only to processes of this local cloud's functions. The stand-in provider serves all CLIs at once and is
+never killed: where the real plug-in would have died with its CLI, the provider gets an error that it does not try again.
 """
 
 from __future__ import annotations
@@ -14,47 +14,46 @@ import psutil
 from localcloud.faults.calls import Call
 from localcloud.faults.faults import CUT, Deed, Outcome, Refusal
 
-_BEFORE_ITS_TIME = Refusal(400, "AbandonedException", "Whoever asked for this is dead.")
+_ABANDONED = Refusal(400, "AbandonedException", "The process that sent this request is dead.")
 
 
-class Victim(StrEnum):
-    """Lambda ends a sandbox as a whole; a crash of the runtime takes the worker alone, and its CLI goes on for a while."""
+class KillTarget(StrEnum):
+    """Lambda ends a sandbox as a whole; a crash of the runtime ends the worker alone, and its CLI goes on for a while."""
 
     SANDBOX = "worker and all below it"
     WORKER = "worker alone"
     CLI = "CLI alone"
     CLI_AND_PLUGINS = "CLI and its plug-ins"
 
+    @property
+    def is_cli(self) -> bool:
+        return self in (KillTarget.CLI, KillTarget.CLI_AND_PLUGINS)
 
-def kill(victim: Victim, stack: str, functions: tuple[str, ...]) -> Deed:
-    """Kill the victim of the call that comes, which works on this stack for one of these functions."""
+
+def kill(target: KillTarget, stack: str, functions: tuple[str, ...]) -> Deed:
+    """Kill the target when a call comes that works on this stack for one of these functions."""
 
     def deed(call: Call) -> Outcome:
         caller = _process(call.client())
         worker = _worker_of(caller, stack, functions)
-        killed = _kill(victim, worker, stack)
+        killed = _kill(target, worker, stack)
         if caller is None or caller.pid in killed:
             return CUT
-        # The caller lives: either it is the worker, whose CLI was killed, or the provider, whose CLI or worker was.
-        alone = victim in (Victim.WORKER, Victim.CLI)
-        return None if alone or caller == worker else _BEFORE_ITS_TIME
+        # The caller lives: it is the worker, whose CLI was killed, or the provider, whose CLI or worker was.
+        alone = target in (KillTarget.WORKER, KillTarget.CLI)
+        return None if alone or caller == worker else _ABANDONED
 
     return deed
 
 
-def _kill(victim: Victim, worker: psutil.Process | None, stack: str) -> set[int]:
-    if victim is Victim.WORKER:
-        doomed = [worker] if worker else []
-    elif victim is Victim.SANDBOX:
-        doomed = [worker, *worker.children(recursive=True)] if worker else []
-    else:
-        doomed = [cli for cli in _clis(stack) if victim is Victim.CLI]
-        if victim is Victim.CLI_AND_PLUGINS:
-            doomed = [each for cli in _clis(stack) for each in (cli, *cli.children(recursive=True))]
-    for process in doomed:
+def _kill(target: KillTarget, worker: psutil.Process | None, stack: str) -> set[int]:
+    roots = _clis(stack) if target.is_cli else [worker] if worker else []
+    alone = target in (KillTarget.WORKER, KillTarget.CLI)
+    processes = [each for root in roots for each in (root, *([] if alone else root.children(recursive=True)))]
+    for process in processes:
         with suppress(psutil.Error):
             process.kill()
-    return {process.pid for process in doomed}
+    return {process.pid for process in processes}
 
 
 def _worker_of(caller: psutil.Process | None, stack: str, functions: tuple[str, ...]) -> psutil.Process | None:

@@ -1,7 +1,7 @@
-"""The stage: a platform whose functions reach AWS through the fault proxy, and the eyes that see all of it.
+"""A platform whose functions reach AWS through the fault proxy, and everything that a test reads of it.
 
-Rule: the operator's own means set it up (the functions' configuration and the schedules), and everything is put back when it
-ends. What is looked at is looked at past the proxy.
+The rule: it is set up with the operator's own means (the functions' configuration and the schedules), and everything is restored
+at the end. The test's own reading does not go through the proxy.
 """
 
 from __future__ import annotations
@@ -24,45 +24,47 @@ from botocore.config import Config
 from fibfactory_cli.client import Client
 from localcloud.faults.proxy import Proxy, serve
 from orchestrator.adapters.dynamodb.records import DynamoRecords
+from orchestrator.adapters.dynamodb.reports import DynamoReports
 from orchestrator.domain import names
 from orchestrator.domain.environment import Environment
+from orchestrator.domain.sweeps import SweepKind, SweepReport
 from tools.platform_on_localcloud import Platform
 
 FUNCTION_SECONDS = 30
 LEASE_MARGIN_SECONDS = 2
-_PATIENCE = Config(connect_timeout=5, read_timeout=180, retries={"total_max_attempts": 1}, max_pool_connections=64)
+_CLIENT_CONFIG = Config(connect_timeout=5, read_timeout=180, retries={"total_max_attempts": 1}, max_pool_connections=64)
 _PREFIX = "fib-app"
-_LOOK_EVERY = 0.25
+_POLL_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
-class Stage:
-    """The platform behind the proxy. Its functions live `seconds`, so that a dead worker's lease ends soon."""
+class PlatformFixture:
+    """The platform behind the proxy."""
 
     platform: Platform
     proxy: Proxy
 
     @cached_property
     def caller(self) -> Client:
-        """Who asks for environments: may call the API and nothing else."""
+        """A caller who may use the API and nothing else."""
         return Client(self.platform.outputs["api_url"], self.platform.cloud.session("alice"))
 
     def record(self, environment_id: str) -> Environment | None:
         """The environment as the table has it."""
         return self._records.get(environment_id)
 
-    def sweep(self, kind: str = "light") -> Mapping[str, Any]:
-        """Let the schedule's event happen now; the sweep's report, or what the function's error was."""
+    def sweep(self, kind: SweepKind = SweepKind.LIGHT) -> SweepReport | None:
+        """Send the schedule's event now. Returns the sweep's report, or None when the function failed."""
         event = {"version": "0", "detail-type": "Scheduled Event", "source": "aws.scheduler", "detail": {"sweep": kind}}
-        answer: Mapping[str, Any] = json.loads(self.invoke(event))
-        return answer
+        sweep_id = json.loads(self.invoke(event)).get("id")
+        return self._reports.read(sweep_id) if sweep_id else None
 
     def work(self, environment_id: str) -> bytes:
-        """One worker for this environment, waited for."""
+        """Run one worker for this environment."""
         return self.invoke({"environment": environment_id})
 
     def invoke(self, event: Mapping[str, Any]) -> bytes:
-        """The worker function's answer to this event."""
+        """Invoke the worker function with this event. Returns its answer."""
         answer = self._lambda.invoke(FunctionName=self.worker_function, Payload=json.dumps(event).encode())
         payload: bytes = answer["Payload"].read()
         return payload
@@ -72,7 +74,7 @@ class Stage:
         return self.platform.outputs["worker_function"]
 
     def services(self, environment_id: str | None = None) -> list[str]:
-        """The ARNs of all services that are not deleted: of one environment, or at all."""
+        """The ARNs of the services that are not deleted: one environment's, or all."""
         wanted = names.service_name(_PREFIX, environment_id) if environment_id else None
         return [
             service.arn
@@ -81,7 +83,7 @@ class Stage:
         ]
 
     def left_in_state(self, environment_id: str) -> list[str]:
-        """What is in the state bucket that should not be when nothing is done to the environment: locks, pending operations."""
+        """The locks and pending operations in the state bucket: there are none when nothing is being done."""
         locks = self._keys(f".pulumi/locks/organization/{names.PROJECT}/{names.stack_name(environment_id)}/")
         found = [f"lock {key}" for key in locks]
         for key in self._checkpoints(environment_id):
@@ -115,7 +117,7 @@ class Stage:
         return self._client("s3")
 
     def strays(self, environment_id: str) -> list[int]:
-        """Processes that still work on the environment's stack, its CLI's and what those started."""
+        """The processes that still work on the environment's stack: CLIs, and what those started."""
         stack = names.stack_name(environment_id)
         found = []
         for process in psutil.process_iter():
@@ -125,49 +127,61 @@ class Stage:
         return found
 
     def until(self, look: Callable[[], Any], seconds: float, what: str) -> Any:
-        """What `look` finds, once it finds something. TimeoutError, in words, when it does not in time."""
+        """What `look` finds, once it finds something. Raises TimeoutError when it finds nothing in time."""
         give_up = time.monotonic() + seconds
         while not (found := look()):
             if time.monotonic() > give_up:
                 raise TimeoutError(f"waited {seconds:.0f} s for {what}")
-            time.sleep(_LOOK_EVERY)
+            time.sleep(_POLL_SECONDS)
         return found
 
     @cached_property
     def _records(self) -> DynamoRecords:
-        return DynamoRecords(self._client("dynamodb"), self.platform.outputs["table_name"])
+        return DynamoRecords(self._table, self.platform.outputs["table_name"])
+
+    @cached_property
+    def _reports(self) -> DynamoReports:
+        return DynamoReports(self._table, self.platform.outputs["table_name"])
+
+    @cached_property
+    def _table(self) -> Any:
+        """A client that takes and gives plain values, as the two adapters need it."""
+        return self.platform.cloud.session("operator").resource("dynamodb", config=_CLIENT_CONFIG).meta.client
 
     @cached_property
     def _lambda(self) -> Any:
         return self._client("lambda")
 
     def _client(self, service: str) -> Any:
-        return self.platform.cloud.session("operator").client(service, config=_PATIENCE)
+        return self.platform.cloud.session("operator").client(service, config=_CLIENT_CONFIG)
 
 
 @contextmanager
-def stage_on(
+def behind_proxy(
     platform: Platform, variables: Mapping[str, str] | None = None, seconds: int = FUNCTION_SECONDS
-) -> Iterator[Stage]:
-    """Put the proxy in front of a platform's functions; `variables` are added to the worker function's."""
+) -> Iterator[PlatformFixture]:
+    """Put the proxy between a platform's functions and AWS.
+
+    `variables` are added to the worker function's; its hard limit is set to `seconds`, so that a dead worker's lease ends soon.
+    """
     cloud = platform.cloud
     with serve(cloud.endpoint_url, cloud.apprunner_url) as proxy, _schedules_off(platform):
-        reached = {
+        endpoints = {
             "AWS_ENDPOINT_URL": proxy.url,
             "AWS_ENDPOINT_URL_APPRUNNER": proxy.url,
             "AWS_ENDPOINT_URL_RESOURCE_GROUPS_TAGGING_API": proxy.url,
         }
-        worker = {**reached, "FIBFACTORY_LEASE_MARGIN_SECONDS": str(LEASE_MARGIN_SECONDS), **(variables or {})}
+        worker = {**endpoints, "FIBFACTORY_LEASE_MARGIN_SECONDS": str(LEASE_MARGIN_SECONDS), **(variables or {})}
         with (
-            platform.configured("api_function", reached),
+            platform.configured("api_function", endpoints),
             platform.configured("worker_function", worker, seconds),
         ):
-            yield Stage(platform, proxy)
+            yield PlatformFixture(platform, proxy)
 
 
 @contextmanager
 def _schedules_off(platform: Platform) -> Iterator[None]:
-    """A sweep that nobody ordered would be counted by nobody."""
+    """Scheduled sweeps off: only the sweeps that the test starts are counted."""
     scheduler = platform.cloud.session("operator").client("scheduler")
     schedules = [scheduler.get_schedule(Name=platform.outputs[each]) for each in ("light_schedule", "nightly_schedule")]
     kept = ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target", "Description")
@@ -189,15 +203,15 @@ def now() -> datetime:
 
 @dataclass(frozen=True)
 class WrappedCli:
-    """A CLI that brings a plug-in with it for chosen stacks: a process of its own session that outlives a killed CLI.
+    """A CLI that starts a plug-in process for chosen stacks, in a session of its own, so that it outlives a killed CLI.
 
-    The stand-in provider is attached to and no child of the CLI; the official plug-in is one, and so it behaves.
+    The official plug-in is such a child of the CLI; the stand-in provider is not, as the CLI attaches to it.
     """
 
     folder: Path
 
     def variables(self, platform: Platform) -> dict[str, str]:
-        """What a worker needs to find this CLI before the real one."""
+        """The variables with which a worker finds this CLI before the real one."""
         cloud = platform.cloud
         (self.folder / "for").mkdir(parents=True)
         real = Path(cloud.pulumi_bin or "/usr/bin") / "pulumi"
@@ -209,7 +223,7 @@ class WrappedCli:
         }
 
     def plug_in(self, stack: str, wanted: bool) -> None:
-        """Whether the next CLI that works on this stack brings a plug-in."""
+        """Whether the next CLI that works on this stack starts a plug-in process."""
         mark = self.folder / "for" / stack
         mark.touch() if wanted else mark.unlink(missing_ok=True)
 

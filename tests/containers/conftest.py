@@ -1,6 +1,6 @@
-"""Both images, built once for all tests here; without Docker these tests are skipped, saying why.
+"""Both images, built once for all container tests; without Docker these tests are skipped with a reason.
 
-Rule: where CI says that there is a daemon, by FIBFACTORY_REQUIRE_DOCKER, nothing is skipped.
+The rule: with FIBFACTORY_REQUIRE_DOCKER set, as in CI, they fail instead of being skipped.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tools.images.base import NoBase
 from tools.images.build import build
 from tools.platform_on_localcloud import Platform
 
-# Read now: tests hide the person's own settings by this prefix.
+# Read at import: a fixture removes the variables with this prefix before the tests.
 _REQUIRED = bool(os.environ.get("FIBFACTORY_REQUIRE_DOCKER"))
 
 
@@ -33,18 +33,18 @@ class Images:
 
 @pytest.fixture(scope="session")
 def docker_daemon() -> None:
-    """There is a Docker daemon."""
+    """Require a Docker daemon."""
     if reason := docker.missing():
-        _cannot(reason)
+        _skip_or_fail(reason)
 
 
 @pytest.fixture(scope="session")
 def images(docker_daemon: None) -> Images:
-    """Both images, of this checkout, with this machine's Pulumi CLI."""
+    """Both images, built from this checkout with this machine's Pulumi CLI."""
     try:
         orchestrator, fibservice = build(print, machine_cli=True, tag="test")
     except NoBase as reason:
-        _cannot(str(reason))
+        _skip_or_fail(str(reason))
     return Images(orchestrator.tag, fibservice.tag)
 
 
@@ -54,12 +54,12 @@ def emulator() -> Path:
     try:
         return runtime_emulator.binary()
     except NoEmulator as reason:
-        _cannot(str(reason))
+        _skip_or_fail(str(reason))
 
 
 @pytest.fixture(scope="session")
 def quiet_platform(platform: Platform) -> Platform:
-    """The platform, with its schedules off: what happens in these tests comes from them alone."""
+    """The platform with its schedules off, so that only the tests start anything."""
     scheduler = platform.cloud.session("operator").client("scheduler")
     for output in ("nightly_schedule", "light_schedule"):
         found = scheduler.get_schedule(Name=platform.outputs[output])
@@ -70,7 +70,7 @@ def quiet_platform(platform: Platform) -> Platform:
 
 @pytest.fixture(scope="session")
 def inbox() -> Iterator[Inbox]:
-    """Where the functions' asynchronous invocations arrive."""
+    """The receiver of the functions' asynchronous invocations."""
     with Inbox() as listening:
         yield listening
 
@@ -89,7 +89,7 @@ def worker(images: Images, emulator: Path, quiet_platform: Platform, inbox: Inbo
         yield function
 
 
-def _cannot(reason: str) -> None:
+def _skip_or_fail(reason: str) -> None:
     if _REQUIRED:
         pytest.fail(f"FIBFACTORY_REQUIRE_DOCKER is set, but: {reason}")
     pytest.skip(reason)

@@ -1,4 +1,4 @@
-"""Containers for tests: started, looked into, and gone at the end, whatever happens."""
+"""Containers for tests: started, inspected, and always removed at the end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from localcloud.settings import Ports
 
 
 def docker(*arguments: str) -> str:
-    """What the docker command says; fails with its own words."""
+    """The output of a docker command; fails with its error output."""
     answer = subprocess.run(
         ["docker", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
     )
@@ -23,12 +23,12 @@ def docker(*arguments: str) -> str:
 
 @dataclass(frozen=True)
 class Container:
-    """A container that runs."""
+    """A running container."""
 
     id: str
 
     def run(self, *command: str) -> str:
-        """What a command in it prints."""
+        """The output of a command run in it."""
         return docker("exec", self.id, *command)
 
     def processes(self) -> list[str]:
@@ -58,11 +58,11 @@ def container(
 
 
 def python(image: str, program: str) -> str:
-    """What a Python program prints in a fresh container of this image."""
+    """The output of a Python program in a new container of this image."""
     return docker("run", "--rm", "--network", "none", "--entrypoint", "python", image, "-c", program)
 
 
 def free_ports() -> tuple[int, int]:
-    """Two ports of loopback that nobody listens on now."""
+    """Two free ports of loopback."""
     ports = Ports.free()
     return ports.ministack, ports.apprunner

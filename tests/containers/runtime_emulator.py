@@ -1,10 +1,10 @@
-"""A Lambda function in a container, as AWS runs it: its runtime interface emulator, a read-only disk, an unknown user.
+"""A Lambda function in a container as AWS runs it: with the runtime interface emulator, a read-only disk and an unknown user.
 
-The emulator (AWS's own) is the Runtime API for one function: it invokes, keeps the time limit, and says what came back. It comes
-in the `aws-sam-cli` wheel, pinned by hash and kept beside the other caches.
+The emulator is AWS's own. It is the Runtime API for one function: it invokes it, enforces the time limit and returns the result.
+It comes in the `aws-sam-cli` wheel, which is pinned by hash and cached.
 
-Rule: a function gets what Lambda would give it: the deployed function's own variables, its role's credentials, its limits. Only
-its invocations of other functions go to an inbox, so that a test sees them and decides when they happen.
+The rule: a function gets what Lambda would give it: the deployed function's variables, its role's credentials and its limits.
+Only its invocations of other functions go to an inbox, so that a test sees them and decides when they run.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ _SECONDS_TO_START = 30.0
 
 
 class NoEmulator(Exception):
-    """The emulator can't be had here."""
+    """The emulator can't be downloaded here."""
 
 
 def binary() -> Path:
-    """The emulator, downloaded once. Raises NoEmulator."""
+    """The path of the emulator, which is downloaded once. Raises NoEmulator."""
     kept = cache_folder(os.environ) / "images" / f"aws-lambda-rie-{_SHA256[:12]}"
     if kept.exists():
         return kept
@@ -64,7 +64,7 @@ def binary() -> Path:
 
 
 class Inbox:
-    """Stands for Lambda's Invoke API: takes asynchronous invocations, and keeps them until a test asks."""
+    """Stands in for Lambda's Invoke API: accepts asynchronous invocations and keeps them until a test takes them."""
 
     def __init__(self) -> None:
         received: queue.Queue[tuple[str, Any]] = queue.Queue()
@@ -90,7 +90,7 @@ class Inbox:
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def next(self) -> tuple[str, Any]:
-        """The oldest invocation that nobody asked for yet: the function's name and its event."""
+        """Take the oldest invocation: the function's name and its event."""
         return self._received.get(timeout=10)
 
     def is_empty(self) -> bool:
@@ -115,7 +115,7 @@ class Function:
     url: str
 
     def invoke(self, event: Mapping[str, Any]) -> Any:
-        """What the function answers; fails with its log when it raised."""
+        """The function's result; fails with its log if it raised."""
         answer = urllib3.request("POST", self.url, json=event, timeout=600, retries=False).json()
         failed = isinstance(answer, dict) and "errorType" in answer
         assert not failed, f"{answer}\n{self.container.logs()}"
@@ -126,7 +126,7 @@ class Function:
         return self.container.run("find", "/tmp", "-type", "f").splitlines()
 
     def temporary_bytes(self) -> int:
-        """How full its only writable folder is."""
+        """The size of its only writable folder."""
         return int(self.container.run("du", "--summarize", "--bytes", "/tmp").split()[0])
 
 
@@ -137,7 +137,7 @@ def running_function(image: str, emulator: Path, platform: Platform, output: str
     name = platform.outputs[output]
     address = f"127.0.0.1:{port}"
     arguments = ["--runtime-interface-emulator-address", address, "--runtime-api-address", f"127.0.0.1:{runtime_port}"]
-    # The image's own entry point and the function's command, behind the emulator.
+    # The image's entry point and the function's command, started by the emulator.
     module = "worker_handler" if output == "worker_function" else "http_handler"
     arguments += ["python", "-m", "awslambdaric", f"orchestrator.{module}.handler"]
     options = (*_SANDBOX, "--volume", f"{emulator}:/emulator:ro", "--entrypoint", "/emulator")
@@ -152,9 +152,9 @@ def _environment(platform: Platform, name: str) -> dict[str, str]:
     operator = platform.cloud.session("operator")
     deployed = operator.client("lambda").get_function_configuration(FunctionName=name)
     session = _session_of(deployed["Role"], name, platform)
-    reach = platform.cloud.environment(platform.cloud.identity("operator"))
+    endpoints = platform.cloud.environment(platform.cloud.identity("operator"))
     return {
-        **{key: value for key, value in reach.items() if key.startswith(("AWS_ENDPOINT_URL", "PULUMI_DEBUG_"))},
+        **{key: value for key, value in endpoints.items() if key.startswith(("AWS_ENDPOINT_URL", "PULUMI_DEBUG_"))},
         **deployed["Environment"]["Variables"],
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
@@ -168,14 +168,14 @@ def _environment(platform: Platform, name: str) -> dict[str, str]:
 
 
 def _session_of(role_arn: str, name: str, platform: Platform) -> Mapping[str, str]:
-    """Credentials of the role. It trusts Lambda alone, so its operator is let in for a moment."""
+    """Credentials of the role. It trusts only Lambda, so its trust policy includes the operator for a moment."""
     operator, role = platform.cloud.session("operator"), role_arn.rpartition("/")[2]
     iam = operator.client("iam")
     trust = iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"]
     arn = platform.cloud.identity("operator").user_arn
-    too = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": arn}}
-    more = {**trust, "Statement": [*trust["Statement"], too]}
-    iam.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(more))
+    statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": arn}}
+    extended = {**trust, "Statement": [*trust["Statement"], statement]}
+    iam.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(extended))
     try:
         return operator.client("sts").assume_role(RoleArn=role_arn, RoleSessionName=name)["Credentials"]
     finally:
@@ -183,8 +183,8 @@ def _session_of(role_arn: str, name: str, platform: Platform) -> Mapping[str, st
 
 
 def _wait_for(address: str, running: Container) -> None:
-    give_up = time.monotonic() + _SECONDS_TO_START
-    while time.monotonic() < give_up:
+    deadline = time.monotonic() + _SECONDS_TO_START
+    while time.monotonic() < deadline:
         try:
             urllib3.request("GET", f"http://{address}/", timeout=1, retries=False)
             return

@@ -1,7 +1,7 @@
-"""Environments as containers: an image that was really built and pushed is what really runs, and nothing of it stays.
+"""Environments as containers: an image that was built and pushed to ECR runs, and leaves no container behind.
 
-The sample application's image is built from Dockerfile.fib by this folder's fixtures. What is pushed is an image on top of it, as
-an application's own would be.
+The sample application's image is built from Dockerfile.fib by this folder's fixtures. The pushed images are based on it, as an
+application's own image would be.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from tests.e2e.story import destroyed, ready, visit
 from tools.platform_on_localcloud import Platform, clean_environment
 
 ANSWER = b'{"fib":6765,"n":20}\n'
-PATIENCE = 60.0
+WAIT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class Shipyard:
-    """A repository in a cloud's ECR, and what is pushed into it."""
+class Repository:
+    """A repository in a cloud's ECR, to which a test pushes images."""
 
     cloud: RunningCloud
     name: str
@@ -49,7 +49,7 @@ class Shipyard:
     folder: Path
 
     def push(self, tag: str, dockerfile: str = "") -> str:
-        """Push an image made by a Dockerfile that begins with the sample application; its name in ECR."""
+        """Build an image from the sample application's and these lines, and push it; returns its name in ECR."""
         image, local = f"{self.uri}:{tag}", f"{self.registry}/{self.name}:{tag}"
         (self.folder / "Dockerfile").write_text(f"FROM {self.sample}\nLABEL tag={tag}\n{dockerfile}\n")
         built = {**os.environ, "DOCKER_BUILDKIT": "0"}
@@ -65,32 +65,32 @@ class Shipyard:
         return f"127.0.0.1:{self.cloud.ports.ministack}"
 
     def digest(self, tag: str) -> str:
-        """What ECR says that the tag means."""
+        """The tag's digest in ECR."""
         ecr = self.cloud.session("operator").client("ecr")
         found = ecr.describe_images(repositoryName=self.name, imageIds=[{"imageTag": tag}])["imageDetails"]
         return str(found[0]["imageDigest"])
 
     def containers(self, service: str = "") -> list[dict[str, Any]]:
-        """The cloud's containers, running or not, of the service with this name."""
+        """The cloud's containers, running or not, whose names start with this service's."""
         found = docker("ps", "--all", "--quiet", "--filter", f"label={LABEL}={self.cloud.mark}").split()
         shown = json.loads(docker("inspect", *found)) if found else []
         return [each for each in shown if each["Name"].startswith(f"/{service}")]
 
     def images(self) -> list[str]:
-        """What Docker still has from the cloud's registry."""
+        """Docker's images from the cloud's registry."""
         shown = docker("image", "ls", "--digests", "--format", "{{.Repository}}@{{.Digest}}").splitlines()
         return [each for each in shown if each.startswith(f"{self.registry}/")]
 
 
-def shipyard(cloud: RunningCloud, sample: str, folder: Path) -> Shipyard:
-    name = f"yard-{uuid.uuid4().hex[:8]}/app"
+def create_repository(cloud: RunningCloud, sample: str, folder: Path) -> Repository:
+    name = f"repository-{uuid.uuid4().hex[:8]}/app"
     made = cloud.session("operator").client("ecr").create_repository(repositoryName=name)["repository"]
-    return Shipyard(cloud, name, made["repositoryUri"], sample, folder)
+    return Repository(cloud, name, made["repositoryUri"], sample, folder)
 
 
 @pytest.fixture
-def yard(platform: Platform, images: Images, tmp_path: Path) -> Iterator[Shipyard]:
-    made = shipyard(platform.cloud, images.fibservice, tmp_path)
+def repository(platform: Platform, images: Images, tmp_path: Path) -> Iterator[Repository]:
+    made = create_repository(platform.cloud, images.fibservice, tmp_path)
     yield made
     platform.cloud.session("operator").client("ecr").delete_repository(repositoryName=made.name, force=True)
 
@@ -101,8 +101,8 @@ def alice(platform: Platform) -> Client:
 
 
 def eventually(condition: Callable[[], bool]) -> bool:
-    """Whether it comes true in a minute."""
-    deadline = time.monotonic() + PATIENCE
+    """Whether the condition becomes true within a minute."""
+    deadline = time.monotonic() + WAIT_SECONDS
     while not condition():
         if time.monotonic() > deadline:
             return False
@@ -123,16 +123,16 @@ def fibfactory(environment: Mapping[str, str], folder: Path, *arguments: str) ->
     )
 
 
-def test_an_image_in_ecr_runs_as_a_container_from_create_to_destroy(alice: Client, yard: Shipyard) -> None:
-    image = yard.push("one")
+def test_an_image_in_ecr_runs_as_a_container_from_create_to_destroy(alice: Client, repository: Repository) -> None:
+    image = repository.push("one")
     record = ready(alice, "boxed1", image, variables={"GREETING": "two words, and = signs"})
-    (container,) = yard.containers("fib-app-boxed1-service")
+    (container,) = repository.containers("fib-app-boxed1-service")
     assert container["State"]["Running"]
-    assert container["Config"]["Image"].endswith(f"@{yard.digest('one')}"), "it runs by digest"
+    assert container["Config"]["Image"].endswith(f"@{repository.digest('one')}"), "it does not run by digest"
     assert "GREETING=two words, and = signs" in container["Config"]["Env"]
     assert visit(f"{record['url']}/fib/20") == ANSWER
 
-    log = shown(yard, "fib-app-boxed1-service").log
+    log = view_of(repository, "fib-app-boxed1-service").log
     assert f"fibservice listens on {record['url']}" in Path(str(log)).read_text()
 
     url = urllib3.util.parse_url(record["url"])
@@ -140,61 +140,63 @@ def test_an_image_in_ecr_runs_as_a_container_from_create_to_destroy(alice: Clien
     # 0A is LISTEN; addresses are hexadecimal in the machine's order of bytes.
     assert [line.split()[1] for line in listening if f":{url.port:04X} " in line and " 0A " in line] == [
         f"0100007F:{url.port:04X}"
-    ], "on loopback only"
+    ], "it must listen on loopback only"
 
     receipt = destroyed(alice, "boxed1")["receipt"]
-    assert receipt["digest"] == yard.digest("one")
-    assert yard.containers("fib-app-boxed1-service") == []
+    assert receipt["digest"] == repository.digest("one")
+    assert repository.containers("fib-app-boxed1-service") == []
 
 
-def test_a_new_tag_a_pause_and_a_resume_are_each_a_container_of_their_own(alice: Client, yard: Shipyard) -> None:
-    record = ready(alice, "boxed2", yard.push("one"))
-    (first,) = yard.containers("fib-app-boxed2-service")
+def test_an_update_replaces_the_container_and_a_pause_removes_it_until_the_resume(
+    alice: Client, repository: Repository
+) -> None:
+    record = ready(alice, "boxed2", repository.push("one"))
+    (first,) = repository.containers("fib-app-boxed2-service")
 
-    ready(alice, "boxed2", yard.push("two"))
-    (second,) = yard.containers("fib-app-boxed2-service")
+    ready(alice, "boxed2", repository.push("two"))
+    (second,) = repository.containers("fib-app-boxed2-service")
     assert (second["Id"] != first["Id"], second["Config"]["Labels"]["tag"]) == (True, "two")
 
     alice.call("POST", "/environments/boxed2/pause").checked()
-    assert alice.follow("boxed2", patience=PATIENCE)["status"] == "paused"
-    assert yard.containers("fib-app-boxed2-service") == []
+    assert alice.follow("boxed2", patience=WAIT_SECONDS)["status"] == "paused"
+    assert repository.containers("fib-app-boxed2-service") == []
     alice.call("POST", "/environments/boxed2/resume").checked()
-    assert alice.follow("boxed2", patience=PATIENCE)["status"] == "ready"
-    assert visit(f"{record['url']}/fib/20") == ANSWER, "at the same address"
+    assert alice.follow("boxed2", patience=WAIT_SECONDS)["status"] == "ready"
+    assert visit(f"{record['url']}/fib/20") == ANSWER, "the address must stay the same"
 
     destroyed(alice, "boxed2")
-    assert yard.containers("fib-app-boxed2-service") == []
+    assert repository.containers("fib-app-boxed2-service") == []
 
 
-def test_a_revived_environment_runs_what_ran_although_its_tag_has_moved_on(alice: Client, yard: Shipyard) -> None:
-    ready(alice, "boxed6", yard.push("latest", "LABEL version=old"))
+def test_a_revived_environment_runs_its_old_digest_after_the_tag_moved(alice: Client, repository: Repository) -> None:
+    ready(alice, "boxed6", repository.push("latest", "LABEL version=old"))
     before = destroyed(alice, "boxed6")["receipt"]
-    yard.push("latest", "LABEL version=new")
-    assert yard.digest("latest") != before["digest"]
+    repository.push("latest", "LABEL version=new")
+    assert repository.digest("latest") != before["digest"]
 
     alice.call("POST", "/environments/boxed6/revive").checked()
-    assert alice.follow("boxed6", patience=PATIENCE)["status"] == "ready"
-    (container,) = yard.containers("fib-app-boxed6-service")
+    assert alice.follow("boxed6", patience=WAIT_SECONDS)["status"] == "ready"
+    (container,) = repository.containers("fib-app-boxed6-service")
     assert container["Config"]["Labels"]["version"] == "old"
     assert container["Config"]["Image"].endswith(f"@{before['digest']}")
     destroyed(alice, "boxed6")
 
 
-def test_an_image_whose_program_ends_at_once_is_a_failure_that_leaves_no_container(
-    alice: Client, yard: Shipyard
+def test_an_image_whose_program_exits_at_once_fails_and_leaves_no_container(
+    alice: Client, repository: Repository
 ) -> None:
-    image = yard.push("broken", 'CMD ["python", "-c", "raise SystemExit(3)"]')
+    image = repository.push("broken", 'CMD ["python", "-c", "raise SystemExit(3)"]')
     alice.call("PUT", "/environments/boxed3", {"image": image}).checked()
-    record = alice.follow("boxed3", patience=PATIENCE)
+    record = alice.follow("boxed3", patience=WAIT_SECONDS)
     assert record["status"] == "failed"
-    reason = str(shown(yard, "fib-app-boxed3-service").operations[-1].reason)
+    reason = str(view_of(repository, "fib-app-boxed3-service").operations[-1].reason)
     assert "the process ended with status 3 before it was healthy" in reason
-    assert yard.containers("fib-app-boxed3-service") == []
+    assert repository.containers("fib-app-boxed3-service") == []
     destroyed(alice, "boxed3")
 
 
-def test_the_posts_command_builds_pushes_and_runs_what_it_built(
-    alice: Client, platform: Platform, yard: Shipyard, images: Images, tmp_path: Path
+def test_the_posts_command_builds_pushes_and_runs_an_image(
+    alice: Client, platform: Platform, repository: Repository, images: Images, tmp_path: Path
 ) -> None:
     (tmp_path / "context").mkdir()
     (tmp_path / "context" / "Dockerfile.fib").write_text(f"FROM {images.fibservice}\nLABEL from=the-command\n")
@@ -210,32 +212,32 @@ def test_the_posts_command_builds_pushes_and_runs_what_it_built(
             "boxed4",
             "create",
             "--repository",
-            yard.uri,
+            repository.uri,
             "--access-role-arn",
             role,
         )
         assert made.returncode == 0, made.stderr
-        (container,) = yard.containers("fib-app-boxed4-service")
+        (container,) = repository.containers("fib-app-boxed4-service")
         assert container["Config"]["Labels"]["from"] == "the-command"
 
-        # The same image by the name that it was pushed under, through the platform's API.
-        record = ready(alice, "boxed5", f"{yard.uri}:fib-app-boxed4")
+        # The same image, by the name under which it was pushed, through the platform's API.
+        record = ready(alice, "boxed5", f"{repository.uri}:fib-app-boxed4")
         assert visit(f"{record['url']}/fib/20") == ANSWER
-        assert destroyed(alice, "boxed5")["receipt"]["digest"] == yard.digest("fib-app-boxed4")
+        assert destroyed(alice, "boxed5")["receipt"]["digest"] == repository.digest("fib-app-boxed4")
 
         removed = fibfactory(environment, tmp_path / "context", "--env-id", "boxed4", "destroy")
         assert removed.returncode == 0, removed.stderr
-        assert yard.containers("fib-app-boxed") == []
+        assert repository.containers("fib-app-boxed") == []
     finally:
-        docker("image", "rm", "--force", f"{yard.uri}:fib-app-boxed4")
+        docker("image", "rm", "--force", f"{repository.uri}:fib-app-boxed4")
 
 
-def service_of(yard: Shipyard, name: str, image: str) -> Any:
-    """A service that is asked of App Runner itself, as described once it has settled."""
-    apprunner = yard.cloud.session("operator").client("apprunner")
-    repository = {"ImageIdentifier": image, "ImageRepositoryType": "ECR"}
-    role = {"AccessRoleArn": f"arn:aws:iam::{yard.cloud.account}:role/pulls-images"}
-    source = {"ImageRepository": repository, "AuthenticationConfiguration": role}
+def create_service(repository: Repository, name: str, image: str) -> Any:
+    """Create a service directly in App Runner; returns its description when no operation is in progress."""
+    apprunner = repository.cloud.session("operator").client("apprunner")
+    image_repository = {"ImageIdentifier": image, "ImageRepositoryType": "ECR"}
+    role = {"AccessRoleArn": f"arn:aws:iam::{repository.cloud.account}:role/pulls-images"}
+    source = {"ImageRepository": image_repository, "AuthenticationConfiguration": role}
     arn = apprunner.create_service(ServiceName=name, SourceConfiguration=source)["Service"]["ServiceArn"]
 
     def described() -> Any:
@@ -245,15 +247,15 @@ def service_of(yard: Shipyard, name: str, image: str) -> Any:
     return described()
 
 
-def shown(yard: Shipyard, name: str) -> ServiceView:
-    """The service as the emulator's own door shows it."""
-    return next(each for each in yard.cloud.apprunner_admin.services() if each.name == name)
+def view_of(repository: Repository, name: str) -> ServiceView:
+    """The service as the emulator's control API shows it."""
+    return next(each for each in repository.cloud.apprunner_admin.services() if each.name == name)
 
 
 @pytest.mark.parametrize(
     ("dockerfile", "reason"),
     [
-        ("ENTRYPOINT []\nCMD []", "the container could not be made: .*No command specified"),
+        ("ENTRYPOINT []\nCMD []", "the container could not be created: .*No command specified"),
         ('ENTRYPOINT ["/nowhere"]', "the process ended with status [0-9]+ before it was healthy; see "),
         (
             'CMD ["python", "-c", "import time; time.sleep(0.2)"]',
@@ -261,24 +263,24 @@ def shown(yard: Shipyard, name: str) -> ServiceView:
         ),
     ],
 )
-def test_an_image_that_does_not_run_is_a_failed_create_with_its_reason_and_no_container(
-    yard: Shipyard, dockerfile: str, reason: str
+def test_a_broken_image_ends_in_a_failed_create_with_its_reason_and_no_container(
+    repository: Repository, dockerfile: str, reason: str
 ) -> None:
     name = f"broken-{uuid.uuid4().hex[:8]}"
-    service = service_of(yard, name, yard.push("broken", dockerfile))
+    service = create_service(repository, name, repository.push("broken", dockerfile))
     assert service["Status"] == "CREATE_FAILED"
-    assert re.match(reason, str(shown(yard, name).operations[-1].reason))
-    assert yard.containers(name) == []
-    yard.cloud.session("operator").client("apprunner").delete_service(ServiceArn=service["ServiceArn"])
+    assert re.match(reason, str(view_of(repository, name).operations[-1].reason))
+    assert repository.containers(name) == []
+    repository.cloud.session("operator").client("apprunner").delete_service(ServiceArn=service["ServiceArn"])
 
 
-def part(cloud: RunningCloud, module: str) -> psutil.Process:
+def process_of(cloud: RunningCloud, module: str) -> psutil.Process:
     """The cloud's process that runs this module."""
     return next(each for each in marked(cloud.mark) if module in each.cmdline())
 
 
 @pytest.mark.parametrize("end", ["in order", "its owner is killed", "the emulator is killed"])
-def test_however_a_cloud_ends_its_containers_and_what_it_pulled_go_with_it(
+def test_a_clouds_containers_and_pulled_images_are_removed_however_it_ends(
     images: Images, tmp_path: Path, end: str
 ) -> None:
     (tmp_path / "context").mkdir()
@@ -289,18 +291,18 @@ def test_however_a_cloud_ends_its_containers_and_what_it_pulled_go_with_it(
             process.stdout.readline()
             cloud = cloud_handle.find(tmp_path / "cloud")
             assert cloud is not None
-            yard = shipyard(cloud, images.fibservice, tmp_path / "context")
-            service = service_of(yard, "kept-running", yard.push("one"))
+            repository = create_repository(cloud, images.fibservice, tmp_path / "context")
+            service = create_service(repository, "kept-running", repository.push("one"))
             assert visit(f"{service['ServiceUrl']}/fib/20") == ANSWER
-            assert (len(yard.containers()), len(yard.images())) == (1, 1)
+            assert (len(repository.containers()), len(repository.images())) == (1, 1)
             match end:
                 case "in order":
                     process.terminate()
                 case "its owner is killed":
                     process.kill()
                 case "the emulator is killed":
-                    part(cloud, "localcloud.apprunner").kill()
+                    process_of(cloud, "localcloud.apprunner").kill()
             assert eventually(lambda: not cloud.folder.exists())
         finally:
             process.terminate()
-    assert (yard.containers(), yard.images()) == ([], [])
+    assert (repository.containers(), repository.images()) == ([], [])

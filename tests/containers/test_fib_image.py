@@ -1,4 +1,4 @@
-"""The sample application's image: what it answers, as whom it runs, how fast it goes."""
+"""The sample application's image: its responses, its user, and how fast it stops."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.containers.containers import Container, container, docker, free_ports
 
 
 def answer(url: str) -> bytes:
-    """The answer, once the application listens."""
+    """The response, as soon as the application listens."""
     return urllib3.request(
         "GET", url, retries=urllib3.Retry(total=None, connect=50, backoff_factor=0.02, backoff_max=0.2)
     ).data
@@ -23,17 +23,17 @@ def health_of(running: Container) -> str:
     return str(running.inspect()["State"]["Health"]["Status"])
 
 
-def test_it_answers_on_the_port_it_is_told_and_its_health_check_agrees(images: Images) -> None:
+def test_it_answers_on_the_given_port_and_its_health_check_passes(images: Images) -> None:
     port, _ = free_ports()
     with container(images.fibservice, options=("--network", "host"), environment={"PORT": str(port)}) as running:
         assert json.loads(answer(f"http://127.0.0.1:{port}/fib/20")) == {"fib": 6765, "n": 20}
-        give_up = time.monotonic() + 30
-        while health_of(running) == "starting" and time.monotonic() < give_up:
+        deadline = time.monotonic() + 30
+        while health_of(running) == "starting" and time.monotonic() < deadline:
             time.sleep(0.2)
         assert health_of(running) == "healthy"
 
 
-def test_its_health_check_says_when_it_does_not_answer(images: Images) -> None:
+def test_its_health_check_fails_if_nothing_answers(images: Images) -> None:
     options = ("--network", "none", "--entrypoint", "python")
     with container(images.fibservice, "-c", "import time; time.sleep(60)", options=options) as running:
         check = running.inspect()["Config"]["Healthcheck"]["Test"]
@@ -41,7 +41,7 @@ def test_its_health_check_says_when_it_does_not_answer(images: Images) -> None:
             running.run(*check[1:])
 
 
-def test_it_listens_on_8080_unless_told_otherwise(images: Images) -> None:
+def test_it_listens_on_8080_by_default(images: Images) -> None:
     with container(
         images.fibservice,
         options=(
@@ -50,13 +50,13 @@ def test_it_listens_on_8080_unless_told_otherwise(images: Images) -> None:
         ),
     ) as running:
         program = "from urllib.request import urlopen; print(urlopen('http://127.0.0.1:8080/fib/20').read())"
-        give_up = time.monotonic() + 10
-        while "listens" not in running.logs() and time.monotonic() < give_up:
+        deadline = time.monotonic() + 10
+        while "listens" not in running.logs() and time.monotonic() < deadline:
             time.sleep(0.05)
         assert "6765" in running.run("python", "-c", program)
 
 
-def test_it_ends_within_a_second_of_being_told(images: Images) -> None:
+def test_it_stops_within_a_second(images: Images) -> None:
     port, _ = free_ports()
     with container(images.fibservice, options=("--network", "host"), environment={"PORT": str(port)}) as running:
         answer(f"http://127.0.0.1:{port}/health")
@@ -66,7 +66,7 @@ def test_it_ends_within_a_second_of_being_told(images: Images) -> None:
         assert running.inspect()["State"]["ExitCode"] == 0
 
 
-def test_it_runs_on_a_read_only_disk_as_nobody(images: Images) -> None:
+def test_it_runs_on_a_read_only_disk_as_an_unprivileged_user(images: Images) -> None:
     port, _ = free_ports()
     options = ("--network", "host", "--read-only")
     with container(images.fibservice, options=options, environment={"PORT": str(port)}) as running:
@@ -74,7 +74,7 @@ def test_it_runs_on_a_read_only_disk_as_nobody(images: Images) -> None:
         assert running.run("id", "-u") == "65534"
 
 
-def test_it_is_for_amd64_and_holds_no_installer(images: Images) -> None:
+def test_it_is_for_amd64_and_contains_no_installer(images: Images) -> None:
     assert docker("image", "inspect", "--format", "{{.Os}}/{{.Architecture}}", images.fibservice) == "linux/amd64"
     assert python(
         images.fibservice, "import importlib.util as u; print(u.find_spec('pip'), u.find_spec('ensurepip'))"

@@ -1,4 +1,4 @@
-"""Both functions in containers of the one image, under AWS's runtime interface emulator, against the local cloud."""
+"""Both functions in containers of the orchestrator's image, with AWS's runtime interface emulator and the local cloud."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WARM = 100
 
 
 class Caller:
-    """Asks the API function as API Gateway would for alice."""
+    """Calls the API function as API Gateway does for alice."""
 
     def __init__(self, api: Function, platform: Platform) -> None:
         self._api = api
@@ -49,12 +49,12 @@ class Caller:
 
 
 @pytest.fixture
-def ask(api: Function, quiet_platform: Platform) -> Caller:
+def call(api: Function, quiet_platform: Platform) -> Caller:
     return Caller(api, quiet_platform)
 
 
-def work_off(inbox: Inbox, worker: Function) -> None:
-    """Invoke the worker for all that was asked of it, and for what that asks for; nothing may fail on the way."""
+def run_worker(inbox: Inbox, worker: Function) -> None:
+    """Invoke the worker for every event in the inbox, and for those that these add; none may fail."""
     name, event = inbox.next()
     while True:
         assert name == worker.name
@@ -65,8 +65,8 @@ def work_off(inbox: Inbox, worker: Function) -> None:
         name, event = inbox.next()
 
 
-def scheduled(platform: Platform) -> Any:
-    """The event of the light schedule, as the platform's schedule has it, with what Scheduler fills in."""
+def scheduled_event(platform: Platform) -> Any:
+    """The event of the platform's light schedule, with Scheduler's placeholders filled in."""
     schedule = (
         platform.cloud.session("operator").client("scheduler").get_schedule(Name=platform.outputs["light_schedule"])
     )
@@ -80,65 +80,65 @@ def scheduled(platform: Platform) -> Any:
     return json.loads(text)
 
 
-def test_an_environment_is_asked_for_made_found_stale_and_destroyed(
-    ask: Caller, worker: Function, inbox: Inbox, quiet_platform: Platform
+def test_an_environment_is_requested_deployed_and_destroyed_when_it_expires(
+    call: Caller, worker: Function, inbox: Inbox, quiet_platform: Platform
 ) -> None:
-    status, record = ask("PUT", "/environments/boxed1", {"image": LATEST, "ttl": "1s"})
+    status, record = call("PUT", "/environments/boxed1", {"image": LATEST, "ttl": "1s"})
     assert (status, record["status"]) == (202, "pending")
-    work_off(inbox, worker)
-    status, record = ask("GET", "/environments/boxed1")
+    run_worker(inbox, worker)
+    status, record = call("GET", "/environments/boxed1")
     assert (status, record["status"]) == (200, "ready")
     url = record["url"]
     assert json.loads(urllib3.request("GET", f"{url}/fib/20").data) == {"fib": 6765, "n": 20}
 
     while inbox.is_empty():
-        worker.invoke(scheduled(quiet_platform))
+        worker.invoke(scheduled_event(quiet_platform))
         time.sleep(1)
-    work_off(inbox, worker)
-    status, record = ask("GET", "/environments/boxed1")
+    run_worker(inbox, worker)
+    status, record = call("GET", "/environments/boxed1")
     assert (status, record["status"]) == (200, "destroyed")
     assert record["reason"].startswith("expired")
 
 
 def test_a_hundred_warm_invocations_leave_no_file_and_no_process(
-    ask: Caller, api: Function, worker: Function, inbox: Inbox
+    call: Caller, api: Function, worker: Function, inbox: Inbox
 ) -> None:
-    ask("PUT", "/environments/boxed2", {"image": LATEST})
+    call("PUT", "/environments/boxed2", {"image": LATEST})
     _, event = inbox.next()
     worker.invoke(event)
-    assert ask("GET", "/environments/boxed2")[1]["status"] == "ready"
+    assert call("GET", "/environments/boxed2")[1]["status"] == "ready"
     before = [(function.temporary_bytes(), function.container.processes()) for function in (api, worker)]
     for _ in range(WARM):
-        assert ask("GET", "/environments/boxed2")[0] == 200
+        assert call("GET", "/environments/boxed2")[0] == 200
         worker.invoke(event)
     assert [(function.temporary_bytes(), function.container.processes()) for function in (api, worker)] == before
-    ask("DELETE", "/environments/boxed2")
-    work_off(inbox, worker)
-    assert ask("GET", "/environments/boxed2")[1]["status"] == "destroyed"
+    call("DELETE", "/environments/boxed2")
+    run_worker(inbox, worker)
+    assert call("GET", "/environments/boxed2")[1]["status"] == "destroyed"
 
 
-def test_an_environment_made_and_destroyed_leaves_the_clis_notes_and_no_process(
-    ask: Caller, worker: Function, inbox: Inbox
+def test_a_create_and_a_destroy_leave_only_the_clis_small_files_and_no_process(
+    call: Caller, worker: Function, inbox: Inbox
 ) -> None:
-    def live() -> None:
-        ask("PUT", "/environments/boxed3", {"image": LATEST})
-        work_off(inbox, worker)
-        ask("DELETE", "/environments/boxed3")
-        work_off(inbox, worker)
-        assert ask("GET", "/environments/boxed3")[1]["status"] == "destroyed"
+    def create_and_destroy() -> None:
+        call("PUT", "/environments/boxed3", {"image": LATEST})
+        run_worker(inbox, worker)
+        call("DELETE", "/environments/boxed3")
+        run_worker(inbox, worker)
+        assert call("GET", "/environments/boxed3")[1]["status"] == "destroyed"
 
-    live()
+    create_and_destroy()
     files, processes, size = set(worker.temporary_files()), worker.container.processes(), worker.temporary_bytes()
-    live()
+    create_and_destroy()
     new = set(worker.temporary_files()) - files
-    # Its logs, which it rotates at 20 MB, and some 70 bytes for each of its work folders.
+    # The CLI's logs, which it rotates at 20 MB, and about 70 bytes for each of its work folders.
     assert {file.split("/")[4] for file in new} == {"logs", "workspaces"}
     assert worker.temporary_bytes() - size < 100_000
     assert worker.container.processes() == processes
 
 
-def test_a_worker_outside_leaves_a_containers_processes_alone(images: Images) -> None:
-    # In a container there is another process 1, which began at another time.
+def test_cleaning_outside_a_container_keeps_the_containers_processes(images: Images) -> None:
+    # A container has a process 1 of its own, which started at another time.
     marked = {sandbox.MARK: "1-1000-1"}
     options = ("--network", "none", "--entrypoint", "sleep")
     with container(images.fibservice, "60", options=options, environment=marked) as running:

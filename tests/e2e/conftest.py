@@ -1,4 +1,4 @@
-"""Clients of the platform, and an App Runner that behaves as at the start before each test."""
+"""Clients of the platform for several callers, and App Runner's emulator with its settings restored after each test."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def client_of(platform: Platform, name: str) -> Client:
 
 @pytest.fixture
 def alice(platform: Platform) -> Client:
-    """A caller who may call the API and do nothing else in the account."""
+    """A client of a user whose only permission is to call the API."""
     return client_of(platform, "alice")
 
 
@@ -33,7 +33,7 @@ def operator(platform: Platform) -> Client:
 
 @pytest.fixture
 def apprunner(platform: Platform) -> Iterator[AppRunnerAdmin]:
-    """The emulator's door; what a test set is unset when it ends."""
+    """The control API of App Runner's emulator; the test's settings and faults are removed when it ends."""
     admin = platform.cloud.apprunner_admin
     before = admin.behaviour()
     yield admin

@@ -1,6 +1,6 @@
-"""What Schemathesis has to be told of this API: how it is signed for, and which ids and cursors mean something.
+"""Hooks that adapt Schemathesis to this API: signatures, ids of environments that exist, valid cursors.
 
-The rule: hooks make requests more telling and forgive nothing. `FUZZ_…` variables come from `test_api_fuzz`.
+The rule: hooks make requests more useful and never weaken a check. The `FUZZ_…` variables are set by `test_api_fuzz`.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from schemathesis.specs.openapi.checks import use_after_free
 
 ID = re.compile(r"[a-z][a-z0-9-]{1,22}[a-z0-9]")
 SCRATCH = os.environ["FUZZ_SCRATCH"].split(",")
-LIVED = os.environ["FUZZ_LIVED"].split(",")
+PREPARED = os.environ["FUZZ_PREPARED"].split(",")
 COUNTS: Counter[str] = Counter()
 
 
 class Signed(requests.auth.AuthBase):
-    """Signs what is really sent, after everything else was made up."""
+    """Signs the final request, after all other parts were generated."""
 
     def __init__(self) -> None:
         self._credentials = Credentials(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
@@ -42,26 +42,26 @@ class Signed(requests.auth.AuthBase):
 
 
 schemathesis.auth.set_from_requests(Signed())
-# A cursor means something only where it came from: `[0, null]` is the beginning of a listing, and after every event.
+# A cursor is valid only where it came from: `[0, null]` is the beginning of a listing, and the end of all events.
 schemathesis.openapi.format("cursor", strategies.just("WzAsIG51bGxd"))
 
 
 @schemathesis.hook
 def map_path_parameters(context: Any, path_parameters: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Ids that are ids become those of a few environments, so that most requests meet one.
+    """Replace valid ids by those of a few environments, so that most requests find one.
 
-    What would take a lived one's state away meets the others only.
+    Requests that could change a prepared environment get the other ids only.
     """
     value = (path_parameters or {}).get("environment_id")
     if path_parameters and isinstance(value, str) and ID.fullmatch(value):
-        known = SCRATCH + LIVED if context.operation.method.upper() in {"GET", "POST"} else SCRATCH
+        known = SCRATCH + PREPARED if context.operation.method.upper() in {"GET", "POST"} else SCRATCH
         return {**path_parameters, "environment_id": known[zlib.crc32(value.encode()) % len(known)]}
     return path_parameters
 
 
 @schemathesis.hook
 def map_body(context: Any, body: Any) -> Any:
-    """New environments are told by their names, so that they can be taken away again."""
+    """Give new environments a common prefix, so that they can be deleted afterwards."""
     if isinstance(body, dict) and isinstance(body.get("id"), str) and ID.fullmatch(body["id"]):
         return {**body, "id": f"fuzz-{body['id'][:19].rstrip('-')}"}
     return body
@@ -69,7 +69,7 @@ def map_body(context: Any, body: Any) -> Any:
 
 @schemathesis.hook
 def map_query(context: Any, query: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Nobody waits long for a change that never comes."""
+    """Shorten long polls, as nothing changes while workers are off."""
     if query and str(query.get("wait")) in {str(seconds) for seconds in range(2, 21)}:
         return {**query, "wait": 1}
     return query
@@ -83,7 +83,7 @@ def after_call(context: Any, case: Any, response: Any) -> None:
 
 @schemathesis.check
 def removed_stays_removed(ctx: Any, response: Any, case: Any) -> bool | None:
-    """`use_after_free` as it is here: what was removed is still shown, on its way out or with its receipt, never as living."""
+    """`use_after_free` for this API: a removed environment is still shown, as destroying or destroyed, never as active."""
     try:
         return use_after_free(ctx, response, case)
     except AssertionError:
@@ -94,5 +94,5 @@ def removed_stays_removed(ctx: Any, response: Any, case: Any) -> bool | None:
 
 
 @atexit.register
-def tell() -> None:
+def write_counts() -> None:
     Path(os.environ["FUZZ_COUNTS"]).write_text(json.dumps(COUNTS))

@@ -1,4 +1,4 @@
-"""Words that several end-to-end tests use: ask for, wait, visit."""
+"""Steps that several end-to-end tests share: request an environment, wait for it, visit it, sweep."""
 
 from __future__ import annotations
 
@@ -14,27 +14,31 @@ from tools.platform_on_localcloud import Platform
 LATEST = "public.ecr.aws/fibfactory/fibservice:latest"
 V2 = "public.ecr.aws/fibfactory/fibservice:v2"
 BROKEN = "public.ecr.aws/fibfactory/fibservice:broken"
-UNKNOWN = "public.ecr.aws/fibfactory/nobody-has-this:latest"
-PATIENCE = 120.0
+UNKNOWN = "public.ecr.aws/fibfactory/no-such-image:latest"
+WAIT_SECONDS = 120.0
 T = TypeVar("T")
 
 
-def ask(client: Client, environment_id: str, image: str = LATEST, **more: Any) -> Any:
+def put(client: Client, environment_id: str, image: str = LATEST, **more: Any) -> Any:
+    """Request an environment; returns its record."""
     return client.call("PUT", f"/environments/{environment_id}", {"image": image, **more}).checked().body
 
 
 def follow(client: Client, environment_id: str) -> Any:
-    return client.follow(environment_id, patience=PATIENCE)
+    """Wait until the environment is settled; returns its record."""
+    return client.follow(environment_id, patience=WAIT_SECONDS)
 
 
 def ready(client: Client, environment_id: str, image: str = LATEST, **more: Any) -> Any:
-    ask(client, environment_id, image, **more)
+    """Request an environment and wait until it is ready; returns its record."""
+    put(client, environment_id, image, **more)
     record = follow(client, environment_id)
     assert record["status"] == "ready", record["error"]
     return record
 
 
 def destroyed(client: Client, environment_id: str) -> Any:
+    """Delete an environment and wait until it is destroyed; returns its tombstone."""
     client.call("DELETE", f"/environments/{environment_id}").checked()
     record = follow(client, environment_id)
     assert record["status"] == "destroyed", record["error"]
@@ -45,15 +49,27 @@ def visit(url: str) -> bytes:
     return urllib3.request("GET", url, timeout=10).data
 
 
-def eventually(look: Callable[[], T | None], what: str) -> T:
-    """What `look` finds, once it finds something; fails after two minutes."""
-    give_up = time.monotonic() + PATIENCE
-    while time.monotonic() < give_up:
-        found = look()
+def eventually(find: Callable[[], T | None], what: str) -> T:
+    """The first truthy result of `find`, called repeatedly; fails after two minutes. `what` names it in the failure."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < deadline:
+        found = find()
         if found:
             return found
         time.sleep(0.2)
     raise AssertionError(f"Waited two minutes for {what}.")
+
+
+def run_sweep(operator: Client, **body: Any) -> Any:
+    """Request a sweep and wait for its end; returns its report."""
+    accepted = operator.call("POST", "/sweeps", body).checked()
+    assert accepted.status == 202
+
+    def finished() -> Any:
+        report = operator.call("GET", f"/sweeps/{accepted.body['id']}").checked().body
+        return None if report["status"] == "requested" else report
+
+    return eventually(finished, "the sweep's report")
 
 
 def service_arn(platform: Platform, environment_id: str) -> str:

@@ -1,4 +1,4 @@
-"""A program that is not ours, in the post's shape and with its own calls, works against the local cloud."""
+"""Another Automation API program, written like the one in the post, works against the local cloud."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pulumi import automation as auto
 from tests.e2e.story import LATEST, V2
 from tools.platform_on_localcloud import Platform
 
-PROJECT = "somebodys"
+PROJECT = "another"
 
 
 def program() -> None:
@@ -41,16 +41,16 @@ def program() -> None:
 
 
 @pytest.fixture
-def sourced(platform: Platform, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """This process as after `. .local/env`."""
+def local_env(platform: Platform, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """This process's environment as after `. .local/env`."""
     for name, value in platform.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "home"))
 
 
-def test_it_creates_lists_updates_refreshes_and_destroys(sourced: None) -> None:
+def test_another_automation_program_can_create_list_update_refresh_and_destroy(local_env: None) -> None:
     stack = auto.create_or_select_stack(stack_name=f"{PROJECT}-test1", project_name=PROJECT, program=program)
-    stack.set_config("appName", auto.ConfigValue(value="their-app"))
+    stack.set_config("appName", auto.ConfigValue(value="another-app"))
     stack.set_config("containerPort", auto.ConfigValue(value="8080"))
     made = stack.up()
     assert made.summary.resource_changes == {"create": 3}

@@ -1,9 +1,9 @@
-"""The HTTP API under Schemathesis: what its own document calls valid, invalid and possible, tried against the platform.
+"""Schemathesis fuzzes the HTTP API with requests that its OpenAPI document calls valid or invalid, and checks the responses.
 
-Real requests, signed, through API Gateway; `fuzz.toml` says which checks hold and why two of them can't. Workers are switched
-off meanwhile (a reserved concurrency of nothing, as an operator would), so that thousands of environments stay wishes.
+The requests are signed and go through API Gateway; `fuzz.toml` says which checks are on and why two of them are off. Workers are
+switched off meanwhile (reserved concurrency 0, as an operator would do), so that thousands of environments are only requested.
 
-CHAOS_EXAMPLES=10000 asks for at least so many cases; CHAOS_OUT names a file that gets a line with the figures.
+CHAOS_EXAMPLES=10000 makes at least so many cases; CHAOS_OUT names a file that gets a line with the figures.
 """
 
 from __future__ import annotations
@@ -22,43 +22,48 @@ from typing import Any
 import pytest
 
 from fibfactory_cli.client import Client
-from tests.e2e.chaos import wanted_examples, write_figures
-from tests.e2e.story import UNKNOWN, ask, destroyed, follow, ready
+from tests.chaos.figures import wanted_examples, write_figures
+from tests.e2e.story import UNKNOWN, destroyed, follow, put, ready
 from tools.platform_on_localcloud import Platform
 
 WANTED = wanted_examples(1000)
-PATIENCE = 60 + WANTED
+TIMEOUT_SECONDS = 60 + WANTED
 HERE = Path(__file__).parent
-LIVED = ("fuzz-ready", "fuzz-gone", "fuzz-failed")
-SHARED = ("fuzz-a", "fuzz-b", "fuzz-c")
-# Nobody else asks for these: what was removed in a sequence stays removed in it.
-OF_SEQUENCES = ("fuzz-d", "fuzz-e")
-# About what there is: so many operations, cases that can be enumerated, and calls in a sequence.
-OPERATIONS, ENUMERATED, OF_A_SEQUENCE = 13, 1000, 7
-_OF_LIVED = tuple(f"ENV#{name}" for name in LIVED)
+PREPARED = ("fuzz-ready", "fuzz-destroyed", "fuzz-failed")
+"""Environments that a worker acts on before the run."""
+SHARED_IDS = ("fuzz-a", "fuzz-b", "fuzz-c")
+# Only sequences use these: an environment removed in a sequence stays removed in it.
+SEQUENCE_IDS = ("fuzz-d", "fuzz-e")
+# Approximate numbers of operations, of cases that can be enumerated, and of calls in a sequence.
+OPERATIONS, ENUMERATED, CALLS_IN_A_SEQUENCE = 13, 1000, 7
+_PREPARED_KEYS = tuple(f"ENV#{name}" for name in PREPARED)
 
 
 @pytest.fixture
-def wishes_only(platform: Platform, operator: Client) -> Iterator[None]:
-    """The operator's environments that were worked on; then no worker until the test is over, and nothing left of it."""
+def without_workers(platform: Platform, operator: Client) -> Iterator[None]:
+    """Prepare some environments, then switch workers off until the test is over, and remove everything afterwards."""
     before = set(_rows(platform))
-    with ThreadPoolExecutor(len(LIVED)) as callers:
-        list(callers.map(lambda make: make(operator), (_ready, _gone, _failed)))
+    with ThreadPoolExecutor(len(PREPARED)) as callers:
+        list(callers.map(lambda make: make(operator), (_ready, _destroyed, _failed)))
     functions, name = platform.cloud.session("operator").client("lambda"), platform.outputs["worker_function"]
     functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
     yield
-    # While nobody works still: a worker that is late finds nothing to do.
-    _forget(platform, [row for row in _rows(platform) if row not in before and not row[0].startswith(_OF_LIVED)])
+    # While workers are still off: a late one then finds nothing to do.
+    _delete_rows(
+        platform, [row for row in _rows(platform) if row not in before and not row[0].startswith(_PREPARED_KEYS)]
+    )
     functions.delete_function_concurrency(FunctionName=name)
-    for lived in LIVED:
-        operator.call("DELETE", f"/environments/{lived}", query={"force": "true"}).checked()
-        # Perhaps it was removed before, when nobody could be asked.
-        functions.invoke(FunctionName=name, InvocationType="Event", Payload=json.dumps({"environment": lived}))
-        assert follow(operator, lived)["status"] == "destroyed"
-    _forget(platform, [row for row in _rows(platform) if row not in before])
+    for prepared in PREPARED:
+        operator.call("DELETE", f"/environments/{prepared}", query={"force": "true"}).checked()
+        # It may have been removed before, when workers were off.
+        functions.invoke(FunctionName=name, InvocationType="Event", Payload=json.dumps({"environment": prepared}))
+        assert follow(operator, prepared)["status"] == "destroyed"
+    _delete_rows(platform, [row for row in _rows(platform) if row not in before])
 
 
-def test_what_the_contract_says_is_so(wishes_only: None, platform: Platform, operator: Client, tmp_path: Path) -> None:
+def test_the_api_conforms_to_its_openapi_document(
+    without_workers: None, platform: Platform, operator: Client, tmp_path: Path
+) -> None:
     document = tmp_path / "openapi.json"
     document.write_text(json.dumps(operator.call("GET", "/openapi.json").checked().body))
     started, answers, failures = time.monotonic(), Counter[str](), list[str]()
@@ -81,34 +86,34 @@ def test_what_the_contract_says_is_so(wishes_only: None, platform: Platform, ope
     write_figures("api fuzz", figures)
     assert failures == [], "\n\n".join(failures)
     assert figures["answers_5xx"] == 0
-    # Most requests reach the routes, and enough of them do something there.
+    # Most requests reach the routes, and enough of them are accepted.
     assert figures["refused_by_gateway"] < answers.total() * 0.05, answers
     assert figures["accepted"] > answers.total() * 0.2, answers
 
 
 def _jobs(*, first: bool, missing: int) -> list[Callable[[Platform, Path], Any]]:
-    """What runs at the same time: all that can be enumerated, the first time; and what is made up."""
+    """The concurrent runs: generated cases, and in the first round also all cases that can be enumerated."""
     enumerated = ["--phases", "examples,coverage"]
     one = "/environments/{environment_id}"
-    made_up = (missing - ENUMERATED * first) // 3
-    per_operation, sequences = str(max(4, made_up // OPERATIONS)), str(max(4, made_up // OF_A_SEQUENCE))
+    generated = (missing - ENUMERATED * first) // 3
+    per_operation, sequences = str(max(4, generated // OPERATIONS)), str(max(4, generated // CALLS_IN_A_SEQUENCE))
     jobs = [
-        _job("alice", SHARED, "--phases", "fuzzing", "--max-examples", per_operation),
-        _job("operator", SHARED, "--phases", "fuzzing", "--max-examples", per_operation),
-        _job("alice", OF_SEQUENCES, "--phases", "stateful", "--max-examples", sequences),
+        _job("alice", SHARED_IDS, "--phases", "fuzzing", "--max-examples", per_operation),
+        _job("operator", SHARED_IDS, "--phases", "fuzzing", "--max-examples", per_operation),
+        _job("alice", SEQUENCE_IDS, "--phases", "stateful", "--max-examples", sequences),
     ]
     if first:
-        jobs.append(_job("operator", SHARED, *enumerated, "--include-path", one))
-        jobs.append(_job("operator", SHARED, *enumerated, "--exclude-path", one))
+        jobs.append(_job("operator", SHARED_IDS, *enumerated, "--include-path", one))
+        jobs.append(_job("operator", SHARED_IDS, *enumerated, "--exclude-path", one))
     return jobs
 
 
 def _job(caller: str, scratch: Sequence[str], *arguments: str) -> Callable[[Platform, Path], Any]:
     def run(platform: Platform, document: Path) -> Any:
         folder = Path(mkdtemp(dir=document.parent))
-        counts, said = folder / "answers.json", folder / "said.txt"
+        counts, log = folder / "answers.json", folder / "output.txt"
         api = ["--config-file", "fuzz.toml", "run", str(document), "--url", platform.outputs["api_url"]]
-        with said.open("w") as output:
+        with log.open("w") as output:
             code = subprocess.run(
                 [sys.executable, "-m", "schemathesis.cli", *api, *arguments, "--no-color"],
                 cwd=HERE,
@@ -117,13 +122,13 @@ def _job(caller: str, scratch: Sequence[str], *arguments: str) -> Callable[[Plat
                     **platform.cloud.marked_environment(),
                     "HYPOTHESIS_STORAGE_DIRECTORY": str(folder),
                     "FUZZ_SCRATCH": ",".join(scratch),
-                    "FUZZ_LIVED": ",".join(LIVED),
+                    "FUZZ_PREPARED": ",".join(PREPARED),
                     "FUZZ_COUNTS": str(counts),
                 },
-                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, timeout=PATIENCE,
+                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, timeout=TIMEOUT_SECONDS,
             ).returncode  # fmt: skip
-        told = f"{caller}: schemathesis {' '.join(arguments)}\n{said.read_text()}"
-        return {"answers": json.loads(counts.read_text()), "failures": [told] if code else []}
+        report = f"{caller}: schemathesis {' '.join(arguments)}\n{log.read_text()}"
+        return {"answers": json.loads(counts.read_text()), "failures": [report] if code else []}
 
     return run
 
@@ -132,13 +137,13 @@ def _ready(operator: Client) -> None:
     ready(operator, "fuzz-ready", labels={"team": "a,b"}, variables={"A": "ü"})
 
 
-def _gone(operator: Client) -> None:
-    ready(operator, "fuzz-gone")
-    destroyed(operator, "fuzz-gone")
+def _destroyed(operator: Client) -> None:
+    ready(operator, "fuzz-destroyed")
+    destroyed(operator, "fuzz-destroyed")
 
 
 def _failed(operator: Client) -> None:
-    ask(operator, "fuzz-failed", UNKNOWN)
+    put(operator, "fuzz-failed", UNKNOWN)
     assert follow(operator, "fuzz-failed")["status"] == "failed"
 
 
@@ -150,8 +155,8 @@ def _rows(platform: Platform) -> list[tuple[str, str]]:
     return [(item["pk"]["S"], item["sk"]["S"]) for page in pages for item in page["Items"]]
 
 
-def _forget(platform: Platform, rows: list[tuple[str, str]]) -> None:
-    """Take away what no worker ever knew of."""
+def _delete_rows(platform: Platform, rows: list[tuple[str, str]]) -> None:
+    """Delete environments and sweeps that no worker acted on from the table."""
     table = platform.cloud.session("operator").resource("dynamodb").Table(platform.outputs["table_name"])
     with table.batch_writer() as writer:
         for pk, sk in rows:

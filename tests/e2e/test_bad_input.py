@@ -1,4 +1,4 @@
-"""Bad input gets one clear sentence and a stable code; nothing is written, and nothing of ours fails."""
+"""Bad input is answered with one clear sentence and a stable code; nothing is written and no error is logged."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CASES: list[tuple[str, str, Any, int, str]] = [
     ("PUT", "/environments/abc", None, 400, "bad_request"),
     ("PUT", "/environments/abc", {}, 400, "bad_request"),
     ("PUT", "/environments/abc", {**GOOD, "colour": "blue"}, 400, "unknown_field"),
-    ("PUT", "/environments/abc", {**GOOD, "owner": "somebody"}, 400, "unknown_field"),
+    ("PUT", "/environments/abc", {**GOOD, "owner": "bob"}, 400, "unknown_field"),
     ("PUT", "/environments/abc", {"image": "docker.io/library/nginx"}, 400, "bad_request"),
     ("PUT", "/environments/abc", {**GOOD, "port": 0}, 400, "bad_request"),
     ("PUT", "/environments/abc", {**GOOD, "port": "eighty"}, 400, "bad_request"),
@@ -101,16 +101,16 @@ def test_each_bad_request_is_refused_with_a_problem_and_nothing_is_written(alice
     assert wrong == []
     assert _rows(platform) == before
     log = _log(platform, since)
-    assert log, "the function's log can be read"
+    assert log, "the function's log can't be read"
     assert [line for line in log if '"level":"ERROR"' in line or "Traceback" in line] == []
 
 
 @pytest.mark.parametrize("path", ["/environments", "/environments/abc", "/health", "/openapi.json"])
-def test_nobody_gets_in_without_a_signature(alice: Client, path: str) -> None:
+def test_an_unsigned_request_is_refused(alice: Client, path: str) -> None:
     assert alice.call("GET", path, signed=False).status == 403
 
 
-def test_a_user_without_the_permission_and_a_wrong_secret_are_refused(platform: Platform) -> None:
+def test_a_user_without_permission_and_a_wrong_secret_key_are_refused(platform: Platform) -> None:
     assert client_of(platform, "nobody").call("GET", "/environments").status == 403
     alice = platform.cloud.identity("alice")
     forged = boto3.Session(alice.access_key, "a" * 40, region_name=platform.outputs["region"])
@@ -118,12 +118,12 @@ def test_a_user_without_the_permission_and_a_wrong_secret_are_refused(platform: 
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "multipart/form-data", "application/x-www-form-urlencoded"])
-def test_a_body_that_says_it_is_no_json_is_refused(alice: Client, kind: str) -> None:
+def test_a_body_of_another_content_type_is_refused(alice: Client, kind: str) -> None:
     answer = alice.call("PUT", "/environments/abc", GOOD, headers={"Content-Type": kind})
     assert (answer.status, answer.body["code"]) == (415, "unsupported_media_type")
 
 
-def test_the_openapi_document_names_every_route(alice: Client) -> None:
+def test_the_openapi_document_lists_every_route(alice: Client) -> None:
     document = alice.call("GET", "/openapi.json").body
     assert document["openapi"].startswith("3.1")
     assert set(document["paths"]) == {

@@ -1,7 +1,7 @@
-"""Words that only a secret would have, put in wherever callers can, are afterwards found nowhere that I8 forbids.
+"""Canaries: unique words sent wherever callers can send something are found in no place where I8 forbids secrets.
 
-The one place that is documented: a variable's value stands in its environment's record, for its owner and operators to read,
-and with App Runner, which has to run it. A secret's value never comes here at all: only its ARN does.
+One place is documented: a variable's value is in its environment's record, which its owner and operators can read, and in App
+Runner, which needs it. A secret's value never reaches the platform, only its ARN.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from fibfactory_cli.client import Client
 from localcloud.faults.faults import Fault, Match, Refusal
 from localcloud.faults.proxy import Proxy, serve
 from localcloud.token_issuer import workflow
-from tests.e2e.story import BROKEN, LATEST, UNKNOWN, V2, ask, follow, ready
+from tests.e2e.story import BROKEN, LATEST, UNKNOWN, V2, follow, put, ready
 from tools.platform_on_localcloud import Platform
 
 SECRETS = "fibfactory-canaries/"
@@ -30,43 +30,44 @@ NAMES = ("canary-1", "canary-2", "canary-3", "canary-4")
 
 @dataclass
 class Canaries:
-    """The words that were put in, by where."""
+    """The words that were sent, by the place where they were sent."""
 
     words: dict[str, str] = field(default_factory=dict)
 
     def __call__(self, where: str) -> str:
-        """A new word for this place, with what quoting and encoding would change; found by what they leave as it is."""
+        """A new word for this place, beside characters that quoting changes; `found_in` looks for the word only."""
         word = secrets.token_hex(10)
         self.words[where] = word
         return f'{word}"&<ü {word}'
 
     def plain(self, where: str) -> str:
+        """A new word for this place without special characters."""
         self(where)
         return self.words[where]
 
     def found_in(self, *texts: str | bytes) -> set[str]:
-        """The places whose words are there, however they are quoted around them."""
+        """The places whose words are in these texts, however they are quoted."""
         whole = b"\n".join(text.encode(errors="replace") if isinstance(text, str) else text for text in texts)
         return {where for where, word in self.words.items() if word.encode() in whole}
 
 
 @dataclass(frozen=True)
 class Aftermath:
-    """What was left where after everything was put in."""
+    """What the platform returned and stored after all canaries were sent."""
 
     canaries: Canaries
-    answers: list[str]
-    """To those who put them in, less the documented one: the spec of a record to its owner."""
-    others: list[str]
-    """To those who did not."""
+    responses: list[str]
+    """To the caller who sent them, without the documented place: the variables in the record's spec."""
+    responses_to_others: list[str]
+    """To another caller."""
     events: list[str]
     errors: Mapping[str, Any]
-    """The failures, by environment."""
+    """The environments' errors, by id."""
 
 
 @pytest.fixture(scope="module")
 def aftermath(platform: Platform) -> Iterator[Aftermath]:
-    """A platform's day with canaries: good ones, bad ones, failing ones, and an AWS that quotes what it refuses."""
+    """Send canaries in bad requests and in environments that work, fail, or are refused by an AWS that quotes their values."""
     canaries = Canaries()
     alice, bob = (Client(platform.outputs["api_url"], platform.cloud.session(name)) for name in ("alice", "bob"))
     prefix = f"arn:aws:secretsmanager:{platform.cloud.region}:{platform.cloud.account}:secret:{SECRETS}"
@@ -80,7 +81,7 @@ def aftermath(platform: Platform) -> Iterator[Aftermath]:
             _environments(platform, alice, canaries, proxy, prefix)
             yield Aftermath(
                 canaries,
-                answers + [_less_spec(alice.call("GET", f"/environments/{name}").body) for name in NAMES],
+                answers + [_without_variables(alice.call("GET", f"/environments/{name}").body) for name in NAMES],
                 [str(bob.call("GET", f"/environments/{name}{rest}").body) for name in NAMES for rest in ("", "/events")]
                 + [
                     str(bob.call("GET", "/environments").body),
@@ -94,28 +95,28 @@ def aftermath(platform: Platform) -> Iterator[Aftermath]:
                 assert follow(alice, name)["status"] == "destroyed"
 
 
-def test_failures_say_what_happened_and_not_with_which_values(aftermath: Aftermath) -> None:
+def test_I8_errors_name_their_cause_without_the_callers_values(aftermath: Aftermath) -> None:
     quoted = aftermath.errors["canary-3"]["message"]
     assert "validation error" in quoted and "[hidden]" in quoted
     assert aftermath.errors["canary-2"]["code"] == "create_failed"
     assert aftermath.canaries.found_in(json.dumps(aftermath.errors)) == set()
 
 
-def test_answers_and_events_have_none_of_them(aftermath: Aftermath) -> None:
-    assert aftermath.canaries.found_in(*aftermath.answers) == set()
-    assert aftermath.canaries.found_in(*aftermath.others) == set()
+def test_I8_responses_and_events_contain_no_canary(aftermath: Aftermath) -> None:
+    assert aftermath.canaries.found_in(*aftermath.responses) == set()
+    assert aftermath.canaries.found_in(*aftermath.responses_to_others) == set()
     assert "made" in str(aftermath.events) or "create" in str(aftermath.events)
     assert aftermath.canaries.found_in(*aftermath.events) == set()
 
 
-def test_the_functions_logs_have_none_of_them(platform: Platform, aftermath: Aftermath) -> None:
+def test_I8_the_functions_logs_contain_no_canary(platform: Platform, aftermath: Aftermath) -> None:
     logs = platform.cloud.session("operator").client("logs")
     groups = [
         each["logGroupName"]
         for page in logs.get_paginator("describe_log_groups").paginate()
         for each in page["logGroups"]
     ]
-    said = {
+    messages = {
         group: [
             event["message"]
             for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group)
@@ -124,11 +125,11 @@ def test_the_functions_logs_have_none_of_them(platform: Platform, aftermath: Aft
         for group in groups
     }
     for function in ("api_function", "worker_function"):
-        assert said[f"/aws/lambda/{platform.outputs[function]}"], "the function's log can be read"
-    assert {group: found for group, lines in said.items() if (found := aftermath.canaries.found_in(*lines))} == {}
+        assert messages[f"/aws/lambda/{platform.outputs[function]}"], "the function's log can't be read"
+    assert {group: found for group, lines in messages.items() if (found := aftermath.canaries.found_in(*lines))} == {}
 
 
-def test_the_table_has_variables_in_their_records_and_nothing_else(platform: Platform, aftermath: Aftermath) -> None:
+def test_I8_the_table_contains_variables_only_in_their_records(platform: Platform, aftermath: Aftermath) -> None:
     table = platform.cloud.session("operator").client("dynamodb")
     pages = table.get_paginator("scan").paginate(TableName=platform.outputs["table_name"], ConsistentRead=True)
     items = [item for page in pages for item in page["Items"]]
@@ -141,7 +142,7 @@ def test_the_table_has_variables_in_their_records_and_nothing_else(platform: Pla
     assert aftermath.canaries.found_in(*(json.dumps(item, ensure_ascii=False, default=str) for item in items)) == set()
 
 
-def test_no_version_of_any_object_of_the_state_has_one(platform: Platform, aftermath: Aftermath) -> None:
+def test_I8_no_object_version_in_the_state_bucket_contains_a_canary(platform: Platform, aftermath: Aftermath) -> None:
     s3, bucket = platform.cloud.session("operator").client("s3"), platform.outputs["state_bucket"]
     versions = [
         each
@@ -152,12 +153,12 @@ def test_no_version_of_any_object_of_the_state_has_one(platform: Platform, after
     for each in versions:
         raw = s3.get_object(Bucket=bucket, Key=each["Key"], VersionId=each["VersionId"])["Body"].read()
         objects[each["Key"], each["VersionId"]] = gzip.decompress(raw) if raw.startswith(b"\x1f\x8b") else raw
-    assert any(b"fib-app-canary-1-service" in content for content in objects.values()), "the state can be read"
+    assert any(b"fib-app-canary-1-service" in content for content in objects.values()), "the state can't be read"
     assert any(b"ciphertext" in content for (key, _), content in objects.items() if "canary-1" in key)
     assert {key: found for key, content in objects.items() if (found := aftermath.canaries.found_in(content))} == {}
 
 
-def test_dead_letters_and_what_workers_leave_on_disk_have_none(platform: Platform, aftermath: Aftermath) -> None:
+def test_I8_dead_letters_and_the_workers_files_contain_no_canary(platform: Platform, aftermath: Aftermath) -> None:
     queue = platform.cloud.session("operator").client("sqs")
     url = platform.outputs["dead_letters_url"]
     letters = queue.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0).get("Messages", [])
@@ -167,7 +168,7 @@ def test_dead_letters_and_what_workers_leave_on_disk_have_none(platform: Platfor
 
 
 def _bad_requests(platform: Platform, alice: Client, canary: Canaries) -> list[str]:
-    """Everything that a caller can send and should not have; returns what was answered."""
+    """Send canaries in every part of a request; returns the responses."""
     one = "/environments/canary-1"
     good = {"image": LATEST}
     headers = {
@@ -228,8 +229,8 @@ def _bad_tokens(platform: Platform, canary: Canaries) -> list[str]:
     issuer, url = platform.cloud.tokens, f"{platform.outputs['github_api_url']}/environments"
     texts = [
         f"Bearer {canary.plain('no token')}",
-        f"Bearer {issuer.token(workflow(actor=canary('a claim of who is let in')))}",
-        f"Bearer {issuer.token(workflow(repository_id='9', actor=canary('a claim of who is not'), sub=canary('a subject')))}",
+        f"Bearer {issuer.token(workflow(actor=canary('an accepted claim')))}",
+        f"Bearer {issuer.token(workflow(repository_id='9', actor=canary('a refused claim'), sub=canary('a subject')))}",
         f"Bearer {issuer.token(workflow(ref=canary('a needed claim'), repository_owner_id=canary('an id')))}",
         f"Basic {canary.plain('basic')}",
     ]
@@ -239,7 +240,7 @@ def _bad_tokens(platform: Platform, canary: Canaries) -> list[str]:
 
 
 def _environments(platform: Platform, alice: Client, canary: Canaries, proxy: Proxy, prefix: str) -> None:
-    """One that lives, is updated and paused, one that never starts, one that AWS refuses and one with a secret."""
+    """An environment that is updated and paused, one that never starts, one that AWS refuses and one with a secret."""
     manager = platform.cloud.session("operator").client("secretsmanager")
     secret = manager.create_secret(Name=f"{SECRETS}token", SecretString=canary("secret's value"))["ARN"]
     ready(alice, "canary-1", variables={"TOKEN": canary("kept: replaced")}, labels={"team": "a"})
@@ -249,22 +250,22 @@ def _environments(platform: Platform, alice: Client, canary: Canaries, proxy: Pr
     alice.call("POST", "/environments/canary-1/pause").checked()
     follow(alice, "canary-1")
     for image in (UNKNOWN, BROKEN):
-        ask(alice, "canary-2", image, variables={"TOKEN": canary("kept: of a broken one")})
+        put(alice, "canary-2", image, variables={"TOKEN": canary("kept: of a broken one")})
         assert follow(alice, "canary-2")["status"] == "failed"
     value = canary("kept: quoted by AWS")
     words = (value, json.dumps(value), repr(value))
     message = f"1 validation error: Value {' '.join(words)} at 'runtimeEnvironmentVariables' failed"
     proxy.arm(Fault(Match("apprunner", "CreateService"), lambda call: Refusal(400, "InvalidRequestException", message)))
-    ask(alice, "canary-3", LATEST, variables={"TOKEN": value})
+    put(alice, "canary-3", LATEST, variables={"TOKEN": value})
     assert follow(alice, "canary-3")["error"]["code"] == "refused"
     assert secret.startswith(prefix)
-    ask(alice, "canary-4", LATEST, secrets={"TOKEN": secret}, variables={"OTHER": canary("kept: beside a secret")})
+    put(alice, "canary-4", LATEST, secrets={"TOKEN": secret}, variables={"OTHER": canary("kept: beside a secret")})
     follow(alice, "canary-4")
     manager.delete_secret(SecretId=secret, ForceDeleteWithoutRecovery=True)
 
 
-def _less_spec(record: dict[str, Any]) -> str:
-    """The owner's own answer without the documented place."""
+def _without_variables(record: dict[str, Any]) -> str:
+    """The owner's response without the documented place."""
     return json.dumps({**record, "spec": {**record["spec"], "variables": {}}})
 
 

@@ -1,4 +1,4 @@
-"""The deep sweep on the whole platform: it heals what somebody else broke, and takes orphans away in two passes (I3, I4, I6)."""
+"""The deep sweep on the whole platform: it restores drifted environments and removes orphans in two passes (I3, I4, I6)."""
 
 from __future__ import annotations
 
@@ -18,19 +18,18 @@ from orchestrator.adapters.pulumi.state import StateBucket
 from orchestrator.domain import names
 from orchestrator.ports import SweepPorts
 from orchestrator.sweeper.deep import DeepSweep
-from tests.e2e.story import LATEST, destroyed, eventually, follow, ready, service_arn, visit
-from tests.e2e.test_schedule import swept
+from tests.e2e.story import LATEST, destroyed, eventually, follow, ready, run_sweep, service_arn, visit
 from tools.platform_on_localcloud import NAME, Platform
 
 
 def deep(operator: Client, *, dry_run: bool = False) -> Any:
-    report = swept(operator, kind="deep", dry_run=dry_run)
+    report = run_sweep(operator, kind="deep", dry_run=dry_run)
     assert report["status"] == ("planned" if dry_run else "done"), report
     return report
 
 
-def told_of(report: Any, environment_id: str) -> list[tuple[str, str, str]]:
-    """What the report names of an environment: each finding, what is done about it, and how that ended."""
+def findings_of(report: Any, environment_id: str) -> list[tuple[str, str, str]]:
+    """The report's findings on an environment: kind, action and outcome of each."""
     findings = [each for each in report["findings"] if each["environment"] == environment_id]
     return [(each["kind"], each["action"], each["outcome"]) for each in findings]
 
@@ -41,7 +40,7 @@ def status_of(platform: Platform, arn: str) -> str:
 
 
 def sweep_later(platform: Platform, hours: int) -> DeepSweep:
-    """The product's own deep sweep on the platform's own table and cloud, by a clock that is ahead."""
+    """The product's deep sweep on the platform's table and cloud, with a clock that is `hours` ahead."""
     session = platform.cloud.session("operator")
     table, bucket = platform.outputs["table_name"], platform.outputs["state_bucket"]
     state = StateBucket(session.client("s3"), f"s3://{bucket}")
@@ -56,88 +55,88 @@ def sweep_later(platform: Platform, hours: int) -> DeepSweep:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def neighbour(platform: Platform) -> Iterator[None]:
-    """An environment that is as it should be: a cloud or a table without any would be taken for an error of the look."""
+def healthy_environment(platform: Platform) -> Iterator[None]:
+    """An environment that no sweep may touch. Without any, the sweep would take the empty inventory for an error."""
     alice = Client(platform.outputs["api_url"], platform.cloud.session("alice"))
-    before = ready(alice, "neighbour1")
+    before = ready(alice, "healthy1")
     yield
-    after = alice.call("GET", "/environments/neighbour1").body
-    assert after["version"] == before["version"], "a sweep touched what was as it should be"
-    destroyed(alice, "neighbour1")
+    after = alice.call("GET", "/environments/healthy1").body
+    assert after["version"] == before["version"], "a sweep touched a healthy environment"
+    destroyed(alice, "healthy1")
 
 
-@pytest.mark.parametrize("with_its_stack", [False, True])
-def test_a_service_that_somebody_deleted_is_made_again(
-    alice: Client, operator: Client, platform: Platform, with_its_stack: bool
-) -> None:
+@pytest.mark.parametrize("delete_stack", [False, True])
+def test_a_deleted_service_is_restored(alice: Client, operator: Client, platform: Platform, delete_stack: bool) -> None:
     ready(alice, "deleted1")
     arn = service_arn(platform, "deleted1")
     platform.cloud.session("operator").client("apprunner").delete_service(ServiceArn=arn)
-    if with_its_stack:
+    if delete_stack:
         key = ".pulumi/stacks/fibfactory/fibfactory-deleted1.json"
         platform.cloud.session("operator").client("s3").delete_object(Bucket=platform.outputs["state_bucket"], Key=key)
     eventually(lambda: status_of(platform, arn) == "DELETED", "the service to be deleted")
-    assert told_of(deep(operator, dry_run=True), "deleted1") == [("missing_service", "restore", "planned")]
-    assert told_of(deep(operator), "deleted1") == [("missing_service", "restore", "dispatched")]
-    healed = follow(alice, "deleted1")
-    assert (healed["status"], healed["observed_generation"]) == ("ready", healed["generation"])
-    assert visit(f"{healed['url']}/fib/20") == b'{"fib":6765,"n":20}\n'
-    assert told_of(deep(operator), "deleted1") == []
+    assert findings_of(deep(operator, dry_run=True), "deleted1") == [("missing_service", "restore", "planned")]
+    assert findings_of(deep(operator), "deleted1") == [("missing_service", "restore", "dispatched")]
+    restored = follow(alice, "deleted1")
+    assert (restored["status"], restored["observed_generation"]) == ("ready", restored["generation"])
+    assert visit(f"{restored['url']}/fib/20") == b'{"fib":6765,"n":20}\n'
+    assert findings_of(deep(operator), "deleted1") == []
     destroyed(alice, "deleted1")
 
 
-def test_a_service_that_somebody_paused_runs_again(alice: Client, operator: Client, platform: Platform) -> None:
+def test_a_service_paused_outside_the_api_is_resumed(alice: Client, operator: Client, platform: Platform) -> None:
     ready(alice, "drifted1")
     arn = service_arn(platform, "drifted1")
     platform.cloud.session("operator").client("apprunner").pause_service(ServiceArn=arn)
     eventually(lambda: status_of(platform, arn) == "PAUSED", "the service to be paused")
-    assert told_of(deep(operator), "drifted1") == [("drifted", "restore", "dispatched")]
+    assert findings_of(deep(operator), "drifted1") == [("drifted", "restore", "dispatched")]
     assert follow(alice, "drifted1")["status"] == "ready"
     assert status_of(platform, arn) == "RUNNING"
     destroyed(alice, "drifted1")
 
 
-def test_I6_a_protected_environment_is_told_of_and_left(alice: Client, operator: Client, platform: Platform) -> None:
-    before = ready(alice, "guarded1", protected=True)
-    arn = service_arn(platform, "guarded1")
+def test_I6_drift_of_a_protected_environment_is_reported_and_not_corrected(
+    alice: Client, operator: Client, platform: Platform
+) -> None:
+    before = ready(alice, "protected1", protected=True)
+    arn = service_arn(platform, "protected1")
     platform.cloud.session("operator").client("apprunner").pause_service(ServiceArn=arn)
     eventually(lambda: status_of(platform, arn) == "PAUSED", "the service to be paused")
-    assert told_of(deep(operator), "guarded1") == [("drifted", "keep", "kept")]
-    assert alice.call("GET", "/environments/guarded1").body["version"] == before["version"]
-    alice.call("PATCH", "/environments/guarded1", {"protected": False}).checked()
-    destroyed(alice, "guarded1")
+    assert findings_of(deep(operator), "protected1") == [("drifted", "keep", "kept")]
+    assert alice.call("GET", "/environments/protected1").body["version"] == before["version"]
+    alice.call("PATCH", "/environments/protected1", {"protected": False}).checked()
+    destroyed(alice, "protected1")
 
 
-def test_I4_what_is_not_ours_is_told_of_and_left(operator: Client, platform: Platform) -> None:
+def test_I4_foreign_services_and_stacks_are_reported_and_kept(operator: Client, platform: Platform) -> None:
     session = platform.cloud.session("operator")
     arn = session.client("apprunner").create_service(
-        ServiceName="fib-app-strange1-service",
+        ServiceName="fib-app-foreign2-service",
         SourceConfiguration={
             "ImageRepository": {"ImageIdentifier": LATEST, "ImageRepositoryType": "ECR_PUBLIC"},
             "AutoDeploymentsEnabled": False,
         },
     )["Service"]["ServiceArn"]
-    tags = json.dumps({"tags": names.tags(names.NO_PLATFORM, "somebody", "inprocess1", 1)})
+    tags = json.dumps({"tags": names.tags(names.NO_PLATFORM, "another-owner", "inprocess1", 1)})
     provider = {"type": "pulumi:providers:aws", "inputs": {"defaultTags": tags}}
-    where = {
+    location = {
         "Bucket": platform.outputs["state_bucket"],
         "Key": ".pulumi/stacks/fibfactory/fibfactory-inprocess1.json",
     }
     body = json.dumps({"version": 3, "checkpoint": {"latest": {"resources": [provider]}}})
-    session.client("s3").put_object(**where, Body=body.encode())
+    session.client("s3").put_object(**location, Body=body.encode())
     for _ in range(2):
         report = deep(operator)
-        assert told_of(report, "strange1") == told_of(report, "inprocess1") == [("foreign", "keep", "kept")]
+        assert findings_of(report, "foreign2") == findings_of(report, "inprocess1") == [("foreign", "keep", "kept")]
     later = sweep_later(platform, 24).run(dry_run=True, stop_at=datetime.now(UTC) + timedelta(hours=25))
-    kept = [each for each in later.findings if each.environment in ("strange1", "inprocess1")]
+    kept = [each for each in later.findings if each.environment in ("foreign2", "inprocess1")]
     assert [(each.kind, each.outcome) for each in kept] == [("foreign", "kept")] * 2
-    assert operator.call("GET", "/environments/strange1").status == 404
-    session.client("s3").delete_object(**where)
+    assert operator.call("GET", "/environments/foreign2").status == 404
+    session.client("s3").delete_object(**location)
     eventually(lambda: status_of(platform, arn) == "RUNNING", "the service to run")
     session.client("apprunner").delete_service(ServiceArn=arn)
 
 
-def test_I3_an_orphan_is_taken_away_in_two_passes_and_leaves_a_receipt(
+def test_I3_an_orphan_is_removed_in_two_passes_and_leaves_a_receipt(
     alice: Client, operator: Client, platform: Platform
 ) -> None:
     ready(alice, "orphan1")
@@ -147,15 +146,17 @@ def test_I3_an_orphan_is_taken_away_in_two_passes_and_leaves_a_receipt(
     table.delete_item(TableName=platform.outputs["table_name"], Key=record)
     assert alice.call("GET", "/environments/orphan1").status == 404
 
-    assert told_of(deep(operator), "orphan1") == [("orphan_service", "suspect", "suspected")]
-    assert told_of(deep(operator), "orphan1") == [("orphan_service", "suspect", "suspected")]
+    assert findings_of(deep(operator), "orphan1") == [("orphan_service", "suspect", "suspected")]
+    assert findings_of(deep(operator), "orphan1") == [("orphan_service", "suspect", "suspected")]
     assert alice.call("GET", "/environments/orphan1").status == 404
 
     later = sweep_later(platform, 2).run(dry_run=False, stop_at=datetime.now(UTC) + timedelta(hours=3))
-    taken = [(each.kind, each.outcome) for each in later.findings if each.environment == "orphan1"]
-    assert taken == [("orphan_service", "dispatched")]
-    gone = follow(alice, "orphan1")  # the tag said whose it was
-    assert gone["status"] == "destroyed" and gone["receipt"]["checked"]
-    assert gone["reason"].startswith("orphan_service: no record accounts for service fib-app-orphan1-service and stack")
+    removed = [(each.kind, each.outcome) for each in later.findings if each.environment == "orphan1"]
+    assert removed == [("orphan_service", "dispatched")]
+    tombstone = follow(alice, "orphan1")  # alice is the owner by the service's tag
+    assert tombstone["status"] == "destroyed" and tombstone["receipt"]["checked"]
+    assert tombstone["reason"].startswith(
+        "orphan_service: no record accounts for service fib-app-orphan1-service and stack"
+    )
     assert status_of(platform, arn) == "DELETED"
-    assert told_of(deep(operator), "orphan1") == []
+    assert findings_of(deep(operator), "orphan1") == []

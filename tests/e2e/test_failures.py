@@ -1,15 +1,15 @@
-"""What fails says why, and can be mended by asking again."""
+"""A failed environment shows the reason, and a new request can repair it."""
 
 from __future__ import annotations
 
 from fibfactory_cli.client import Client
 from localcloud.apprunner.admin import AppRunnerAdmin
-from tests.e2e.story import BROKEN, LATEST, UNKNOWN, V2, ask, destroyed, follow, ready, visit
+from tests.e2e.story import BROKEN, LATEST, UNKNOWN, V2, destroyed, follow, put, ready, visit
 from tools.platform_on_localcloud import Platform
 
 
 def test_an_image_that_does_not_start_fails_with_the_reason(alice: Client) -> None:
-    ask(alice, "broken1", BROKEN)
+    put(alice, "broken1", BROKEN)
     record = follow(alice, "broken1")
     assert record["status"] == "failed"
     assert record["error"]["code"] == "create_failed"
@@ -18,18 +18,18 @@ def test_an_image_that_does_not_start_fails_with_the_reason(alice: Client) -> No
     destroyed(alice, "broken1")
 
 
-def test_an_unknown_image_fails_and_a_good_one_mends_it(alice: Client) -> None:
-    ask(alice, "mend1", UNKNOWN)
-    assert follow(alice, "mend1")["error"]["code"] == "create_failed"
-    record = ready(alice, "mend1", LATEST)
+def test_an_unknown_image_fails_and_a_good_one_repairs_the_environment(alice: Client) -> None:
+    put(alice, "repaired1", UNKNOWN)
+    assert follow(alice, "repaired1")["error"]["code"] == "create_failed"
+    record = ready(alice, "repaired1", LATEST)
     assert record["error"] is None
     assert visit(f"{record['url']}/health") == b'{"status":"healthy"}\n'
-    destroyed(alice, "mend1")
+    destroyed(alice, "repaired1")
 
 
 def test_a_rolled_back_update_is_a_failure_and_the_old_version_answers(alice: Client) -> None:
     before = ready(alice, "rollback1", LATEST)
-    ask(alice, "rollback1", BROKEN)
+    put(alice, "rollback1", BROKEN)
     record = follow(alice, "rollback1")
     assert record["status"] == "failed"
     assert record["error"]["code"] == "rolled_back"
@@ -40,9 +40,9 @@ def test_a_rolled_back_update_is_a_failure_and_the_old_version_answers(alice: Cl
     destroyed(alice, "rollback1")
 
 
-def test_the_quota_is_named(alice: Client, apprunner: AppRunnerAdmin) -> None:
+def test_an_exceeded_quota_is_the_reported_reason(alice: Client, apprunner: AppRunnerAdmin) -> None:
     apprunner.behave(quota=0)
-    ask(alice, "quota1")
+    put(alice, "quota1")
     record = follow(alice, "quota1")
     assert record["error"]["code"] == "quota"
     assert record["error"]["final"]
@@ -50,7 +50,7 @@ def test_the_quota_is_named(alice: Client, apprunner: AppRunnerAdmin) -> None:
     destroyed(alice, "quota1")
 
 
-def test_a_service_of_somebody_else_under_our_name_is_left_alone(alice: Client, platform: Platform) -> None:
+def test_I4_a_foreign_service_with_our_name_is_kept(alice: Client, platform: Platform) -> None:
     apprunner = platform.cloud.session("operator").client("apprunner")
     foreign = apprunner.create_service(
         ServiceName="fib-app-foreign1-service",
@@ -59,7 +59,7 @@ def test_a_service_of_somebody_else_under_our_name_is_left_alone(alice: Client, 
             "AutoDeploymentsEnabled": False,
         },
     )["Service"]["ServiceArn"]
-    ask(alice, "foreign1")
+    put(alice, "foreign1")
     record = follow(alice, "foreign1")
     assert record["error"]["code"] == "name_taken"
     destroyed(alice, "foreign1")

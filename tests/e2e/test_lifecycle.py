@@ -1,4 +1,4 @@
-"""The main job over HTTP: asked for, used, updated, destroyed."""
+"""The main use over HTTP: create, use, update and destroy an environment."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from fibfactory_cli.client import Client
 from localcloud.apprunner.admin import AppRunnerAdmin
-from tests.e2e.story import LATEST, V2, ask, destroyed, eventually, follow, ready, service_arn, visit
+from tests.e2e.story import LATEST, V2, destroyed, eventually, follow, put, ready, service_arn, visit
 from tools.platform_on_localcloud import Platform
 
 
@@ -15,10 +15,10 @@ def services(platform: Platform) -> list[str]:
     return [service["ServiceName"] for service in apprunner.list_services()["ServiceSummaryList"]]
 
 
-def test_an_environment_is_made_used_listed_and_destroyed(alice: Client, platform: Platform) -> None:
-    asked = alice.call("PUT", "/environments/story1", {"image": LATEST, "ttl": "1h", "labels": {"team": "a"}})
-    assert asked.status == 202
-    assert asked.headers["ETag"] == '"1"'
+def test_an_environment_is_created_used_listed_and_destroyed(alice: Client, platform: Platform) -> None:
+    accepted = alice.call("PUT", "/environments/story1", {"image": LATEST, "ttl": "1h", "labels": {"team": "a"}})
+    assert accepted.status == 202
+    assert accepted.headers["ETag"] == '"1"'
     record = follow(alice, "story1")
     assert record["status"] == "ready"
     assert visit(f"{record['url']}/fib/20") == b'{"fib":6765,"n":20}\n'
@@ -27,20 +27,20 @@ def test_an_environment_is_made_used_listed_and_destroyed(alice: Client, platfor
     assert "fib-app-story1-service" in services(platform)
 
     assert alice.call("DELETE", "/environments/story1").status == 202
-    gone = follow(alice, "story1")
-    assert gone["status"] == "destroyed"
-    assert "App Runner: list and describe of fib-app-story1-service" in gone["receipt"]["checked"]
-    assert gone["receipt"]["cannot_see"]
+    tombstone = follow(alice, "story1")
+    assert tombstone["status"] == "destroyed"
+    assert "App Runner: list and describe of fib-app-story1-service" in tombstone["receipt"]["checked"]
+    assert tombstone["receipt"]["cannot_see"]
     assert "fib-app-story1-service" not in services(platform)
     again = alice.call("DELETE", "/environments/story1")
-    assert (again.status, again.body["receipt"]) == (200, gone["receipt"])
+    assert (again.status, again.body["receipt"]) == (200, tombstone["receipt"])
     assert [each for each in alice.environments() if each["id"] == "story1"] == []
     assert [each["id"] for each in alice.environments(destroyed="true", limit=1) if each["id"] == "story1"] == [
         "story1"
     ]
 
 
-def test_the_resources_carry_the_tags_by_which_they_are_known(alice: Client, platform: Platform) -> None:
+def test_the_service_carries_the_platforms_tags(alice: Client, platform: Platform) -> None:
     record = ready(alice, "tagged1")
     apprunner = platform.cloud.session("operator").client("apprunner")
     arn = service_arn(platform, "tagged1")
@@ -55,9 +55,9 @@ def test_the_resources_carry_the_tags_by_which_they_are_known(alice: Client, pla
     destroyed(alice, "tagged1")
 
 
-def test_the_same_request_again_makes_no_second_service(alice: Client, platform: Platform) -> None:
+def test_repeating_a_request_creates_no_second_service(alice: Client, platform: Platform) -> None:
     for _ in range(3):
-        ask(alice, "twice1")
+        put(alice, "twice1")
     first = follow(alice, "twice1")
     assert alice.call("PUT", "/environments/twice1", {"image": LATEST}).status == 200
     assert services(platform).count("fib-app-twice1-service") == 1
@@ -67,7 +67,7 @@ def test_the_same_request_again_makes_no_second_service(alice: Client, platform:
     destroyed(alice, "twice1")
 
 
-def test_a_post_with_its_key_can_be_repeated(alice: Client) -> None:
+def test_a_post_can_be_repeated_with_the_same_idempotency_key(alice: Client) -> None:
     headers = {"Idempotency-Key": "build-17"}
     body = {"id": "keyed1", "image": LATEST}
     assert alice.call("POST", "/environments", body, headers=headers).status == 202
@@ -89,7 +89,7 @@ def test_an_update_runs_the_new_image_under_the_same_url(alice: Client, platform
     destroyed(alice, "update1")
 
 
-def test_a_revision_redeploys_a_tag_that_moved(alice: Client, platform: Platform) -> None:
+def test_a_new_revision_redeploys_the_same_tag(alice: Client, platform: Platform) -> None:
     ready(alice, "revise1", revision="a")
     ready(alice, "revise1", revision="b")
     updates = [
@@ -103,22 +103,22 @@ def test_a_revision_redeploys_a_tag_that_moved(alice: Client, platform: Platform
 
 def test_a_delete_during_a_create_leaves_nothing(alice: Client, platform: Platform, apprunner: AppRunnerAdmin) -> None:
     apprunner.behave(delays={"create": 8})
-    ask(alice, "hasty1")
-    eventually(lambda: "fib-app-hasty1-service" in services(platform), "the service to be there")
+    put(alice, "hasty1")
+    eventually(lambda: "fib-app-hasty1-service" in services(platform), "the service to be listed")
     assert alice.call("GET", "/environments/hasty1").body["status"] == "deploying"
-    gone = destroyed(alice, "hasty1")
-    assert gone["receipt"]
+    tombstone = destroyed(alice, "hasty1")
+    assert tombstone["receipt"]
     assert "fib-app-hasty1-service" not in services(platform)
     kinds = [event["kind"] for event in alice.events("hasty1")[0]]
     assert kinds[:2] == ["requested", "deploying"] and kinds[-1] == "destroyed" and "interrupted" in kinds
 
 
-def test_a_delete_before_any_worker_came_is_destroyed_too(alice: Client) -> None:
-    ask(alice, "never1")
+def test_an_environment_deleted_before_its_first_deploy_is_destroyed(alice: Client) -> None:
+    put(alice, "never1")
     assert destroyed(alice, "never1")["receipt"]
 
 
-def test_an_id_can_be_used_again_by_somebody_else(alice: Client, bob: Client) -> None:
+def test_an_id_can_be_reused_by_another_owner(alice: Client, bob: Client) -> None:
     ready(alice, "reuse1")
     first = destroyed(alice, "reuse1")
     second = ready(bob, "reuse1")
@@ -131,7 +131,7 @@ def test_an_id_can_be_used_again_by_somebody_else(alice: Client, bob: Client) ->
     destroyed(bob, "reuse1")
 
 
-def test_what_happened_can_be_followed(alice: Client) -> None:
+def test_events_can_be_followed_from_a_cursor(alice: Client) -> None:
     ready(alice, "events1")
     events, cursor = alice.events("events1")
     kinds = [event["kind"] for event in events]
@@ -155,7 +155,7 @@ def test_a_patch_changes_the_record_without_a_redeploy(alice: Client) -> None:
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
-def test_if_match_protects_against_somebody_quicker(alice: Client, method: str) -> None:
+def test_if_match_refuses_a_changed_environment(alice: Client, method: str) -> None:
     environment_id = f"match-{method.lower()}"
     ready(alice, environment_id)
     body = {"PUT": {"image": V2}, "PATCH": {"protected": True}}.get(method)

@@ -1,4 +1,4 @@
-"""Pausing, resuming and reviving over HTTP, with the real engine."""
+"""Pause, resume and revive over HTTP, with the real engine."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 from fibfactory_cli.client import Client
 from localcloud.apprunner.admin import AppRunnerAdmin
 from orchestrator.domain import names
-from tests.e2e.story import V2, ask, destroyed, follow, ready, service_arn, visit
+from tests.e2e.story import V2, destroyed, follow, put, ready, service_arn, visit
 from tools.platform_on_localcloud import Platform
 
 
-def post(client: Client, environment_id: str, what: str, body: Any = None) -> Any:
-    return client.call("POST", f"/environments/{environment_id}/{what}", body).checked()
+def post(client: Client, environment_id: str, action: str, body: Any = None) -> Any:
+    return client.call("POST", f"/environments/{environment_id}/{action}", body).checked()
 
 
 def test_a_paused_environment_keeps_its_url_and_runs_again_when_resumed(
@@ -41,7 +41,7 @@ def test_a_new_spec_for_a_paused_environment_resumes_it_first(alice: Client, app
     ready(alice, "paused2")
     post(alice, "paused2", "pause")
     assert follow(alice, "paused2")["status"] == "paused"
-    ask(alice, "paused2", V2)
+    put(alice, "paused2", V2)
     record = follow(alice, "paused2")
     assert (record["status"], record["spec"]["image"]) == ("ready", V2), record["error"]
     post(alice, "paused2", "pause")
@@ -50,7 +50,7 @@ def test_a_new_spec_for_a_paused_environment_resumes_it_first(alice: Client, app
     assert [each.status for each in apprunner.services() if "paused2" in each.name] == ["DELETED"]
 
 
-def test_a_destroyed_environment_is_revived_as_it_was(alice: Client, bob: Client) -> None:
+def test_a_destroyed_environment_is_revived_with_its_spec_and_labels(alice: Client, bob: Client) -> None:
     ready(alice, "revived1", labels={"team": "a"}, ttl="3h")
     tombstone = destroyed(alice, "revived1")
     assert bob.call("POST", "/environments/revived1/revive").status == 404

@@ -1,7 +1,7 @@
-"""The roles let the platform do its work and no more: proven by what they are refused (IAM is enforced, App Runner's too).
+"""The roles allow what the platform needs and no more (the local cloud enforces IAM, also for App Runner).
 
-A role trusts nobody but its service, so the calls are made by functions that run under it. What a statement is for is proven by
-taking it away: under the policy without it, what needs it is refused.
+A role trusts only its AWS service, so the calls are made by functions that run under it. That a statement is necessary is proven
+by removing it: under the policy without it, a call that needs it is refused.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ Call = Callable[[str, str, str, Arguments], str]
 CallUnder = Callable[[policies.Policy, str, str, Arguments], str]
 
 REFUSALS = ("AccessDenied", "AccessDeniedException")
-OURS, THEIRS, BARE, ELSEWHERE = (
+OWN, FOREIGN, UNTAGGED, OTHER_NAME = (
     "fib-app-rolea-service",
     "fib-app-roleb-service",
     "fib-app-rolec-service",
-    "elsewhere-service",
+    "other-name-service",
 )
 OWNERSHIP = {"fibfactory:platform": "fibfactory", "fibfactory:owner": "alice", "fibfactory:environment": "rolea"}
-STANDING = {
-    OURS: OWNERSHIP | {"fibfactory:generation": "1"},
-    THEIRS: OWNERSHIP | {"fibfactory:platform": "another"},
-    BARE: {},
-    ELSEWHERE: OWNERSHIP,
+EXISTING = {
+    OWN: OWNERSHIP | {"fibfactory:generation": "1"},
+    FOREIGN: OWNERSHIP | {"fibfactory:platform": "another"},
+    UNTAGGED: {},
+    OTHER_NAME: OWNERSHIP,
 }
-"""The services that are there: ours, another platform's, one without tags, and one with our tags and a foreign name."""
+"""The services that exist: our own, another platform's, one without tags, and one with our tags and another name."""
 
 _PROBE = """
 import boto3
@@ -56,7 +56,7 @@ def handler(event, context):
 
 @contextmanager
 def probe(session: boto3.Session, name: str, role_arn: str) -> Iterator[Callable[[str, str, Arguments], str]]:
-    """A function under a role, which makes the calls that it is given: `done`, or the code of the error."""
+    """A function under a role that makes the calls it is given and returns `done` or the error's code."""
     client = session.client("lambda")
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as code:
@@ -88,11 +88,11 @@ def session(platform: Platform) -> boto3.Session:
 
 @pytest.fixture(scope="module")
 def services(session: boto3.Session) -> Iterator[dict[str, str]]:
-    """The standing services' ARNs by their names. What a test makes beside them goes, too."""
+    """The existing services' ARNs by their names. They and all services that a test makes are deleted at the end."""
     client = session.client("apprunner")
     before = {each["ServiceArn"] for each in client.list_services()["ServiceSummaryList"]}
     yield {
-        name: client.create_service(**service(name, tags))["Service"]["ServiceArn"] for name, tags in STANDING.items()
+        name: client.create_service(**service(name, tags))["Service"]["ServiceArn"] for name, tags in EXISTING.items()
     }
     for each in client.list_services()["ServiceSummaryList"]:
         if each["ServiceArn"] not in before:
@@ -100,21 +100,21 @@ def services(session: boto3.Session) -> Iterator[dict[str, str]]:
 
 
 def delete(client: Any, arn: str) -> None:
-    """Delete a service as soon as nothing is in progress, and wait until it is gone."""
+    """Delete a service as soon as no operation is in progress, and wait until it is deleted."""
     while (status := client.describe_service(ServiceArn=arn)["Service"]["Status"]) != "DELETED":
         if status != "OPERATION_IN_PROGRESS":
             client.delete_service(ServiceArn=arn)
 
 
 def service(name: str, tags: dict[str, str] | None = None, **more: Any) -> Arguments:
-    """A request for a service that never runs: nobody knows its image. It is there, and has its tags, all the same."""
-    image = {"ImageIdentifier": "public.ecr.aws/nobody/nothing:1", "ImageRepositoryType": "ECR_PUBLIC"}
+    """A request for a service that exists with its tags but never runs, as its image does not exist."""
+    image = {"ImageIdentifier": "public.ecr.aws/no-such/image:1", "ImageRepositoryType": "ECR_PUBLIC"}
     source = {"ImageRepository": image, "AutoDeploymentsEnabled": False}
     return {"ServiceName": name, "SourceConfiguration": source, "Tags": listed(tags or {})} | more
 
 
 def private(name: str, role: str) -> Arguments:
-    """A request for a service of ours whose image is pulled by this role."""
+    """A request for one of our services whose image is pulled by this role."""
     image = {"ImageIdentifier": "000000000000.dkr.ecr.us-west-2.amazonaws.com/x:1", "ImageRepositoryType": "ECR"}
     source = {"ImageRepository": image, "AuthenticationConfiguration": {"AccessRoleArn": role}}
     return service(name, OWNERSHIP, SourceConfiguration=source)
@@ -126,7 +126,7 @@ def listed(tags: dict[str, str]) -> list[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def as_role(platform: Platform, session: boto3.Session, services: dict[str, str]) -> Iterator[Call]:
-    """Calls made by a function that runs under one of the platform's own roles."""
+    """Makes calls under one of the platform's roles."""
     prefix = f"arn:aws:iam::{platform.cloud.account}:role/fibfactory-"
     with (
         probe(session, "probe-api", f"{prefix}api") as api,
@@ -139,8 +139,8 @@ def as_role(platform: Platform, session: boto3.Session, services: dict[str, str]
 
 
 @pytest.fixture(scope="module")
-def under(platform: Platform, session: boto3.Session, services: dict[str, str]) -> Iterator[CallUnder]:
-    """Calls made by a function whose role has the given policy and no other."""
+def under_policy(platform: Platform, session: boto3.Session, services: dict[str, str]) -> Iterator[CallUnder]:
+    """Makes calls under a role that has only the given policy."""
     iam = session.client("iam")
     role = iam.create_role(
         RoleName="probe-mutant", AssumeRolePolicyDocument=json.dumps(policies.trust("lambda.amazonaws.com"))
@@ -171,14 +171,14 @@ def policy_of(session: boto3.Session) -> Callable[[str], policies.Policy]:
 
 
 def filled(platform: Platform, services: dict[str, str], value: Any) -> Any:
-    """The arguments, with `{output}` as the platform's output of that name, and `{service}` as that standing service's ARN."""
+    """The arguments with `{output}` replaced by the platform's output and `{service}` by the existing service's ARN."""
     if isinstance(value, dict):
         return {name: filled(platform, services, each) for name, each in value.items()}
     known = {f"{{{name}}}": each for name, each in {**platform.outputs, **services}.items()}
     return known.get(value, value) if isinstance(value, str) else value
 
 
-NOBODY = '{"environment": "nobody"}'
+NO_SUCH_ENVIRONMENT = '{"environment": "no-such-environment"}'
 KEY = {"pk": {"S": "x"}, "sk": {"S": "x"}}
 ITEM = {"TableName": "{table_name}", "Key": KEY}
 ACCESS_ROLE = "arn:aws:iam::000000000000:role/fibfactory-apprunner-access"
@@ -204,7 +204,7 @@ CHANGES: list[tuple[str, Arguments]] = [
     ("resume_service", {}),
     ("delete_service", {}),
 ]
-LOOKS = ("describe_service", "list_operations")
+READS = ("describe_service", "list_operations")
 
 REFUSED: list[tuple[str, str, str, Arguments]] = [
     ("api", "s3", "list_objects_v2", {"Bucket": "{state_bucket}"}),
@@ -220,11 +220,11 @@ REFUSED: list[tuple[str, str, str, Arguments]] = [
     ("api", "logs", "create_log_stream", STREAM),
     ("api", "apprunner", "list_services", {}),
     ("api", "apprunner", "create_service", service("fib-app-roled-service", OWNERSHIP)),
-    ("api", "apprunner", "tag_resource", tagged(OURS, "fibfactory:generation", "2")),
-    ("api", "apprunner", "untag_resource", untagged(OURS, "fibfactory:generation")),
-    ("api", "apprunner", "list_tags_for_resource", {"ResourceArn": f"{{{OURS}}}"}),
-    *(("api", "apprunner", operation, of(OURS, **more)) for operation, more in CHANGES),
-    *(("api", "apprunner", operation, of(OURS)) for operation in LOOKS),
+    ("api", "apprunner", "tag_resource", tagged(OWN, "fibfactory:generation", "2")),
+    ("api", "apprunner", "untag_resource", untagged(OWN, "fibfactory:generation")),
+    ("api", "apprunner", "list_tags_for_resource", {"ResourceArn": f"{{{OWN}}}"}),
+    *(("api", "apprunner", operation, of(OWN, **more)) for operation, more in CHANGES),
+    *(("api", "apprunner", operation, of(OWN)) for operation in READS),
     ("api", "resourcegroupstaggingapi", "get_resources", {}),
     ("worker", "s3", "delete_bucket", {"Bucket": "{state_bucket}"}),
     ("worker", "s3", "put_object", {"Bucket": "{state_bucket}", "Key": "elsewhere", "Body": ""}),
@@ -235,21 +235,21 @@ REFUSED: list[tuple[str, str, str, Arguments]] = [
     ("worker", "ecr", "create_repository", {"repositoryName": "xx"}),
     ("worker", "sqs", "receive_message", {"QueueUrl": QUEUE}),
     ("worker", "sqs", "send_message", {"QueueUrl": QUEUE.replace("dead", "other"), "MessageBody": "x"}),
-    # Not ours by its tag: another platform's service, and one that nobody claims.
-    *(("worker", "apprunner", operation, of(THEIRS, **more)) for operation, more in CHANGES),
-    *(("worker", "apprunner", operation, of(BARE, **more)) for operation, more in CHANGES),
+    # Not ours by its tags: another platform's service, and one without tags.
+    *(("worker", "apprunner", operation, of(FOREIGN, **more)) for operation, more in CHANGES),
+    *(("worker", "apprunner", operation, of(UNTAGGED, **more)) for operation, more in CHANGES),
     # Not ours by its name, whatever its tags say.
-    *(("worker", "apprunner", operation, of(ELSEWHERE, **more)) for operation, more in CHANGES),
-    *(("worker", "apprunner", operation, of(ELSEWHERE)) for operation in LOOKS),
-    ("worker", "apprunner", "list_tags_for_resource", {"ResourceArn": f"{{{ELSEWHERE}}}"}),
-    ("worker", "apprunner", "tag_resource", tagged(ELSEWHERE, "fibfactory:generation", "2")),
-    # Ownership is neither given away, nor taken, nor forgotten.
-    *(("worker", "apprunner", "tag_resource", tagged(OURS, tag, "another")) for tag in OWNERSHIP),
-    *(("worker", "apprunner", "untag_resource", untagged(OURS, tag)) for tag in OWNERSHIP),
-    ("worker", "apprunner", "tag_resource", tagged(THEIRS, "fibfactory:platform", "fibfactory")),
-    ("worker", "apprunner", "tag_resource", tagged(THEIRS, "fibfactory:generation", "2")),
-    ("worker", "apprunner", "tag_resource", tagged(BARE, "fibfactory:generation", "2")),
-    # What is made is ours, by tag and name, and gets no role but those meant for it.
+    *(("worker", "apprunner", operation, of(OTHER_NAME, **more)) for operation, more in CHANGES),
+    *(("worker", "apprunner", operation, of(OTHER_NAME)) for operation in READS),
+    ("worker", "apprunner", "list_tags_for_resource", {"ResourceArn": f"{{{OTHER_NAME}}}"}),
+    ("worker", "apprunner", "tag_resource", tagged(OTHER_NAME, "fibfactory:generation", "2")),
+    # The tags of ownership can be neither changed nor removed, nor added to another service.
+    *(("worker", "apprunner", "tag_resource", tagged(OWN, tag, "another")) for tag in OWNERSHIP),
+    *(("worker", "apprunner", "untag_resource", untagged(OWN, tag)) for tag in OWNERSHIP),
+    ("worker", "apprunner", "tag_resource", tagged(FOREIGN, "fibfactory:platform", "fibfactory")),
+    ("worker", "apprunner", "tag_resource", tagged(FOREIGN, "fibfactory:generation", "2")),
+    ("worker", "apprunner", "tag_resource", tagged(UNTAGGED, "fibfactory:generation", "2")),
+    # A new service must have our tags and our name, and only the roles intended for services.
     ("worker", "apprunner", "create_service", service("fib-app-roled-service")),
     ("worker", "apprunner", "create_service", service("fib-app-roled-service", {"fibfactory:platform": "another"})),
     ("worker", "apprunner", "create_service", service("another-roled-service", OWNERSHIP)),
@@ -264,56 +264,78 @@ REFUSED: list[tuple[str, str, str, Arguments]] = [
         "worker",
         "apprunner",
         "update_service",
-        of(OURS, InstanceConfiguration={"InstanceRoleArn": "arn:aws:iam::000000000000:role/fibfactory-worker"}),
+        of(OWN, InstanceConfiguration={"InstanceRoleArn": "arn:aws:iam::000000000000:role/fibfactory-worker"}),
     ),
     # Nothing but a service is made, whatever its name and tags say, and App Runner does nothing that is not listed.
     ("worker", "sqs", "create_queue", {"QueueName": "fib-app-x", "tags": OWNERSHIP}),
-    ("worker", "apprunner", "start_deployment", of(OURS)),
+    ("worker", "apprunner", "start_deployment", of(OWN)),
 ]
 
 
 ALLOWED: list[tuple[str, str, str, Arguments]] = [
     ("api", "dynamodb", "get_item", ITEM),
-    ("api", "lambda", "invoke", {"FunctionName": "{worker_function}", "InvocationType": "Event", "Payload": NOBODY}),
+    (
+        "api",
+        "lambda",
+        "invoke",
+        {"FunctionName": "{worker_function}", "InvocationType": "Event", "Payload": NO_SUCH_ENVIRONMENT},
+    ),
     ("worker", "dynamodb", "get_item", ITEM),
-    ("worker", "lambda", "invoke", {"FunctionName": "{worker_function}", "InvocationType": "Event", "Payload": NOBODY}),
+    (
+        "worker",
+        "lambda",
+        "invoke",
+        {"FunctionName": "{worker_function}", "InvocationType": "Event", "Payload": NO_SUCH_ENVIRONMENT},
+    ),
     ("worker", "s3", "put_object", {"Bucket": "{state_bucket}", "Key": ".pulumi/probe", "Body": "x"}),
     ("worker", "s3", "delete_object", {"Bucket": "{state_bucket}", "Key": ".pulumi/probe"}),
     ("worker", "apprunner", "list_services", {}),
     ("worker", "resourcegroupstaggingapi", "get_resources", {}),
-    ("worker", "apprunner", "describe_service", of(OURS)),
-    # By its name it could be ours: the worker may see, and say, that it is not.
-    ("worker", "apprunner", "list_tags_for_resource", {"ResourceArn": f"{{{THEIRS}}}"}),
-    ("worker", "apprunner", "tag_resource", tagged(OURS, "fibfactory:generation", "2")),
-    ("worker", "apprunner", "tag_resource", tagged(OURS, "fibfactory:owner", "alice")),
-    ("worker", "apprunner", "untag_resource", untagged(OURS, "fibfactory:generation")),
+    ("worker", "apprunner", "describe_service", of(OWN)),
+    # By its name it could be ours: the worker may read the tags that say it is not.
+    ("worker", "apprunner", "list_tags_for_resource", {"ResourceArn": f"{{{FOREIGN}}}"}),
+    ("worker", "apprunner", "tag_resource", tagged(OWN, "fibfactory:generation", "2")),
+    ("worker", "apprunner", "tag_resource", tagged(OWN, "fibfactory:owner", "alice")),
+    ("worker", "apprunner", "untag_resource", untagged(OWN, "fibfactory:generation")),
     ("worker", "apprunner", "create_service", service("fib-app-rolee-service", OWNERSHIP)),
     ("worker", "apprunner", "create_service", private("fib-app-rolef-service", ACCESS_ROLE)),
 ]
 
 NEEDS: list[tuple[str, str, str, str, Arguments]] = [
     ("api", "Records", "dynamodb", "get_item", ITEM),
-    ("api", "CallTheWorker", "lambda", "invoke", {"FunctionName": "{worker_function}", "Payload": NOBODY}),
+    ("api", "CallTheWorker", "lambda", "invoke", {"FunctionName": "{worker_function}", "Payload": NO_SUCH_ENVIRONMENT}),
     ("worker", "Records", "dynamodb", "get_item", ITEM),
-    ("worker", "CallTheWorker", "lambda", "invoke", {"FunctionName": "{worker_function}", "Payload": NOBODY}),
+    (
+        "worker",
+        "CallTheWorker",
+        "lambda",
+        "invoke",
+        {"FunctionName": "{worker_function}", "Payload": NO_SUCH_ENVIRONMENT},
+    ),
     ("worker", "KeepDeadLetters", "sqs", "send_message", {"QueueUrl": QUEUE, "MessageBody": "x"}),
     ("worker", "FindState", "s3", "list_objects_v2", {"Bucket": "{state_bucket}"}),
     ("worker", "State", "s3", "put_object", {"Bucket": "{state_bucket}", "Key": ".pulumi/probe", "Body": "x"}),
     ("worker", "StateKey", "kms", "encrypt", {"KeyId": "{key_arn}", "Plaintext": "x"}),
     ("worker", "MakeServices", "apprunner", "create_service", service("fib-app-roleg-service", OWNERSHIP)),
     ("worker", "TagNewServices", "apprunner", "create_service", service("fib-app-roleh-service", OWNERSHIP)),
-    ("worker", "ChangeServices", "apprunner", "untag_resource", untagged(OURS, "fibfactory:desired")),
-    ("worker", "LookAtServices", "apprunner", "describe_service", of(OURS)),
+    ("worker", "ChangeServices", "apprunner", "untag_resource", untagged(OWN, "fibfactory:desired")),
+    ("worker", "LookAtServices", "apprunner", "describe_service", of(OWN)),
     ("worker", "LookForServices", "apprunner", "list_services", {}),
     ("worker", "LookForAnythingTagged", "resourcegroupstaggingapi", "get_resources", {}),
     ("worker", "GiveTheAccessRole", "apprunner", "create_service", private("fib-app-rolei-service", ACCESS_ROLE)),
     ("worker", "TellImagesApart", "ecr", "describe_images", {"repositoryName": "nothing"}),
-    ("schedule", "CallTheWorker", "lambda", "invoke", {"FunctionName": "{worker_function}", "Payload": NOBODY}),
+    (
+        "schedule",
+        "CallTheWorker",
+        "lambda",
+        "invoke",
+        {"FunctionName": "{worker_function}", "Payload": NO_SUCH_ENVIRONMENT},
+    ),
     ("schedule", "KeepDeadLetters", "sqs", "send_message", {"QueueUrl": QUEUE, "MessageBody": "x"}),
     ("apprunner-access", "SignInToTheRegistry", "ecr", "get_authorization_token", {}),
     ("apprunner-access", "PullImages", "ecr", "describe_images", {"repositoryName": "nothing"}),
 ]
-"""For every statement of every policy that allows something: a call that needs it."""
+"""For every allowing statement of every policy: a call that needs it."""
 
 NOT_PROVEN = {
     ("api", "WriteLogs"): "ministack asks about a log group's ARN without the `:*` that AWS has there",
@@ -324,35 +346,37 @@ NOT_PROVEN = {
 }
 
 CONDITIONS: list[tuple[str, str, Arguments]] = [
-    ("ChangeServices", "update_service", of(THEIRS, InstanceConfiguration={"Cpu": "1024", "Memory": "2048"})),
+    ("ChangeServices", "update_service", of(FOREIGN, InstanceConfiguration={"Cpu": "1024", "Memory": "2048"})),
     ("MakeServices", "create_service", service("fib-app-rolej-service")),
-    ("KeepTags", "untag_resource", untagged(OURS, "fibfactory:environment")),
-    ("KeepPlatformTag", "tag_resource", tagged(OURS, "fibfactory:platform", "another")),
-    ("KeepOwnerTag", "tag_resource", tagged(OURS, "fibfactory:owner", "another")),
-    ("KeepEnvironmentTag", "tag_resource", tagged(OURS, "fibfactory:environment", "another")),
+    ("KeepTags", "untag_resource", untagged(OWN, "fibfactory:environment")),
+    ("KeepPlatformTag", "tag_resource", tagged(OWN, "fibfactory:platform", "another")),
+    ("KeepOwnerTag", "tag_resource", tagged(OWN, "fibfactory:owner", "another")),
+    ("KeepEnvironmentTag", "tag_resource", tagged(OWN, "fibfactory:environment", "another")),
 ]
-"""For conditions and refusals: a call that is refused by nothing but this statement's limit."""
+"""For conditions and denying statements: a call that only this statement refuses."""
 
 
-def named(value: object) -> str:
+def short_id(value: object) -> str:
     return str(value)[:60]
 
 
-@pytest.mark.parametrize(("role", "service", "operation", "arguments"), REFUSED, ids=named)
-def test_a_role_is_refused_what_is_not_its_work(
+@pytest.mark.parametrize(("role", "service", "operation", "arguments"), REFUSED, ids=short_id)
+def test_a_role_is_refused_calls_that_it_does_not_need(
     as_role: Call, role: str, service: str, operation: str, arguments: Arguments
 ) -> None:
     assert as_role(role, service, operation, arguments) in REFUSALS
 
 
-@pytest.mark.parametrize(("role", "service", "operation", "arguments"), ALLOWED, ids=named)
-def test_a_role_may_do_its_work(as_role: Call, role: str, service: str, operation: str, arguments: Arguments) -> None:
+@pytest.mark.parametrize(("role", "service", "operation", "arguments"), ALLOWED, ids=short_id)
+def test_a_role_is_allowed_the_calls_that_it_needs(
+    as_role: Call, role: str, service: str, operation: str, arguments: Arguments
+) -> None:
     assert as_role(role, service, operation, arguments) == "done"
 
 
-@pytest.mark.parametrize(("role", "sid", "service", "operation", "arguments"), NEEDS, ids=named)
-def test_what_needs_a_statement_is_refused_without_it(
-    under: CallUnder,
+@pytest.mark.parametrize(("role", "sid", "service", "operation", "arguments"), NEEDS, ids=short_id)
+def test_a_call_is_refused_without_the_statement_that_allows_it(
+    under_policy: CallUnder,
     policy_of: Callable[[str], policies.Policy],
     key_arn: str,
     role: str,
@@ -363,28 +387,28 @@ def test_what_needs_a_statement_is_refused_without_it(
 ) -> None:
     whole = policy_of(role)
     arguments = {name: key_arn if value == "{key_arn}" else value for name, value in arguments.items()}
-    assert under(without(whole, sid), service, operation, arguments) in REFUSALS
-    assert under(whole, service, operation, arguments) not in REFUSALS
+    assert under_policy(without(whole, sid), service, operation, arguments) in REFUSALS
+    assert under_policy(whole, service, operation, arguments) not in REFUSALS
 
 
-@pytest.mark.parametrize(("sid", "operation", "arguments"), CONDITIONS, ids=named)
-def test_what_a_limit_refuses_is_refused_by_it_and_nothing_else(
-    under: CallUnder,
+@pytest.mark.parametrize(("sid", "operation", "arguments"), CONDITIONS, ids=short_id)
+def test_a_call_is_refused_by_this_statement_alone(
+    under_policy: CallUnder,
     policy_of: Callable[[str], policies.Policy],
-    tags_come_back: None,
+    restored_tags: None,
     sid: str,
     operation: str,
     arguments: Arguments,
 ) -> None:
     whole = policy_of("worker")
-    # As an operator's own managed policy might allow it: a refusal must hold against that.
+    # An operator's own managed policy may allow it: the denying statement must still refuse it.
     more = {"Sid": "More", "Effect": "Allow", "Action": ["apprunner:TagResource"], "Resource": "*"}
     whole = {**whole, "Statement": [*whole["Statement"], more]} if sid.startswith("Keep") else whole
-    assert under(whole, "apprunner", operation, arguments) in REFUSALS
-    assert under(unlimited(whole, sid), "apprunner", operation, arguments) not in REFUSALS
+    assert under_policy(whole, "apprunner", operation, arguments) in REFUSALS
+    assert under_policy(without_limit(whole, sid), "apprunner", operation, arguments) not in REFUSALS
 
 
-def test_every_statement_of_every_role_is_proven_to_be_needed(policy_of: Callable[[str], policies.Policy]) -> None:
+def test_every_statement_of_every_role_is_proven_necessary(policy_of: Callable[[str], policies.Policy]) -> None:
     proven = {(role, sid) for role, sid, *_ in NEEDS} | {("worker", sid) for sid, *_ in CONDITIONS}
     declared = {
         (role, statement["Sid"])
@@ -394,7 +418,7 @@ def test_every_statement_of_every_role_is_proven_to_be_needed(policy_of: Callabl
     assert declared - proven == NOT_PROVEN.keys()
 
 
-def test_a_person_cannot_act_as_a_function(platform: Platform) -> None:
+def test_a_user_cannot_assume_a_functions_role(platform: Platform) -> None:
     sts = platform.cloud.session("alice").client("sts")
     arn = f"arn:aws:iam::{platform.cloud.account}:role/fibfactory-worker"
     with pytest.raises(ClientError) as refusal:
@@ -403,10 +427,10 @@ def test_a_person_cannot_act_as_a_function(platform: Platform) -> None:
 
 
 @pytest.fixture
-def tags_come_back(session: boto3.Session, services: dict[str, str]) -> Iterator[None]:
-    """What a test lets happen to the tags of our standing service is undone."""
+def restored_tags(session: boto3.Session, services: dict[str, str]) -> Iterator[None]:
+    """Restore the tags of our own service after the test."""
     yield
-    session.client("apprunner").tag_resource(ResourceArn=services[OURS], Tags=listed(STANDING[OURS]))
+    session.client("apprunner").tag_resource(ResourceArn=services[OWN], Tags=listed(EXISTING[OWN]))
 
 
 @pytest.fixture(scope="module")
@@ -419,8 +443,8 @@ def without(policy: policies.Policy, sid: str) -> policies.Policy:
     return {**policy, "Statement": [each for each in policy["Statement"] if each["Sid"] != sid]}
 
 
-def unlimited(policy: policies.Policy, sid: str) -> policies.Policy:
-    """The policy without this statement's limit: its condition, or all of it where it refuses."""
+def without_limit(policy: policies.Policy, sid: str) -> policies.Policy:
+    """The policy without this statement's condition, or without the statement if it denies."""
     (statement,) = (each for each in policy["Statement"] if each["Sid"] == sid)
     rest = without(policy, sid)
     if statement["Effect"] == "Deny":

@@ -1,6 +1,6 @@
-"""Wrong callers times all routes: none of them sees, changes or makes the product read anything (I7).
+"""Invalid callers on all routes: none of them sees or changes anything, or makes the product read anything (I7).
 
-Real signatures and tokens, through API Gateway. What the API function asks of AWS meanwhile passes a proxy, which saw nothing.
+Signatures and tokens are real and go through API Gateway. The API function's calls to AWS pass a proxy, which must see none.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ import urllib3
 from fibfactory_cli.client import Client
 from localcloud.faults.proxy import Proxy, serve
 from localcloud.token_issuer import workflow
-from tests.e2e.chaos import write_figures
+from tests.chaos.figures import write_figures
 from tests.e2e.story import LATEST, follow, ready
 from tests.e2e.wrong_callers import Signed, Signer, wrong_signers, wrong_tokens
 from tools.platform_on_localcloud import Platform
 
 BODIES: dict[str, Any] = {
-    "PUT /environments/{environment_id}": {"image": LATEST, "labels": {"stolen": "yes"}},
+    "PUT /environments/{environment_id}": {"image": LATEST, "labels": {"changed-by": "intruder"}},
     "POST /environments": {"id": "intruder", "image": LATEST},
     "PATCH /environments/{environment_id}": {"protected": True},
     "POST /environments/{environment_id}/revive": {"ttl": "1h"},
     "POST /sweeps": {"kind": "deep", "dry_run": False},
 }
 POOL = urllib3.PoolManager(maxsize=16, retries=False, timeout=30.0)
-PATHS_ALONE = ("GET /openapi.json", "GET /nothing", "TRACE /environments", "GET /environments/../environments")
-"""What no document names."""
+UNDOCUMENTED_ROUTES = ("GET /openapi.json", "GET /nothing", "TRACE /environments", "GET /environments/../environments")
+"""Requests that the API's document does not name."""
 
 
 @dataclass(frozen=True)
-class Victim:
-    """An environment, a sweep's plan, and a word that stands in both and nowhere else."""
+class Target:
+    """An environment and a sweep's plan of other callers, and a word that is only in the environment."""
 
     environment: str
     sweep: str
@@ -55,61 +55,65 @@ def routes(platform: Platform) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def victim(platform: Platform) -> Iterator[Victim]:
+def target(platform: Platform) -> Iterator[Target]:
     alice, word = _client(platform, "alice"), f"canary{secrets.token_hex(8)}"
-    ready(alice, "victim-1", labels={"word": word}, variables={"WORD": word}, revision=word)
+    ready(alice, "target-1", labels={"word": word}, variables={"WORD": word}, revision=word)
     plan = _client(platform, "operator").call("POST", "/sweeps", {"kind": "light"}).checked().body
-    yield Victim("victim-1", plan["id"], word)
-    alice.call("DELETE", "/environments/victim-1", query={"force": "true"}).checked()
-    assert follow(alice, "victim-1")["status"] == "destroyed"
+    yield Target("target-1", plan["id"], word)
+    alice.call("DELETE", "/environments/target-1", query={"force": "true"}).checked()
+    assert follow(alice, "target-1")["status"] == "destroyed"
 
 
 @pytest.fixture(scope="module")
-def watched(platform: Platform, victim: Victim) -> Iterator[Proxy]:
-    """What the API function asks of AWS, from here on."""
-    with serve(platform.cloud.endpoint_url, platform.cloud.apprunner_url) as proxy:
-        through = {f"AWS_ENDPOINT_URL_{service}": proxy.url for service in ("DYNAMODB", "LAMBDA", "S3", "KMS", "STS")}
+def proxy(platform: Platform, target: Target) -> Iterator[Proxy]:
+    """A proxy that sees the API function's calls to AWS."""
+    with serve(platform.cloud.endpoint_url, platform.cloud.apprunner_url) as running:
+        through = {f"AWS_ENDPOINT_URL_{service}": running.url for service in ("DYNAMODB", "LAMBDA", "S3", "KMS", "STS")}
         with platform.configured("api_function", through):
-            yield proxy
+            yield running
 
 
-def test_no_wrong_token_opens_anything(platform: Platform, routes: list[str], victim: Victim, watched: Proxy) -> None:
+def test_I7_an_invalid_token_is_refused_on_every_route(
+    platform: Platform, routes: list[str], target: Target, proxy: Proxy
+) -> None:
     tokens = wrong_tokens(platform.cloud.tokens)
     assert len(tokens) >= 200
-    signers: dict[str, Signer] = {what: _bearing(f"Bearer {token}") for what, token in tokens.items()}
-    right = platform.cloud.tokens.token(workflow())
+    signers: dict[str, Signer] = {what: _with_header(f"Bearer {token}") for what, token in tokens.items()}
+    valid = platform.cloud.tokens.token(workflow())
     signers |= {
         "no token": lambda method, url, body: {},
-        "the right one as a cookie": lambda method, url, body: {"Cookie": f"Authorization=Bearer {right}"},
-        "the right one in another header": lambda method, url, body: {"X-Authorization": f"Bearer {right}"},
-        "a right signature of AWS": _alice(platform),
+        "a valid token as a cookie": lambda method, url, body: {"Cookie": f"Authorization=Bearer {valid}"},
+        "a valid token in another header": lambda method, url, body: {"X-Authorization": f"Bearer {valid}"},
+        "a valid signature of AWS": _alice(platform),
     }
-    _refused_everywhere(platform, platform.outputs["github_api_url"], signers, [*routes, *PATHS_ALONE], victim, watched)
+    _assert_refused_everywhere(
+        platform, platform.outputs["github_api_url"], signers, [*routes, *UNDOCUMENTED_ROUTES], target, proxy
+    )
 
 
-def test_no_wrong_signature_opens_anything(
-    platform: Platform, routes: list[str], victim: Victim, watched: Proxy
+def test_I7_an_invalid_signature_is_refused_on_every_route(
+    platform: Platform, routes: list[str], target: Target, proxy: Proxy
 ) -> None:
     signers = wrong_signers(platform)
-    _refused_everywhere(platform, platform.outputs["api_url"], signers, routes, victim, watched)
+    _assert_refused_everywhere(platform, platform.outputs["api_url"], signers, routes, target, proxy)
 
 
-def test_the_right_ones_open_it(platform: Platform, victim: Victim, watched: Proxy) -> None:
-    """Or all of the above would prove nothing."""
-    before = len(watched.calls)
+def test_I7_a_valid_token_and_a_valid_signature_are_accepted(platform: Platform, target: Target, proxy: Proxy) -> None:
+    """Without this, the refusals above would prove nothing."""
+    before = len(proxy.calls)
     token = platform.cloud.tokens.token(workflow())
     url = f"{platform.outputs['github_api_url']}/environments"
     assert POOL.request("GET", url, headers={"Authorization": f"Bearer {token}"}).status == 200
-    own = f"{platform.outputs['api_url']}/environments/{victim.environment}"
+    own = f"{platform.outputs['api_url']}/environments/{target.environment}"
     answer = POOL.request("GET", own, headers=dict(_alice(platform)("GET", own, b"")))
-    assert answer.status == 200 and victim.word.encode() in answer.data
-    assert len(watched.calls) >= before + 2
+    assert answer.status == 200 and target.word.encode() in answer.data
+    assert len(proxy.calls) >= before + 2
 
 
-def test_who_is_let_in_sees_and_changes_nothing_of_anothers(
-    platform: Platform, routes: list[str], victim: Victim, watched: Proxy
+def test_I7_other_valid_callers_see_and_change_nothing_of_the_environment(
+    platform: Platform, routes: list[str], target: Target, proxy: Proxy
 ) -> None:
-    """Other users and other repositories: another's environment is not there, and its id is taken."""
+    """For other users and repositories the environment does not exist, and its id is taken."""
     files = {"repository_id": "2002", "job_workflow_ref": "acme/infra/.github/workflows/deploy.yml@refs/heads/main"}
     bob = platform.cloud.identity("bob")
     others: dict[str, tuple[str, Signer]] = {
@@ -121,71 +125,71 @@ def test_who_is_let_in_sees_and_changes_nothing_of_anothers(
             _token(platform, event_name="pull_request", ref="refs/pull/7/merge"),
         ),
     }
-    before, since = _rows(platform), len(watched.calls)
+    before, since = _rows(platform), len(proxy.calls)
     about_one = [route for route in routes if "{environment_id}" in route]
     for who, (url, signer) in others.items():
         for route in about_one:
-            status, text = _call(url, route, victim, signer)
+            status, text = _call(url, route, target, signer)
             taken = route.startswith("PUT") and (status, json.loads(text)["code"]) == (409, "id_taken")
             assert taken or (status, json.loads(text)["code"]) == (404, "not_found"), (who, route, status, text)
-            assert victim.word not in text and "alice" not in text
+            assert target.word not in text and "alice" not in text
         for route in ("POST /sweeps", "GET /sweeps/{sweep_id}"):
-            status, text = _call(url, route, victim, signer)
+            status, text = _call(url, route, target, signer)
             assert (status, json.loads(text)["code"]) == (403, "operators_only"), (who, route)
-        status, text = _call(url, "GET /environments", victim, signer)
-        assert status == 200 and victim.word not in text, who
+        status, text = _call(url, "GET /environments", target, signer)
+        assert status == 200 and target.word not in text, who
     assert _rows(platform) == before
-    assert [call.operation for call in watched.calls[since:] if call.changes] == []
+    assert [call.operation for call in proxy.calls[since:] if call.changes] == []
 
 
-def _refused_everywhere(
-    platform: Platform, url: str, signers: dict[str, Signer], routes: list[str], victim: Victim, watched: Proxy
+def _assert_refused_everywhere(
+    platform: Platform, url: str, signers: dict[str, Signer], routes: list[str], target: Target, proxy: Proxy
 ) -> None:
-    before, since = _rows(platform), len(watched.calls)
+    before, since = _rows(platform), len(proxy.calls)
 
-    def tried(case: tuple[str, str]) -> tuple[int, str, str, str]:
+    def send(case: tuple[str, str]) -> tuple[int, str, str, str]:
         what, route = case
-        status, text = _call(url, route, victim, signers[what])
+        status, text = _call(url, route, target, signers[what])
         return status, text, what, route
 
     with ThreadPoolExecutor(8) as callers:
-        answers = list(callers.map(tried, [(what, route) for what in signers for route in routes]))
-    let_in = Counter(
-        (what, status) for status, text, what, _ in answers if status not in (401, 403, 404) or victim.word in text
+        answers = list(callers.map(send, [(what, route) for what in signers for route in routes]))
+    not_refused = Counter(
+        (what, status) for status, text, what, _ in answers if status not in (401, 403, 404) or target.word in text
     )
-    assert not let_in, sorted(let_in.items())
-    # Not even a 404 comes from having looked: nothing was read, written or asked for.
-    assert [(call.service, call.operation) for call in watched.calls[since:]] == []
+    assert not not_refused, sorted(not_refused.items())
+    # Even a 404 is answered without a look into the table: the function called nothing.
+    assert [(call.service, call.operation) for call in proxy.calls[since:]] == []
     assert _rows(platform) == before
     write_figures("wrong callers", {"callers": len(signers), "routes": len(routes), "calls": len(answers)})
 
 
-def _call(url: str, route: str, victim: Victim, signer: Signer) -> tuple[int, str]:
+def _call(url: str, route: str, target: Target, signer: Signer) -> tuple[int, str]:
     """The answer's status, and its headers and body as text."""
     method, template = route.split(" ")
-    full = url + template.format(environment_id=victim.environment, sweep_id=victim.sweep)
+    full = url + template.format(environment_id=target.environment, sweep_id=target.sweep)
     body = json.dumps(BODIES[route]).encode() if route in BODIES else b""
     headers = {"Content-Type": "application/json", **signer(method, full, body)}
     answer = POOL.request(method, full, body=body or None, headers=headers)
     text = answer.data.decode()
-    assert victim.word not in str(answer.headers)
+    assert target.word not in str(answer.headers)
     return answer.status, text
 
 
 def _rows(platform: Platform) -> dict[tuple[str, str], Any]:
-    """The whole table, but for what schedules write by themselves."""
+    """The whole table except the reports of scheduled sweeps."""
     table = platform.cloud.session("operator").client("dynamodb")
     pages = table.get_paginator("scan").paginate(TableName=platform.outputs["table_name"], ConsistentRead=True)
     items = {(item["pk"]["S"], item["sk"]["S"]): item for page in pages for item in page["Items"]}
     return {key: item for key, item in items.items() if not key[0].startswith(("SWEEP#light-", "SWEEP#nightly-"))}
 
 
-def _bearing(authorization: str) -> Signer:
+def _with_header(authorization: str) -> Signer:
     return lambda method, url, body: {"Authorization": authorization}
 
 
 def _token(platform: Platform, **claims: str) -> Signer:
-    return _bearing(f"Bearer {platform.cloud.tokens.token(workflow(**claims))}")
+    return _with_header(f"Bearer {platform.cloud.tokens.token(workflow(**claims))}")
 
 
 def _alice(platform: Platform) -> Signed:

@@ -1,6 +1,6 @@
-"""Tokens and signatures that prove nobody, or somebody who is not let in: two tables of mutations of right ones.
+"""Tokens and signatures that are invalid or belong to a caller without access: mutations of valid ones, as two tables.
 
-Right claims are those of `localcloud.token_issuer.workflow`; `tools.platform_on_localcloud.WORKFLOWS` says who is let in.
+The valid claims are those of `localcloud.token_issuer.workflow`; `tools.platform_on_localcloud.WORKFLOWS` lists who has access.
 """
 
 from __future__ import annotations
@@ -26,32 +26,32 @@ from localcloud.token_issuer import AUDIENCE, KEY_ID, TokenIssuer, workflow
 from tools.platform_on_localcloud import Platform
 
 Claims = Mapping[str, object]
-LEFT_OUT = object()
+MISSING = object()
 HEADER = {"alg": "RS256", "typ": "JWT", "kid": KEY_ID}
 REUSABLE = {
     "repository_id": "2002",
     "job_workflow_ref": "acme/infra/.github/workflows/deploy.yml@refs/heads/main",
     "ref": "refs/tags/v1",
 }
-"""Of the repository that is let in only by way of one workflow file, on any ref."""
+"""The claims of the repository that has access only through one workflow file, on any ref."""
 
-NOT_WRONG = {
+STILL_VALID = {
     ("aud", "in a list"),
     ("aud", "twice in a list"),
     ("ref", "with an invisible after"),
     ("ref", "with another"),
 }
-"""An audience may be a list, and git lets a branch be called so."""
-NEEDED = ("iss", "aud", "repository_id", "repository_owner_id", "ref", "event_name")
+"""Mutations that leave the token valid: an audience may be a list, and a branch may have such a name."""
+REQUIRED_CLAIMS = ("iss", "aud", "repository_id", "repository_owner_id", "ref", "event_name")
 
 
 # -- Claims --------------------------------------------------------------------------------------------------------------
 
 
-def mangled(value: str) -> dict[str, object]:
-    """What a claim's right value is turned into."""
+def mutations_of(value: str) -> dict[str, object]:
+    """Wrong values made from a claim's valid value, by what is wrong."""
     return {
-        "left out": LEFT_OUT,
+        "missing": MISSING,
         "null": None,
         "empty": "",
         "a space": " ",
@@ -83,7 +83,7 @@ WRONG_VALUES: dict[str, list[object]] = {
         "https://evil.example",
     ],
     "aud": ["sts.amazonaws.com", f"{AUDIENCE}2", AUDIENCE.upper(), f"https://{AUDIENCE}", ["a", "b"]],
-    "exp": [LEFT_OUT, 0, 1, -1, int(time.time()) - 1, int(time.time()) - 86400],
+    "exp": [MISSING, 0, 1, -1, int(time.time()) - 1, int(time.time()) - 86400],
     "nbf": [int(time.time()) + 86400, 2**40],
     "iat": [int(time.time()) + 86400, 2**40],
     "repository_id": [
@@ -117,7 +117,7 @@ WRONG_VALUES: dict[str, list[object]] = {
     "event_name": ["pull_request_target", "PULL_REQUEST_TARGET", "pull_request_target ", "push pull_request_target"],
 }
 
-FOREIGN = {"repository_id": "2666", "repository_owner_id": "1666"}
+OTHER_REPOSITORY = {"repository_id": "2666", "repository_owner_id": "1666"}
 SPOOFED: dict[str, Claims] = {
     "the subject": {},
     "the subject as it is for ids": {"sub": "repository_owner_id:1001:repository_id:2001"},
@@ -138,8 +138,8 @@ SPOOFED: dict[str, Claims] = {
     "a fork's parent": {"base_repository_id": "2001", "head_repository_id": "2001", "parent": {"id": 2001}},
 }
 
-NO_SUCH_FILE: list[object] = [
-    LEFT_OUT,
+WRONG_WORKFLOW_FILES: list[object] = [
+    MISSING,
     None,
     "",
     "*",
@@ -156,19 +156,19 @@ NO_SUCH_FILE: list[object] = [
 
 
 def _of_claims(issuer: TokenIssuer) -> Iterator[tuple[str, Claims]]:
-    right = {"iss": issuer.url, "aud": AUDIENCE, **workflow()}
-    for claim in NEEDED:
-        for what, value in mangled(str(right[claim])).items():
-            if (claim, what) not in NOT_WRONG:
+    valid = {"iss": issuer.url, "aud": AUDIENCE, **workflow()}
+    for claim in REQUIRED_CLAIMS:
+        for what, value in mutations_of(str(valid[claim])).items():
+            if (claim, what) not in STILL_VALID:
                 yield f"{claim}: {what}", {claim: value}
     for claim, values in WRONG_VALUES.items():
         for value in values:
             yield f"{claim}: {str(value)[:60]!r}", {claim: value}
     for what, claims in SPOOFED.items():
-        yield f"another's, which spoofs {what}", {**FOREIGN, **claims}
+        yield f"another repository that spoofs {what}", {**OTHER_REPOSITORY, **claims}
     yield "another owner's, after a transfer", {"repository_owner_id": "1666"}
     yield "another repository of the owner", {"repository_id": "2666"}
-    for file in NO_SUCH_FILE:
+    for file in WRONG_WORKFLOW_FILES:
         yield f"workflow file: {str(file)[:60]!r}", {**REUSABLE, "job_workflow_ref": file}
 
 
@@ -176,45 +176,48 @@ def _of_claims(issuer: TokenIssuer) -> Iterator[tuple[str, Claims]]:
 
 
 def _of_signatures(issuer: TokenIssuer) -> Iterator[tuple[str, str]]:
-    right = issuer.token(workflow())
-    head, payload, signature = right.split(".")
+    valid = issuer.token(workflow())
+    head, payload, signature = valid.split(".")
     claims = _decoded(payload)
-    stranger = _Stranger()
+    unknown_key = _UnknownKey()
     for alg in ("none", "None", "NONE", "nOnE", "", "RS256"):
         yield f"alg {alg!r} without a signature", f"{_part({**HEADER, 'alg': alg})}.{payload}."
-        yield f"alg {alg!r} with another's", f"{_part({**HEADER, 'alg': alg})}.{payload}.{stranger.sign(payload)}"
+        yield f"alg {alg!r} with another's", f"{_part({**HEADER, 'alg': alg})}.{payload}.{unknown_key.sign(payload)}"
     for what, key in (("public key", issuer_public_key(issuer)), ("empty key", b""), ("key's id", KEY_ID.encode())):
         for alg, digest in (("HS256", hashlib.sha256), ("HS384", hashlib.sha384), ("HS512", hashlib.sha512)):
             text = f"{_part({**HEADER, 'alg': alg})}.{payload}"
             yield f"{alg} with the {what}", f"{text}.{_encoded(hmac.new(key, text.encode(), digest).digest())}"
-    yield "signed by another key", stranger.token(HEADER, claims)
+    yield "signed by another key", unknown_key.token(HEADER, claims)
     for kid in (None, "", "local-2", KEY_ID.upper(), "../../../dev/null", "' OR 1=1 --", [KEY_ID], 1, "x" * 2000):
         header = {name: value for name, value in {**HEADER, "kid": kid}.items() if value is not None}
         yield f"key's id {str(kid)[:20]!r}", issuer.signed(header, claims)
-        yield f"another key that is called {str(kid)[:20]!r}", stranger.token(header, claims)
+        yield f"another key that is called {str(kid)[:20]!r}", unknown_key.token(header, claims)
     for name, value in (
-        ("jwk", stranger.public),
+        ("jwk", unknown_key.public),
         ("jku", "http://127.0.0.1:1/jwks"),
         ("x5u", "http://127.0.0.1:1/x"),
         ("x5c", ["MIIB"]),
         ("crit", ["exp"]),
     ):
-        yield f"another key, brought along as {name}", stranger.token({**HEADER, name: value}, claims)
+        yield f"another key, brought along as {name}", unknown_key.token({**HEADER, name: value}, claims)
     yield "without a signature", f"{head}.{payload}"
     yield "with an empty one", f"{head}.{payload}."
-    yield "with half of one", f"{right[: -len(signature) // 2]}"
+    yield "with half of one", f"{valid[: -len(signature) // 2]}"
     yield "with a changed one", f"{head}.{payload}.{'A' if signature[0] != 'A' else 'B'}{signature[1:]}"
     yield "with another token's", f"{head}.{payload}.{issuer.token(workflow(run_id='2')).rpartition('.')[2]}"
-    yield "another's claims under a right signature", f"{head}.{_part({**json.loads(claims), **FOREIGN})}.{signature}"
-    yield "a part too many", f"{right}.{signature}"
+    yield (
+        "another repository's claims under a valid signature",
+        f"{head}.{_part({**json.loads(claims), **OTHER_REPOSITORY})}.{signature}",
+    )
+    yield "a part too many", f"{valid}.{signature}"
     yield "five parts, as if encrypted", f"{head}.{head}.{head}.{payload}.{signature}"
     yield "only dots", ".."
     yield "nothing", ""
     yield "no token", "token"
     yield "a null", "null"
     yield "its payload alone", payload
-    yield "in quotation marks", f'"{right}"'
-    yield "twice", f"{right},{right}"
+    yield "in quotation marks", f'"{valid}"'
+    yield "twice", f"{valid},{valid}"
     yield "not base64", f"{head}.{payload[:-4]}%%%%.{signature}"
     yield "not JSON", issuer.signed(HEADER, b"{")
     yield "not text", issuer.signed(HEADER, b"\xff\xfe")
@@ -236,8 +239,8 @@ def issuer_public_key(issuer: TokenIssuer) -> bytes:
     return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
-class _Stranger:
-    """A key that the issuer knows nothing of."""
+class _UnknownKey:
+    """A key that the issuer does not have."""
 
     def __init__(self) -> None:
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -253,19 +256,19 @@ class _Stranger:
 
 
 def wrong_tokens(issuer: TokenIssuer) -> dict[str, str]:
-    """Tokens that must open nothing, by what is wrong with them."""
+    """Tokens that must be refused, by what is wrong with them."""
     found = dict(_of_signatures(issuer))
     for what, changes in _of_claims(issuer):
         given = {**workflow(), **changes}
-        lost = [name for name, value in given.items() if value is LEFT_OUT]
-        found[what] = _without(issuer, given, lost)
+        missing = [name for name, value in given.items() if value is MISSING]
+        found[what] = _without(issuer, given, missing)
     return found
 
 
-def _without(issuer: TokenIssuer, claims: Claims, lost: Iterable[str]) -> str:
+def _without(issuer: TokenIssuer, claims: Claims, missing: Iterable[str]) -> str:
     now = int(time.time())
     whole = {"iss": issuer.url, "aud": AUDIENCE, "iat": now, "nbf": now, "exp": now + 300, **claims}
-    for name in lost:
+    for name in missing:
         del whole[name]
     return issuer.signed(HEADER, json.dumps(whole).encode())
 
@@ -278,7 +281,7 @@ Signer = Callable[[str, str, bytes], Mapping[str, str]]
 
 @dataclass(frozen=True)
 class Signed:
-    """A request signed with AWS credentials, perhaps not as it should be."""
+    """Signs requests with AWS credentials, correctly or with one of these deviations."""
 
     access_key: str
     secret_key: str
@@ -292,7 +295,7 @@ class Signed:
     def __call__(self, method: str, url: str, body: bytes) -> Mapping[str, str]:
         request = AWSRequest(self.method or method, url + self.path, {}, body if self.body is None else self.body)
         signer = SigV4Auth(Credentials(self.access_key, self.secret_key, self.token), "execute-api", REGION)
-        # As `add_auth` does it, at another time.
+        # As `add_auth` does it, but with another time.
         request.context["timestamp"] = (datetime.now(UTC) + self.shift).strftime(SIGV4_TIMESTAMP)
         signer._modify_request_before_signing(request)
         text = signer.string_to_sign(request, signer.canonical_request(request))
@@ -302,15 +305,15 @@ class Signed:
 
 
 def wrong_signers(platform: Platform) -> dict[str, Signer]:
-    """Signatures that must open nothing, by what is wrong with them.
+    """Signers whose requests must be refused, by what is wrong with them.
 
-    One for another service or region is not among them: AWS refuses it, the emulated gateway does not compare them.
+    A signature for another service or region is missing here: AWS refuses it, but the emulated gateway does not check it.
     """
     cloud = platform.cloud
     alice, bob, nobody = (cloud.identity(name) for name in ("alice", "bob", "nobody"))
     key, secret = alice.access_key, alice.secret_key
 
-    def sent(authorization: str) -> Signer:
+    def with_header(authorization: str) -> Signer:
         return lambda method, url, body: {"Authorization": authorization}
 
     signatures = {
@@ -319,7 +322,7 @@ def wrong_signers(platform: Platform) -> dict[str, Signer]:
         "another's secret": Signed(key, bob.secret_key),
         "empty secret": Signed(key, ""),
         "unknown key": Signed("AKIAIOSFODNN7EXAMPLE", secret),
-        "temporary key that nobody gave": Signed("ASIAIOSFODNN7EXAMPLE", secret, "token"),
+        "temporary key that was never issued": Signed("ASIAIOSFODNN7EXAMPLE", secret, "token"),
         "too old": Signed(key, secret, shift=timedelta(minutes=-16)),
         "a day old": Signed(key, secret, shift=timedelta(days=-1)),
         "from the future": Signed(key, secret, shift=timedelta(minutes=16)),
@@ -331,7 +334,7 @@ def wrong_signers(platform: Platform) -> dict[str, Signer]:
         "another's key before it": Signed(key, secret, changed=lambda text: text.replace(key, bob.access_key)),
         "another algorithm": Signed(key, secret, changed=lambda text: text.replace("SHA256", "SHA1", 1)),
     }
-    words = {
+    headers = {
         "unsigned": "",
         "basic": "Basic " + base64.b64encode(f"{key}:{secret}".encode()).decode(),
         "a workflow's token": f"Bearer {cloud.tokens.token(workflow())}",
@@ -339,7 +342,7 @@ def wrong_signers(platform: Platform) -> dict[str, Signer]:
         "nonsense": "AWS4-HMAC-SHA256 Credential=, SignedHeaders=, Signature=",
         "an ARN": alice.user_arn,
     }
-    return {**signatures, **{what: sent(text) for what, text in words.items()}}
+    return {**signatures, **{what: with_header(text) for what, text in headers.items()}}
 
 
 def _part(value: Any) -> str:

@@ -37,8 +37,12 @@ def main(file: Path | None, jobs: int, names: tuple[str, ...]) -> None:
     Console().print(table)
     if file:
         file.parent.mkdir(parents=True, exist_ok=True)
-        rows = [{"noticed": result.noticed, **asdict(result)} for result in results]
-        file.write_text(json.dumps(rows, indent=2), encoding="utf-8")
+        figures = {
+            "safeguards": len(results),
+            "noticed": sum(result.noticed for result in results),
+            "results": [asdict(result) for result in results],
+        }
+        file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     sys.exit(0 if all(result.noticed for result in results) else 1)
 
 

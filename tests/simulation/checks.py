@@ -183,7 +183,9 @@ class Checks:
         if after.generation < stored.generation or after.version != stored.version + 1:
             raise Violation("I1", f"{after.id} goes from version {stored.version} to {after.version}, or back")
         if stored.present and stored.protected and not after.present and not stored.destroyed and not actor.force:
-            raise Violation("I6", f"{actor.name} removes {after.id}, which is protected, and nobody forced it")
+            raise Violation(
+                "I6", f"{actor.name} removes {after.id}, which is protected, and the request did not force it"
+            )
         if after.receipt is not None and stored.receipt is None:
             self._check_absent(after.id)
 

@@ -36,7 +36,7 @@ class Healings:
         self._unhealed: dict[str, Healing] = {}
 
     def died(self, actor: Actor, record: Environment | None) -> None:
-        """An actor died. If it held this record's lease, somebody has to heal what it left."""
+        """An actor died. If it held this record's lease, the next worker has to heal what it left."""
         if actor.kind != "worker" or record is None or record.lease.holder != actor.name or not record.lease.until:
             return
         healing = self._unhealed.get(record.id)

@@ -1,6 +1,6 @@
 """A run as text: who did what when, and what a write changed in a record.
 
-The rule: the text is made only when somebody wants to read it, and is always the same for the same seed.
+The rule: the text is made only when it is read, and is always the same for the same seed.
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ def _shown(value: Any) -> str:
     if isinstance(value, Enum):
         return str(value)
     if isinstance(value, Lease):
-        return f"{value.token} of {value.holder or 'nobody'}" + (f" until {_shown(value.until)}" if value.until else "")
+        return f"{value.token} of {value.holder or 'no worker'}" + (
+            f" until {_shown(value.until)}" if value.until else ""
+        )
     if isinstance(value, Spec):
         return value.image.rsplit(":", 1)[-1]
     if is_dataclass(value):

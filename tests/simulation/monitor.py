@@ -15,7 +15,7 @@ from tests.simulation.world import World
 
 
 class SimStopSignal(StopSignal):
-    """Set from `moment` on, which may move closer while somebody waits."""
+    """Set from `moment` on, which may move closer while an actor waits."""
 
     def __init__(self, world: World, moment: float, grace: float) -> None:
         super().__init__(grace)

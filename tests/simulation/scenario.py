@@ -110,7 +110,7 @@ def delivery_scenario(seed: int) -> Scenario:
 def stale_worker_scenario(seed: int) -> Scenario:
     """The requests of a seed, with workers that stand still for longer than their lease and then go on.
 
-    Lambda does kill a worker at its hard limit. Here nobody does, so the table alone has to refuse what such a worker writes.
+    Lambda does kill a worker at its hard limit. Here it goes on, so the table alone has to refuse what such a worker writes.
     App Runner and the state bucket know no token and can't refuse anything: those changes are counted.
     """
     rates = {"an invocation is doubled": 0.3, "an invocation is late": 0.2, "a clock is wrong": 0.3}

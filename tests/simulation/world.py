@@ -22,7 +22,7 @@ from tests.simulation.scenario import PLATFORM
 from tests.simulation.scheduler import Actor, Killed, Scheduler
 
 Entry = tuple[float, str, str, Any]
-"""When, who, what, and a detail that `history` turns into text only when somebody reads it."""
+"""When, who, what, and a detail that `history` turns into text when it is read."""
 
 
 @dataclass(eq=False)

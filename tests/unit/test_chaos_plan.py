@@ -1,4 +1,4 @@
-"""The plan of the crash runs and their figures: nothing is left out, and nothing that went wrong counts as well."""
+"""The plan of the crash runs and their figures: nothing is left out, and no bad ending counts as a good one."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from localcloud.faults.calls import Call
 from localcloud.faults.faults import Moment
 from tests.chaos import effects, report
 from tests.chaos.effects import Effect
-from tests.chaos.kill_targets import Victim
-from tests.chaos.kills import Kill, Point, lives
-from tests.chaos.story import Healing
+from tests.chaos.kill_targets import KillTarget
+from tests.chaos.kills import Kill, Point, plan_lives
+from tests.chaos.lifecycle import Healing
 
 
 def call(service: str, operation: str, target: str = "", body: Any = None) -> Call:
@@ -38,7 +38,7 @@ def record(holder: str | None) -> Any:
         ),
         (
             call("dynamodb", "TransactWriteItems", body={"TransactItems": [{"Put": {"Item": record(None)}}]}),
-            "table: let go",
+            "table: release",
         ),
         (
             call("dynamodb", "PutItem", body={"Item": {"pk": {"S": "SWEEP"}, "sk": {"S": "RUNNING"}}}),
@@ -58,7 +58,7 @@ def test_an_effect_has_the_same_name_in_every_run(one: Call, name: str) -> None:
     assert effects.name_of(one) == name
 
 
-def test_effects_are_told_by_how_often_they_came_and_reads_are_none() -> None:
+def test_effects_are_numbered_by_name_and_reads_are_none() -> None:
     key = ".pulumi/stacks/fibfactory/fibfactory-e1.json"
     calls = [call("s3", operation, key) for operation in ("PutObject", "GetObject", "HeadObject", "PutObject")]
     other = call("s3", "PutObject", ".pulumi/stacks/fibfactory/fibfactory-e2.json")
@@ -66,32 +66,32 @@ def test_effects_are_told_by_how_often_they_came_and_reads_are_none() -> None:
     assert effects.effects_of([calls[0], other, *calls[1:]], "e1") == checkpoints
 
 
-def test_every_effect_of_every_step_is_a_point_before_and_after() -> None:
+def test_every_effect_of_every_step_is_a_kill_point_before_and_after() -> None:
     recording = {
         "create": [Effect("table: claim", 1), Effect("state: Put checkpoint", 1), Effect("table: ready", 1)],
         "destroy": [Effect("table: claim", 1)],
     }
-    planned = lives(recording, None)
+    planned = plan_lives(recording, None)
     for step, found in recording.items():
         once = [life[step] for life in planned]
         reached = {(point.effect, point.moment) for point in once if point and not point.again}
         assert reached == {(effect, moment) for effect in found for moment in Moment}
-    killed = {(point.moment, point.victim) for life in planned if (point := life["create"])}
-    assert {(moment, victim) for moment in Moment for victim in (Victim.CLI, Victim.CLI_AND_PLUGINS)} <= killed
+    killed = {(point.moment, point.target) for life in planned if (point := life["create"])}
+    assert {(moment, target) for moment in Moment for target in (KillTarget.CLI, KillTarget.CLI_AND_PLUGINS)} <= killed
     assert all(life["destroy"] for life in planned)
     points = [life["destroy"] for life in planned]
     assert any(point.again for point in points if point)
 
 
 def test_fewer_points_are_spread_from_the_first_to_the_last() -> None:
-    planned = lives({"create": [Effect("table: progress", nth) for nth in range(1, 21)]}, 5)
+    planned = plan_lives({"create": [Effect("table: progress", nth) for nth in range(1, 21)]}, 5)
     once = [point.effect.nth for life in planned if (point := life["create"]) and not point.again]
     assert (len(once), once[0], once[-1]) == (5, 1, 20)
-    assert len(planned) > 5  # the rest kill who heals
+    assert len(planned) > 5  # the rest also kill the worker that heals
 
 
 def kill(healing: Healing) -> Kill:
-    point = Point(Effect("table: claim", 1), Moment.AFTER, Victim.SANDBOX)
+    point = Point(Effect("table: claim", 1), Moment.AFTER, KillTarget.SANDBOX)
     return Kill("e1", "create", point, ("table: claim",), healing, strays=0)
 
 
@@ -105,14 +105,14 @@ def kill(healing: Healing) -> Kill:
         (Healing(3, 20.0, "as desired", ()), "as_desired"),
     ],
 )
-def test_what_did_not_end_well_is_counted_and_listed(healing: Healing, column: str) -> None:
+def test_a_bad_ending_is_counted_and_listed(healing: Healing, column: str) -> None:
     figures = report.of_kills([kill(Healing(1, 20.0, "as desired", ())), kill(healing)], 50.0, [])
     assert figures[column] >= 1
-    assert len(figures["not_well"]) == 1
-    assert not report.well(figures)
+    assert len(figures["not_ok"]) == 1
+    assert not report.ok(figures)
 
 
-def test_a_service_that_is_left_in_the_end_is_not_well() -> None:
+def test_a_service_that_is_left_in_the_end_is_not_ok() -> None:
     good = [kill(Healing(2, 20.0, "as desired", ()))]
-    assert report.well(report.of_kills(good, 50.0, []))
-    assert not report.well(report.of_kills(good, 50.0, ["arn"]))
+    assert report.ok(report.of_kills(good, 50.0, []))
+    assert not report.ok(report.of_kills(good, 50.0, ["arn"]))

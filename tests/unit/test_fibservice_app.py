@@ -1,4 +1,4 @@
-"""fibservice's answers, as its clients see them."""
+"""fibservice's HTTP responses."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def client(app: Flask) -> FlaskClient:
     return app.test_client()
 
 
-def test_fib_answers_with_exactly_the_post_s_json(client: FlaskClient) -> None:
+def test_fib_answers_with_exactly_the_json_of_the_post(client: FlaskClient) -> None:
     response = client.get("/fib/20")
     assert (response.status_code, response.mimetype) == (200, "application/json")
     assert response.data.strip() == b'{"fib":6765,"n":20}'
@@ -87,7 +87,7 @@ def test_a_wrong_method_is_405_in_json_and_names_the_right_ones(client: FlaskCli
     assert "GET" in response.headers["Allow"]
 
 
-def test_an_error_of_ours_is_500_in_json_and_tells_nothing_of_itself(app: Flask) -> None:
+def test_an_internal_error_is_500_in_json_without_details(app: Flask) -> None:
     def broken() -> NoReturn:
         raise RuntimeError("inner detail")
 

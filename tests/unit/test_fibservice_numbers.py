@@ -1,4 +1,4 @@
-"""Which numbers fibservice answers, and what it says to the rest."""
+"""The numbers that fibservice computes, and its errors for everything else."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from fibservice.fibonacci import MAX_DIGITS, MAX_N, InvalidIndex, fibonacci, parse_index
 
 
-def test_the_first_numbers_are_the_definitions() -> None:
+def test_the_first_numbers_are_right() -> None:
     assert [fibonacci(n) for n in range(11)] == [0, 1, 1, 2, 3, 5, 8, 13, 21, 34, 55]
 
 
-def test_the_post_s_number_is_6765() -> None:
+def test_the_20th_number_is_6765() -> None:
     assert fibonacci(20) == 6765
 
 
-def test_every_number_up_to_some_thousands_is_the_sum_of_the_two_before() -> None:
+def test_each_of_the_first_3000_numbers_is_the_sum_of_the_previous_two() -> None:
     before, current = 0, 1
     for n in range(1, 3_000):
         assert fibonacci(n) == current
@@ -28,11 +28,11 @@ def test_every_number_up_to_some_thousands_is_the_sum_of_the_two_before() -> Non
 
 
 @given(st.integers(min_value=1, max_value=MAX_N - 1))
-def test_neighbours_satisfy_cassini_s_identity(n: int) -> None:
+def test_neighbouring_numbers_satisfy_cassinis_identity(n: int) -> None:
     assert fibonacci(n - 1) * fibonacci(n + 1) - fibonacci(n) ** 2 == (-1) ** n
 
 
-def test_neighbours_of_the_limit_divide_as_theory_says() -> None:
+def test_the_common_divisor_of_large_numbers_is_a_fibonacci_number() -> None:
     assert math.gcd(fibonacci(MAX_N), fibonacci(MAX_N - 10_000)) == fibonacci(math.gcd(MAX_N, MAX_N - 10_000))
 
 

@@ -1,4 +1,4 @@
-"""Where fibservice listens, from its environment."""
+"""fibservice's host and port, from its environment."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import pytest
 from fibservice.settings import InvalidSetting, Settings, read_settings
 
 
-def test_without_settings_it_listens_on_8080_for_everyone() -> None:
+def test_without_settings_it_listens_on_8080_on_all_interfaces() -> None:
     assert read_settings({}) == Settings("0.0.0.0", 8080)
 
 
-def test_empty_is_unset() -> None:
+def test_an_empty_variable_counts_as_unset() -> None:
     assert read_settings({"HOST": "", "PORT": ""}) == Settings("0.0.0.0", 8080)
 
 
@@ -27,6 +27,6 @@ def test_a_bad_port_is_refused_by_name(port: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["localhost", "*", "127.0.0.1:80"])
-def test_a_host_that_is_no_address_is_refused_by_name(host: str) -> None:
+def test_a_host_that_is_not_an_ip_address_is_refused_by_name(host: str) -> None:
     with pytest.raises(InvalidSetting, match=r"^HOST must be an IP address"):
         read_settings({"HOST": host})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +58,8 @@ def reports(operator_session: boto3.Session, table: str) -> DynamoReports:
 
 @dataclass(frozen=True)
 class Backend:
+    """Where Pulumi keeps its state and how it encrypts secrets."""
+
     url: str
     secrets_provider: str
     bucket: str
@@ -63,27 +67,24 @@ class Backend:
 
 @pytest.fixture(scope="session")
 def backend(operator_session: boto3.Session, cloud: RunningCloud) -> Backend:
-    """A bucket and a key, as the platform's foundations give them."""
+    """A bucket and a key like those of the platform's foundations."""
     bucket = f"state-{secrets.token_hex(4)}"
-    where = {"LocationConstraint": cloud.region}
-    operator_session.client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration=where)
+    location = {"LocationConstraint": cloud.region}
+    operator_session.client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration=location)
     key = operator_session.client("kms").create_key()["KeyMetadata"]["Arn"]
     return Backend(f"s3://{bucket}?region={cloud.region}", f"awskms:///{key}?region={cloud.region}", bucket)
 
 
 @pytest.fixture
 def as_operator(cloud: RunningCloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    """This process's environment leads to the local cloud, as a worker's does."""
+    """Point this process's environment at the local cloud, as a worker's is."""
     for name, value in cloud.environment(cloud.identity("operator")).items():
         monkeypatch.setenv(name, value)
 
 
 @pytest.fixture
 def counted_cli(as_operator: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A `pulumi` on PATH that writes down its arguments and then is the real one; returns where it writes."""
-    import os
-    import shutil
-
+    """A `pulumi` on PATH that appends its arguments to the returned file and then runs the real CLI."""
     real, log = shutil.which("pulumi"), tmp_path / "pulumi-calls"
     log.touch()
     wrapper = tmp_path / "bin" / "pulumi"

@@ -1,4 +1,4 @@
-"""The look at the cloud without the engine: what is ours is found, what is not is left alone (I4, I5)."""
+"""The cloud adapter on the local cloud: it finds our own services and what a destroy left, and ignores all others (I4, I5)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def admin(cloud: RunningCloud) -> Iterator[AppRunnerAdmin]:
 
 
 @pytest.fixture
-def seen(operator_session: boto3.Session, backend: Backend) -> AwsCloud:
+def aws_cloud(operator_session: boto3.Session, backend: Backend) -> AwsCloud:
     return AwsCloud(
         operator_session.client("apprunner"),
         operator_session.client("resourcegroupstaggingapi"),
@@ -44,7 +44,7 @@ def seen(operator_session: boto3.Session, backend: Backend) -> AwsCloud:
     )
 
 
-def service(session: boto3.Session, name: str, **tags: str) -> str:
+def create_service(session: boto3.Session, name: str, **tags: str) -> str:
     answer = session.client("apprunner").create_service(
         ServiceName=name,
         SourceConfiguration={
@@ -57,11 +57,11 @@ def service(session: boto3.Session, name: str, **tags: str) -> str:
 
 
 def test_our_service_is_found_by_its_name_and_tags(
-    seen: AwsCloud, operator_session: boto3.Session, admin: AppRunnerAdmin
+    aws_cloud: AwsCloud, operator_session: boto3.Session, admin: AppRunnerAdmin
 ) -> None:
-    assert seen.service(TEST1) is None
-    arn = service(operator_session, "fib-app-test1-service", platform="tests", environment="test1")
-    found = seen.service(TEST1)
+    assert aws_cloud.service(TEST1) is None
+    arn = create_service(operator_session, "fib-app-test1-service", platform="tests", environment="test1")
+    found = aws_cloud.service(TEST1)
     assert found is not None and found.arn == arn
 
 
@@ -69,45 +69,45 @@ def test_our_service_is_found_by_its_name_and_tags(
     "tags",
     [{}, {"platform": "tests"}, {"environment": "test1"}, {"platform": "another", "environment": "test1"}],
 )
-def test_I4_a_service_without_all_of_our_tags_is_not_ours(
-    seen: AwsCloud, operator_session: boto3.Session, admin: AppRunnerAdmin, tags: dict[str, str]
+def test_I4_a_service_without_all_of_our_tags_is_ignored(
+    aws_cloud: AwsCloud, operator_session: boto3.Session, admin: AppRunnerAdmin, tags: dict[str, str]
 ) -> None:
-    service(operator_session, "fib-app-test1-service", **tags)
-    assert seen.service(TEST1) is None
-    assert seen.verify_absent(TEST1).found == ()
+    create_service(operator_session, "fib-app-test1-service", **tags)
+    assert aws_cloud.service(TEST1) is None
+    assert aws_cloud.verify_absent(TEST1).found == ()
 
 
-def test_I5_a_look_finds_a_tagged_service_under_any_name(
-    seen: AwsCloud, operator_session: boto3.Session, admin: AppRunnerAdmin
+def test_I5_verification_finds_a_tagged_service_under_any_name(
+    aws_cloud: AwsCloud, operator_session: boto3.Session, admin: AppRunnerAdmin
 ) -> None:
-    arn = service(operator_session, "somebody-renamed-it", platform="tests", environment="test1")
-    assert seen.verify_absent(TEST1).found == (arn,)
+    arn = create_service(operator_session, "renamed-by-hand", platform="tests", environment="test1")
+    assert aws_cloud.verify_absent(TEST1).found == (arn,)
 
 
-def test_I5_a_look_finds_a_stack_that_is_still_in_the_bucket(
-    seen: AwsCloud, operator_session: boto3.Session, backend: Backend, admin: AppRunnerAdmin
+def test_I5_verification_finds_a_stack_left_in_the_bucket(
+    aws_cloud: AwsCloud, operator_session: boto3.Session, backend: Backend, admin: AppRunnerAdmin
 ) -> None:
     key = ".pulumi/stacks/fibfactory/fibfactory-test1.json"
     operator_session.client("s3").put_object(Bucket=backend.bucket, Key=key, Body=b"{}")
-    assert seen.verify_absent(TEST1).found == ("the Pulumi stack fibfactory-test1",)
+    assert aws_cloud.verify_absent(TEST1).found == ("the Pulumi stack fibfactory-test1",)
     operator_session.client("s3").delete_object(Bucket=backend.bucket, Key=key)
 
 
-def test_I5_a_look_at_nothing_says_where_it_looked(seen: AwsCloud, admin: AppRunnerAdmin) -> None:
-    look = seen.verify_absent(TEST1)
-    assert look.found == ()
-    assert len(look.checked) == 3
-    assert look.cannot_see
+def test_I5_verification_says_what_it_checked_if_it_finds_nothing(aws_cloud: AwsCloud, admin: AppRunnerAdmin) -> None:
+    verification = aws_cloud.verify_absent(TEST1)
+    assert verification.found == ()
+    assert len(verification.checked) == 3
+    assert verification.cannot_see
 
 
-def test_an_aws_that_does_not_answer_is_no_empty_one(seen: AwsCloud, admin: AppRunnerAdmin) -> None:
+def test_a_failing_aws_is_an_error_and_not_an_empty_result(aws_cloud: AwsCloud, admin: AppRunnerAdmin) -> None:
     admin.inject("internal_error", operation="ListServices", times=20)
     with pytest.raises(Transient):
-        seen.verify_absent(TEST1)
+        aws_cloud.verify_absent(TEST1)
 
 
-def test_a_private_repository_tells_which_image_a_tag_means(
-    seen: AwsCloud, cloud: RunningCloud, operator_session: boto3.Session
+def test_the_digest_of_a_tag_is_read_from_a_private_repository(
+    aws_cloud: AwsCloud, cloud: RunningCloud, operator_session: boto3.Session
 ) -> None:
     ecr = operator_session.client("ecr")
     ecr.create_repository(repositoryName="team/app")
@@ -115,34 +115,34 @@ def test_a_private_repository_tells_which_image_a_tag_means(
     put = ecr.put_image(repositoryName="team/app", imageManifest=manifest, imageTag="pr-7")["image"]
     digest = put["imageId"]["imageDigest"]
     repository = f"{cloud.account}.dkr.ecr.{cloud.region}.amazonaws.com/team/app"
-    assert seen.digest(f"{repository}:pr-7") == digest
-    assert seen.digest(f"{repository}@{digest}") == digest
+    assert aws_cloud.digest(f"{repository}:pr-7") == digest
+    assert aws_cloud.digest(f"{repository}@{digest}") == digest
 
 
 @pytest.mark.parametrize(
     "image",
     [
-        "{account}.dkr.ecr.us-west-2.amazonaws.com/nobody/has:it",
-        "{account}.dkr.ecr.us-west-2.amazonaws.com/team/app:gone",
+        "{account}.dkr.ecr.us-west-2.amazonaws.com/no-such/repository:latest",
+        "{account}.dkr.ecr.us-west-2.amazonaws.com/team/app:no-such-tag",
         "public.ecr.aws/fibfactory/fibservice:latest",
     ],
 )
-def test_what_no_registry_tells_is_not_known(seen: AwsCloud, cloud: RunningCloud, image: str) -> None:
-    assert seen.digest(image.format(account=cloud.account)) is None
+def test_the_digest_of_an_unknown_or_public_image_is_none(aws_cloud: AwsCloud, cloud: RunningCloud, image: str) -> None:
+    assert aws_cloud.digest(image.format(account=cloud.account)) is None
 
 
 def test_a_service_is_paused_and_resumed(
-    seen: AwsCloud, operator_session: boto3.Session, admin: AppRunnerAdmin
+    aws_cloud: AwsCloud, operator_session: boto3.Session, admin: AppRunnerAdmin
 ) -> None:
-    arn = service(operator_session, "fib-app-paused1-service", platform="tests", environment="paused1")
+    arn = create_service(operator_session, "fib-app-paused1-service", platform="tests", environment="paused1")
 
     def idle() -> Service:
-        while (found := seen.service(PAUSED1)) is None or found.busy:
+        while (found := aws_cloud.service(PAUSED1)) is None or found.busy:
             time.sleep(0.05)
         return found
 
     assert not idle().paused
-    seen.pause(idle())
+    aws_cloud.pause(idle())
     assert idle().paused and idle().arn == arn
-    seen.resume(idle())
+    aws_cloud.resume(idle())
     assert idle().status == "RUNNING"

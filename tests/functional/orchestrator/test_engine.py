@@ -1,4 +1,4 @@
-"""The engine adapter with the real CLI: processes counted, progress told, failures understood, stopped in order."""
+"""The engine adapter with the real Pulumi CLI: its processes, progress, failures and stops."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def environment(environment_id: str, image: str = IMAGE) -> Environment:
     return Environment(environment_id, "arn:alice", NOW, NOW, Spec(image))
 
 
-def go_on() -> StopSignal:
+def never_stop() -> StopSignal:
     return StopSignal(grace=25.0)
 
 
@@ -66,43 +66,45 @@ def test_a_create_takes_two_cli_processes_an_update_one_and_a_destroy_one(
         return [next(word for word in call if not word.startswith("-")) for call in calls]
 
     first = environment("counted1")
-    engine.deploy(first, new=True, refresh=False, progress=print, stop=go_on())
+    engine.deploy(first, new=True, refresh=False, progress=print, stop=never_stop())
     assert verbs() == ["stack", "up"]
     second = replace(first, spec=Spec("public.ecr.aws/fibfactory/fibservice:v2"), generation=2)
-    engine.deploy(second, new=False, refresh=False, progress=print, stop=go_on())
+    engine.deploy(second, new=False, refresh=False, progress=print, stop=never_stop())
     assert verbs() == ["up"]
-    engine.destroy(second, refresh=False, progress=print, stop=go_on())
+    engine.destroy(second, refresh=False, progress=print, stop=never_stop())
     assert verbs() == ["destroy"]
 
 
-def test_a_deploy_tells_its_progress_and_gives_the_url(engine: PulumiEngine, apprunner: AppRunnerAdmin) -> None:
+def test_a_deploy_reports_its_progress_and_returns_the_url(engine: PulumiEngine, apprunner: AppRunnerAdmin) -> None:
     lines: list[str] = []
-    deployed = engine.deploy(environment("told1"), new=True, refresh=False, progress=lines.append, stop=go_on())
+    deployed = engine.deploy(
+        environment("progress1"), new=True, refresh=False, progress=lines.append, stop=never_stop()
+    )
     assert deployed.url.startswith("http://127.0.0.1:")
     assert "aws:apprunner/service:Service app-runner-service: create done" in lines
-    engine.destroy(environment("told1"), refresh=False, progress=lines.append, stop=go_on())
+    engine.destroy(environment("progress1"), refresh=False, progress=lines.append, stop=never_stop())
     assert "aws:apprunner/service:Service app-runner-service: delete done" in lines
 
 
 def test_a_destroy_leaves_nothing_of_the_stack_in_the_bucket(
     engine: PulumiEngine, backend: Backend, operator_session: boto3.Session, apprunner: AppRunnerAdmin
 ) -> None:
-    engine.deploy(environment("traces1"), new=True, refresh=False, progress=print, stop=go_on())
+    engine.deploy(environment("traces1"), new=True, refresh=False, progress=print, stop=never_stop())
     assert engine.state.exists("fibfactory-traces1")
-    engine.destroy(environment("traces1"), refresh=False, progress=print, stop=go_on())
+    engine.destroy(environment("traces1"), refresh=False, progress=print, stop=never_stop())
     assert not engine.state.exists("fibfactory-traces1")
     entries = operator_session.client("s3").list_objects_v2(Bucket=backend.bucket).get("Contents", [])
     assert [entry["Key"] for entry in entries if "traces1" in entry["Key"]] == []
 
 
-def test_a_destroy_of_what_is_not_there_is_done(engine: PulumiEngine) -> None:
-    engine.destroy(environment("absent1"), refresh=False, progress=print, stop=go_on())
+def test_destroying_a_stack_that_does_not_exist_succeeds(engine: PulumiEngine) -> None:
+    engine.destroy(environment("absent1"), refresh=False, progress=print, stop=never_stop())
 
 
-def test_an_update_whose_stack_is_gone_makes_it_anew(engine: PulumiEngine, apprunner: AppRunnerAdmin) -> None:
-    deployed = engine.deploy(environment("anew1"), new=False, refresh=False, progress=print, stop=go_on())
+def test_an_update_without_a_stack_creates_it(engine: PulumiEngine, apprunner: AppRunnerAdmin) -> None:
+    deployed = engine.deploy(environment("recreated1"), new=False, refresh=False, progress=print, stop=never_stop())
     assert deployed.url
-    engine.destroy(environment("anew1"), refresh=False, progress=print, stop=go_on())
+    engine.destroy(environment("recreated1"), refresh=False, progress=print, stop=never_stop())
 
 
 @pytest.mark.parametrize(
@@ -113,32 +115,32 @@ def test_an_update_whose_stack_is_gone_makes_it_anew(engine: PulumiEngine, appru
         ("fail", Terminal, "create_failed"),
     ],
 )
-def test_a_failure_is_understood(
+def test_a_failed_deploy_has_the_kind_and_code_of_its_cause(
     engine: PulumiEngine, apprunner: AppRunnerAdmin, fault: str, kind: type[Exception], code: str
 ) -> None:
-    # More of them than the provider itself retries.
+    # More failures than the provider itself retries.
     apprunner.inject(fault, operation="CreateService", times=1 if fault == "fail" else 20)
     image = "000000000000.dkr.ecr.us-west-2.amazonaws.com/fibservice:latest" if fault == "access_role" else IMAGE
     with pytest.raises(kind) as failure:
-        engine.deploy(environment("faulty1", image), new=True, refresh=False, progress=print, stop=go_on())
+        engine.deploy(environment("faulty1", image), new=True, refresh=False, progress=print, stop=never_stop())
     assert failure.value.code == code  # type: ignore[attr-defined]
     apprunner.clear_faults()
-    engine.destroy(environment("faulty1"), refresh=False, progress=print, stop=go_on())
+    engine.destroy(environment("faulty1"), refresh=False, progress=print, stop=never_stop())
 
 
-def test_the_quota_is_understood(engine: PulumiEngine, apprunner: AppRunnerAdmin) -> None:
+def test_an_exceeded_quota_is_a_terminal_failure(engine: PulumiEngine, apprunner: AppRunnerAdmin) -> None:
     apprunner.behave(quota=0)
     with pytest.raises(Terminal) as failure:
-        engine.deploy(environment("quota1"), new=True, refresh=False, progress=print, stop=go_on())
+        engine.deploy(environment("quota1"), new=True, refresh=False, progress=print, stop=never_stop())
     assert failure.value.code == "quota"
-    engine.destroy(environment("quota1"), refresh=False, progress=print, stop=go_on())
+    engine.destroy(environment("quota1"), refresh=False, progress=print, stop=never_stop())
 
 
-def test_a_stopped_deploy_keeps_what_it_made_in_the_state_and_leaves_no_process(
+def test_a_stopped_deploy_keeps_its_service_in_the_state_and_leaves_no_process(
     engine: PulumiEngine, apprunner: AppRunnerAdmin
 ) -> None:
     apprunner.behave(delays={"create": 5})
-    stop = go_on()
+    stop = never_stop()
 
     def stop_when_created(line: str) -> None:
         if "app-runner-service: create" in line:
@@ -149,71 +151,71 @@ def test_a_stopped_deploy_keeps_what_it_made_in_the_state_and_leaves_no_process(
     children = [child.name() for child in psutil.Process().children(recursive=True)]
     assert "pulumi" not in children
     assert engine.state.exists("fibfactory-stopped1")
-    give_up = time.monotonic() + 60
+    deadline = time.monotonic() + 60
     while [each for each in apprunner.services() if each.status == "OPERATION_IN_PROGRESS"]:
-        assert time.monotonic() < give_up
+        assert time.monotonic() < deadline
         time.sleep(0.1)
     lines: list[str] = []
-    engine.destroy(environment("stopped1"), refresh=False, progress=lines.append, stop=go_on())
+    engine.destroy(environment("stopped1"), refresh=False, progress=lines.append, stop=never_stop())
     assert "aws:apprunner/service:Service app-runner-service: delete done" in lines
     assert [each.status for each in apprunner.services()] == ["DELETED"]
 
 
-def test_a_service_that_somebody_else_removed_is_destroyed_and_made_anew(
+def test_a_service_removed_outside_pulumi_is_created_again_and_can_be_destroyed(
     engine: PulumiEngine, apprunner: AppRunnerAdmin, operator_session: boto3.Session
 ) -> None:
     first = environment("removed1")
-    engine.deploy(first, new=True, refresh=False, progress=print, stop=go_on())
+    engine.deploy(first, new=True, refresh=False, progress=print, stop=never_stop())
     client = operator_session.client("apprunner")
 
-    def remove_it() -> None:
+    def remove_service() -> None:
         client.delete_service(ServiceArn=client.list_services()["ServiceSummaryList"][0]["ServiceArn"])
-        give_up = time.monotonic() + 60
+        deadline = time.monotonic() + 60
         while client.list_services()["ServiceSummaryList"]:
-            assert time.monotonic() < give_up
+            assert time.monotonic() < deadline
             time.sleep(0.1)
 
-    remove_it()
-    assert engine.deploy(first, new=False, refresh=True, progress=print, stop=go_on()).url
+    remove_service()
+    assert engine.deploy(first, new=False, refresh=True, progress=print, stop=never_stop()).url
     assert len(client.list_services()["ServiceSummaryList"]) == 1
-    remove_it()
-    engine.destroy(first, refresh=True, progress=print, stop=go_on())
+    remove_service()
+    engine.destroy(first, refresh=True, progress=print, stop=never_stop())
     assert not engine.state.exists("fibfactory-removed1")
 
 
-def test_an_update_that_aws_refused_is_sent_by_the_next_try_that_looks_first(
+def test_an_update_refused_by_aws_is_sent_again_after_a_refresh(
     engine: PulumiEngine, apprunner: AppRunnerAdmin, operator_session: boto3.Session
 ) -> None:
     first = environment("refused1")
-    engine.deploy(first, new=True, refresh=False, progress=print, stop=go_on())
+    engine.deploy(first, new=True, refresh=False, progress=print, stop=never_stop())
     second = replace(first, spec=Spec("public.ecr.aws/fibfactory/fibservice:v2"), generation=2)
     apprunner.inject("internal_error", operation="UpdateService", times=20)
     with pytest.raises(Transient):
-        engine.deploy(second, new=False, refresh=False, progress=print, stop=go_on())
+        engine.deploy(second, new=False, refresh=False, progress=print, stop=never_stop())
     apprunner.clear_faults()
-    engine.deploy(second, new=False, refresh=True, progress=print, stop=go_on())
+    engine.deploy(second, new=False, refresh=True, progress=print, stop=never_stop())
     client = operator_session.client("apprunner")
     arn = client.list_services()["ServiceSummaryList"][0]["ServiceArn"]
     source = client.describe_service(ServiceArn=arn)["Service"]["SourceConfiguration"]
     assert source["ImageRepository"]["ImageIdentifier"].endswith(":v2")
-    engine.destroy(second, refresh=False, progress=print, stop=go_on())
+    engine.destroy(second, refresh=False, progress=print, stop=never_stop())
 
 
-def test_a_locked_stack_is_named_and_left_alone(
+def test_a_locked_stack_is_a_terminal_failure_and_keeps_its_lock(
     engine: PulumiEngine, backend: Backend, operator_session: boto3.Session, apprunner: AppRunnerAdmin
 ) -> None:
-    engine.deploy(environment("locked1"), new=True, refresh=False, progress=print, stop=go_on())
+    engine.deploy(environment("locked1"), new=True, refresh=False, progress=print, stop=never_stop())
     lock = ".pulumi/locks/organization/fibfactory/fibfactory-locked1/0d8d4d6c-4ea4-4d3c-9d2c-1f2e3d4c5b6a.json"
-    body = b'{"pid":1,"username":"somebody","hostname":"elsewhere","timestamp":"2026-01-01T00:00:00Z"}'
+    body = b'{"pid":1,"username":"ann","hostname":"other-host","timestamp":"2026-01-01T00:00:00Z"}'
     operator_session.client("s3").put_object(Bucket=backend.bucket, Key=lock, Body=body)
     with pytest.raises(Terminal) as failure:
-        engine.destroy(environment("locked1"), refresh=False, progress=print, stop=go_on())
+        engine.destroy(environment("locked1"), refresh=False, progress=print, stop=never_stop())
     assert failure.value.code == "stack_locked"
     assert operator_session.client("s3").head_object(Bucket=backend.bucket, Key=lock)
     operator_session.client("s3").delete_object(Bucket=backend.bucket, Key=lock)
-    engine.destroy(environment("locked1"), refresh=False, progress=print, stop=go_on())
+    engine.destroy(environment("locked1"), refresh=False, progress=print, stop=never_stop())
 
 
-def test_the_api_side_never_loads_pulumi() -> None:
+def test_the_http_handler_does_not_import_pulumi() -> None:
     code = "import sys, orchestrator.http_handler; sys.exit('pulumi' in sys.modules or 'pulumi_aws' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

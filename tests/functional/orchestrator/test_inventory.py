@@ -1,4 +1,4 @@
-"""All that exists, read from the emulators: nothing is left out, and what can't be read is shown as unknown (I3, I4)."""
+"""The inventory on the local cloud: it lists everything, and shows what it can't read as unknown (I3, I4)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from orchestrator.domain import names
 from orchestrator.domain.environment import Environment, Spec
 from orchestrator.domain.errors import Terminal, Transient
 from tests.functional.orchestrator.conftest import Backend
-from tests.functional.orchestrator.test_cloud import IMAGE, service
+from tests.functional.orchestrator.test_cloud import IMAGE, create_service
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 FOLDER = f".pulumi/stacks/{names.PROJECT}"
@@ -40,8 +40,8 @@ def admin(cloud: RunningCloud) -> Iterator[AppRunnerAdmin]:
 @pytest.fixture
 def bucket(operator_session: boto3.Session, cloud: RunningCloud) -> str:
     name = f"inventory-{secrets.token_hex(4)}"
-    where = {"LocationConstraint": cloud.region}
-    operator_session.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration=where)
+    location = {"LocationConstraint": cloud.region}
+    operator_session.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration=location)
     return name
 
 
@@ -78,63 +78,67 @@ def put_stack(session: boto3.Session, bucket: str, name: str, body: bytes) -> No
     session.client("s3").put_object(Bucket=bucket, Key=f"{FOLDER}/{name}.json", Body=body)
 
 
-def test_services_of_our_name_or_tag_are_found_with_all_of_their_tags(
+def test_services_are_found_by_name_or_tag_with_all_of_their_tags(
     inventory: AwsInventory, operator_session: boto3.Session, admin: AppRunnerAdmin
 ) -> None:
-    ours = service(operator_session, "fib-app-test1-service", platform="tests", environment="test1")
-    strange = service(operator_session, "fib-app-test2-service", platform="another")
-    renamed = service(operator_session, "somebody-renamed-it", platform="tests", environment="test3")
-    service(operator_session, "nothing-of-ours", platform="another")
+    own = create_service(operator_session, "fib-app-test1-service", platform="tests", environment="test1")
+    foreign = create_service(operator_session, "fib-app-test2-service", platform="another")
+    renamed = create_service(operator_session, "renamed-by-hand", platform="tests", environment="test3")
+    create_service(operator_session, "foreign-service", platform="another")
     found = {each.arn: each for each in inventory.services()}
     assert {arn: each.tags for arn, each in found.items()} == {
-        ours: our_tags("test1"),
-        strange: {names.TAG_PLATFORM: "another"},
+        own: our_tags("test1"),
+        foreign: {names.TAG_PLATFORM: "another"},
         renamed: our_tags("test3"),
     }
-    assert found[ours].name == "fib-app-test1-service"
-    assert abs(found[ours].created_at.timestamp() - admin.now()) < 60
+    assert found[own].name == "fib-app-test1-service"
+    assert abs(found[own].created_at.timestamp() - admin.now()) < 60
 
 
-def test_a_deleted_service_does_not_live(
+def test_a_deleted_service_is_not_listed(
     inventory: AwsInventory, operator_session: boto3.Session, admin: AppRunnerAdmin
 ) -> None:
     admin.behave(delays={"create": 0.0, "delete": 0.0})
     client = operator_session.client("apprunner")
-    arn = service(operator_session, "fib-app-test1-service", platform="tests", environment="test1")
-    _until(lambda: client.describe_service(ServiceArn=arn)["Service"]["Status"] == "RUNNING")
+    arn = create_service(operator_session, "fib-app-test1-service", platform="tests", environment="test1")
+    _wait_until(lambda: client.describe_service(ServiceArn=arn)["Service"]["Status"] == "RUNNING")
     client.delete_service(ServiceArn=arn)
-    _until(lambda: inventory.services() == [])
+    _wait_until(lambda: inventory.services() == [])
 
 
-def test_every_page_is_read(inventory: AwsInventory, operator_session: boto3.Session, admin: AppRunnerAdmin) -> None:
+def test_all_pages_of_services_are_read(
+    inventory: AwsInventory, operator_session: boto3.Session, admin: AppRunnerAdmin
+) -> None:
     admin.behave(quota=60)
     for number in range(45):
-        service(operator_session, f"fib-app-env-{number:02}-service", platform="tests", environment=f"env-{number:02}")
+        create_service(
+            operator_session, f"fib-app-env-{number:02}-service", platform="tests", environment=f"env-{number:02}"
+        )
     found = inventory.services()
     assert len({each.arn for each in found}) == 45
     assert all(each.tags and each.tags[names.TAG_PLATFORM] == "tests" for each in found)
 
 
-def test_tags_that_aws_refuses_to_show_are_unknown(
+def test_tags_that_aws_refuses_to_list_are_unknown(
     operator_session: boto3.Session, state: StateBucket, admin: AppRunnerAdmin
 ) -> None:
     client = operator_session.client("apprunner")
-    service(operator_session, "fib-app-test1-service", platform="tests", environment="test1")
-    client.meta.events.register("before-call.apprunner.ListTagsForResource", _broken_request)
+    create_service(operator_session, "fib-app-test1-service", platform="tests", environment="test1")
+    client.meta.events.register("before-call.apprunner.ListTagsForResource", _name_an_unknown_operation)
     tagging = operator_session.client("resourcegroupstaggingapi")
     (found,) = AwsInventory(client, tagging, state, "tests", "fib-app").services()
     assert found.tags is None
 
 
-def test_an_app_runner_that_does_not_answer_is_an_error_and_not_an_empty_list(
+def test_a_failing_app_runner_is_an_error_and_not_an_empty_list(
     operator_session: boto3.Session, state: StateBucket, admin: AppRunnerAdmin
 ) -> None:
-    once = Config(retries={"total_max_attempts": 1})
+    no_retries = Config(retries={"total_max_attempts": 1})
     apprunner, tagging = (
-        operator_session.client(name, config=once) for name in ("apprunner", "resourcegroupstaggingapi")
+        operator_session.client(name, config=no_retries) for name in ("apprunner", "resourcegroupstaggingapi")
     )
     inventory = AwsInventory(apprunner, tagging, state, "tests", "fib-app")
-    service(operator_session, "fib-app-test1-service", platform="tests", environment="test1")
+    create_service(operator_session, "fib-app-test1-service", platform="tests", environment="test1")
     for operation in ("ListServices", "ListTagsForResource"):
         admin.inject("internal_error", operation=operation)
         with pytest.raises(Transient):
@@ -142,18 +146,18 @@ def test_an_app_runner_that_does_not_answer_is_an_error_and_not_an_empty_list(
         admin.clear_faults()
 
 
-def test_resources_are_all_that_have_our_tag_but_no_services(
+def test_resources_are_everything_with_the_platforms_tag_except_services(
     operator_session: boto3.Session, state: StateBucket, cloud: RunningCloud, admin: AppRunnerAdmin
 ) -> None:
-    service(operator_session, "fib-app-test1-service", platform="tests", environment="test1")
+    create_service(operator_session, "fib-app-test1-service", platform="tests", environment="test1")
     sqs = operator_session.client("sqs")
     urls = [
         sqs.create_queue(QueueName="fib-app-test1-jobs", tags=dict(our_tags("test1")))["QueueUrl"],
         sqs.create_queue(QueueName="another-platforms-jobs", tags={names.TAG_PLATFORM: "another"})["QueueUrl"],
     ]
-    tagging = tagging_of_the_whole_cloud(operator_session, cloud)
-    ours = [{"Key": names.TAG_PLATFORM, "Values": ["tests"]}]
-    listed = tagging.get_resources(TagFilters=ours)["ResourceTagMappingList"]
+    tagging = tagging_client_for_all_services(operator_session, cloud)
+    own_tag = [{"Key": names.TAG_PLATFORM, "Values": ["tests"]}]
+    listed = tagging.get_resources(TagFilters=own_tag)["ResourceTagMappingList"]
     kinds = {each["ResourceARN"].split(":")[2] for each in listed}
     assert kinds == {"apprunner", "sqs"}, "the tag's list has the service, too"
 
@@ -164,24 +168,24 @@ def test_resources_are_all_that_have_our_tag_but_no_services(
         sqs.delete_queue(QueueUrl=url)
 
 
-def tagging_of_the_whole_cloud(session: boto3.Session, cloud: RunningCloud) -> Any:
-    """A client of the tagging API whose answers are, as on AWS, App Runner's resources and all others together."""
+def tagging_client_for_all_services(session: boto3.Session, cloud: RunningCloud) -> Any:
+    """A client of the tagging API that lists, as on AWS, App Runner's resources together with all others."""
     apprunner = session.client("resourcegroupstaggingapi")
     others = session.client("resourcegroupstaggingapi", endpoint_url=cloud.endpoint_url)
-    asked: dict[str, Any] = {}
+    parameters: dict[str, Any] = {}
     apprunner.meta.events.register(
-        "provide-client-params.resource-groups-tagging-api.GetResources", lambda params, **_: asked.update(params)
+        "provide-client-params.resource-groups-tagging-api.GetResources", lambda params, **_: parameters.update(params)
     )
     apprunner.meta.events.register(
         "after-call.resource-groups-tagging-api.GetResources",
         lambda parsed, **_: parsed["ResourceTagMappingList"].extend(
-            others.get_resources(**asked)["ResourceTagMappingList"]
+            others.get_resources(**parameters)["ResourceTagMappingList"]
         ),
     )
     return apprunner
 
 
-def test_the_engines_own_stacks_say_whose_they_are(
+def test_stacks_made_by_the_engine_show_their_tags(
     as_operator: None,
     backend: Backend,
     operator_session: boto3.Session,
@@ -197,7 +201,7 @@ def test_the_engines_own_stacks_say_whose_they_are(
         prefix="fib-app",
         region=cloud.region,
     )
-    environment = Environment("whose1", "arn:alice", NOW, NOW, Spec(IMAGE))
+    environment = Environment("tagged1", "arn:alice", NOW, NOW, Spec(IMAGE))
     engine.deploy(environment, new=True, refresh=False, progress=print, stop=threading.Event())
     inventory = AwsInventory(
         operator_session.client("apprunner"),
@@ -206,15 +210,15 @@ def test_the_engines_own_stacks_say_whose_they_are(
         "tests",
         "fib-app",
     )
-    (found,) = [each for each in inventory.stacks() if each.name == "fibfactory-whose1"]
-    assert found.tags is not None and our_tags("whose1").items() <= found.tags.items()
+    (found,) = [each for each in inventory.stacks() if each.name == "fibfactory-tagged1"]
+    assert found.tags is not None and our_tags("tagged1").items() <= found.tags.items()
     assert found.tags[names.TAG_OWNER] == "arn:alice"
     assert datetime.now(UTC) - found.changed_at < timedelta(minutes=5)
     engine.destroy(environment, refresh=False, progress=print, stop=threading.Event())
-    assert [each for each in inventory.stacks() if each.name == "fibfactory-whose1"] == []
+    assert [each for each in inventory.stacks() if each.name == "fibfactory-tagged1"] == []
 
 
-def test_stacks_that_say_nothing_or_are_broken_are_unknown(
+def test_empty_and_broken_stacks_have_unknown_tags(
     inventory: AwsInventory, operator_session: boto3.Session, bucket: str
 ) -> None:
     put_stack(operator_session, bucket, "fibfactory-empty1", b'{"version": 3, "checkpoint": {"latest": null}}')
@@ -226,19 +230,19 @@ def test_stacks_that_say_nothing_or_are_broken_are_unknown(
 
 
 def test_a_bucket_that_cannot_be_read_is_an_error(operator_session: boto3.Session) -> None:
-    nowhere = StateBucket(operator_session.client("s3"), "s3://no-such-bucket-at-all?region=x")
+    missing = StateBucket(operator_session.client("s3"), "s3://no-such-bucket?region=x")
     with pytest.raises(Terminal):
-        AwsInventory(None, None, nowhere, "tests", "fib-app").stacks()
+        AwsInventory(None, None, missing, "tests", "fib-app").stacks()
 
 
-def test_a_stack_that_goes_while_it_is_read_is_gone(operator_session: boto3.Session, bucket: str) -> None:
-    class Quick(StateBucket):
+def test_a_stack_deleted_during_the_listing_is_left_out(operator_session: boto3.Session, bucket: str) -> None:
+    class StateWithADeletedStack(StateBucket):
         def names(self) -> Iterator[tuple[str, datetime]]:
-            yield "fibfactory-gone1", NOW
+            yield "fibfactory-deleted1", NOW
             yield from super().names()
 
     put_stack(operator_session, bucket, "fibfactory-ours1", checkpoint(provider(our_tags("ours1"))))
-    state = Quick(operator_session.client("s3"), f"s3://{bucket}?region=x")
+    state = StateWithADeletedStack(operator_session.client("s3"), f"s3://{bucket}?region=x")
     assert [each.name for each in AwsInventory(None, None, state, "tests", "fib-app").stacks()] == ["fibfactory-ours1"]
 
 
@@ -272,18 +276,18 @@ def test_three_hundred_stacks_are_read_in_seconds(
         ([{"type": "pulumi:providers:aws", "inputs": {"defaultTags": {"secret": "…"}}}], None),
     ],
 )
-def test_a_stack_is_whose_its_providers_say_or_else_its_resources(
+def test_a_stacks_tags_come_from_its_providers_or_else_from_its_resources(
     resources: list[Mapping[str, Any]], tags: Mapping[str, str] | None
 ) -> None:
     assert tags_of({"resources": resources}) == tags
 
 
-def _until(true: Any) -> None:
-    give_up = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < give_up
+def _wait_until(condition: Any) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
         time.sleep(0.05)
 
 
-def _broken_request(params: dict[str, Any], **_: object) -> None:
+def _name_an_unknown_operation(params: dict[str, Any], **_: object) -> None:
     params["headers"]["X-Amz-Target"] = "AppRunner.NoSuchOperation"

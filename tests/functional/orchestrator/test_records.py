@@ -1,4 +1,4 @@
-"""Records on a real table: conditional writes hold, indexes page, nothing is half-written (I1, I2)."""
+"""Records in a table of the local cloud: conditional writes, indexes and paging (I1, I2)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from orchestrator.domain.sweeps import Action, Finding, FindingKind, Outcome, Sw
 NOW = datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
 LIMITS = LifetimeLimits(timedelta(hours=12), timedelta(days=7))
 SPEC = Spec("public.ecr.aws/a/b:v1", variables={"A": "1"}, revision="7")
-ASKED = Event(NOW, "requested", "By alice.", {"generation": 1})
+REQUESTED = Event(NOW, "requested", "By alice.", {"generation": 1})
 
 
 def new(environment_id: str = "test1", owner: str = "arn:alice", **more: object) -> Environment:
@@ -44,21 +44,21 @@ def everything_set() -> Environment:
 
 def test_a_record_reads_back_as_it_was_written(records: DynamoRecords) -> None:
     assert records.get("test1") is None
-    records.add(everything_set(), ASKED)
+    records.add(everything_set(), REQUESTED)
     assert records.get("test1") == everything_set()
 
 
-def test_an_id_is_added_once(records: DynamoRecords) -> None:
-    records.add(new(), ASKED)
+def test_an_id_can_be_added_only_once(records: DynamoRecords) -> None:
+    records.add(new(), REQUESTED)
     with pytest.raises(VersionConflict):
-        records.add(new(owner="arn:bob"), ASKED)
+        records.add(new(owner="arn:bob"), REQUESTED)
     found = records.get("test1")
     assert found == new()
 
 
-def test_a_write_on_what_changed_meanwhile_writes_nothing_not_even_its_event(records: DynamoRecords) -> None:
+def test_a_write_based_on_an_old_version_writes_neither_record_nor_event(records: DynamoRecords) -> None:
     before = new()
-    records.add(before, ASKED)
+    records.add(before, REQUESTED)
     changed = desired.adjust(before, LIMITS, NOW, protected=True)
     records.replace(before, changed, Event(NOW, "adjusted", ""))
     late = desired.remove(before, "late", NOW)
@@ -68,9 +68,9 @@ def test_a_write_on_what_changed_meanwhile_writes_nothing_not_even_its_event(rec
     assert [event.kind for event in records.events(changed, None, 10).items] == ["requested", "adjusted"]
 
 
-def test_I2_of_eight_workers_at_once_one_claims_the_lease(records: DynamoRecords) -> None:
+def test_I2_one_of_eight_concurrent_workers_claims_the_lease(records: DynamoRecords) -> None:
     before = new()
-    records.add(before, ASKED)
+    records.add(before, REQUESTED)
 
     def claim(number: int) -> bool:
         after = lease.claim(before, f"worker-{number}", NOW, NOW + timedelta(minutes=16))
@@ -85,24 +85,27 @@ def test_I2_of_eight_workers_at_once_one_claims_the_lease(records: DynamoRecords
         assert sum(workers.map(claim, range(8))) == 1
 
 
-def test_I2_a_progress_note_under_an_old_token_is_refused(records: DynamoRecords) -> None:
+def test_I2_a_progress_event_under_an_old_token_is_refused(records: DynamoRecords) -> None:
     before = new()
-    records.add(before, ASKED)
+    records.add(before, REQUESTED)
     first = lease.claim(before, "one", NOW, NOW)
     assert first is not None
     records.replace(before, first)
-    records.note(first, Event(NOW, "progress", "still mine"))
+    records.note(first, Event(NOW, "progress", "with the current token"))
     second = lease.claim(first, "two", NOW, NOW + timedelta(minutes=16))
     assert second is not None
     records.replace(first, second)
     with pytest.raises(LeaseLost):
-        records.note(first, Event(NOW, "progress", "not mine any more"))
-    assert [event.message for event in records.events(second, None, 10).items] == ["By alice.", "still mine"]
+        records.note(first, Event(NOW, "progress", "with an old token"))
+    assert [event.message for event in records.events(second, None, 10).items] == [
+        "By alice.",
+        "with the current token",
+    ]
 
 
-def test_events_are_read_in_order_and_followed_by_their_cursor(records: DynamoRecords) -> None:
+def test_events_are_read_in_order_from_a_cursor(records: DynamoRecords) -> None:
     environment = new()
-    records.add(environment, ASKED)
+    records.add(environment, REQUESTED)
     for second in range(1, 8):
         records.note(environment, Event(NOW + timedelta(seconds=second), "progress", f"line {second}", {"n": second}))
     first = records.events(environment, None, 5)
@@ -110,25 +113,25 @@ def test_events_are_read_in_order_and_followed_by_their_cursor(records: DynamoRe
     assert [event.message for event in (*first.items, *rest.items)] == ["By alice."] + [
         f"line {n}" for n in range(1, 8)
     ]
-    nothing = records.events(environment, rest.cursor, 5)
-    assert (nothing.items, nothing.cursor) == ([], rest.cursor)
+    empty = records.events(environment, rest.cursor, 5)
+    assert (empty.items, empty.cursor) == ([], rest.cursor)
     assert first.items[1] == Event(NOW + timedelta(seconds=1), "progress", "line 1", {"n": 1})
 
 
 @pytest.mark.parametrize("cursor", ["*", "\u00e9", "gA", "W" * 4000])
-def test_an_events_cursor_that_is_none_is_refused(records: DynamoRecords, cursor: str) -> None:
-    with pytest.raises(BadRequest) as refusal:
+def test_an_invalid_events_cursor_is_refused(records: DynamoRecords, cursor: str) -> None:
+    with pytest.raises(BadRequest) as refused:
         records.events(new(), cursor, 10)
-    assert refusal.value.code == "bad_cursor"
+    assert refused.value.code == "bad_cursor"
 
 
 def test_listings_page_through_all_statuses_of_one_owner(records: DynamoRecords) -> None:
     for number in range(7):
-        records.add(replace(new(f"mine-{number}"), created_at=NOW + timedelta(seconds=number)), ASKED)
+        records.add(replace(new(f"mine-{number}"), created_at=NOW + timedelta(seconds=number)), REQUESTED)
     for number in range(3):
         ready = replace(new(f"done-{number}"), observed=Observed(1, "https://x"))
-        records.add(ready, ASKED)
-    records.add(new("other-1", owner="arn:bob"), ASKED)
+        records.add(ready, REQUESTED)
+    records.add(new("other-1", owner="arn:bob"), REQUESTED)
     found: list[str] = []
     cursor = None
     pages = 0
@@ -142,13 +145,13 @@ def test_listings_page_through_all_statuses_of_one_owner(records: DynamoRecords)
     assert sorted(found) == sorted([f"mine-{n}" for n in range(7)] + [f"done-{n}" for n in range(3)])
     assert found[:7] == [f"mine-{n}" for n in range(7)]
     assert 3 <= pages <= 4
-    everybody = records.listing(None, ACTIVE, {}, None, 100)
-    assert len(everybody.items) == 11
+    all_owners = records.listing(None, ACTIVE, {}, None, 100)
+    assert len(all_owners.items) == 11
 
 
 def test_listings_filter_by_status_and_label(records: DynamoRecords) -> None:
-    records.add(new("red-1", labels={"colour": "red", "team": "a"}), ASKED)
-    records.add(new("blue-1", labels={"colour": "blue"}), ASKED)
+    records.add(new("red-1", labels={"colour": "red", "team": "a"}), REQUESTED)
+    records.add(new("blue-1", labels={"colour": "blue"}), REQUESTED)
     assert [each.id for each in records.listing("arn:alice", ACTIVE, {"colour": "red"}, None, 10).items] == ["red-1"]
     assert records.listing("arn:alice", (Status.READY,), {}, None, 10).items == []
 
@@ -168,15 +171,15 @@ def test_listings_filter_by_status_and_label(records: DynamoRecords) -> None:
         "W" * 4000,
     ],
 )
-def test_a_cursor_that_is_none_is_refused(records: DynamoRecords, cursor: str) -> None:
-    with pytest.raises(BadRequest) as refusal:
+def test_an_invalid_listing_cursor_is_refused(records: DynamoRecords, cursor: str) -> None:
+    with pytest.raises(BadRequest) as refused:
         records.listing("arn:alice", ACTIVE, {}, cursor, 10)
-    assert refusal.value.code == "bad_cursor"
+    assert refused.value.code == "bad_cursor"
 
 
-def test_what_is_due_is_found_by_its_time_and_nothing_else(records: DynamoRecords) -> None:
+def test_due_environments_are_found_by_their_time(records: DynamoRecords) -> None:
     for number in range(12):
-        records.add(new(f"due-{number:02d}", ttl=timedelta(hours=number + 1)), ASKED)
+        records.add(new(f"due-{number:02d}", ttl=timedelta(hours=number + 1)), REQUESTED)
         stored = records.get(f"due-{number:02d}")
         assert stored is not None
         ready = replace(stored, observed=Observed(1, "https://x"), version=2)
@@ -187,22 +190,22 @@ def test_what_is_due_is_found_by_its_time_and_nothing_else(records: DynamoRecord
 
 def test_a_tombstone_is_kept_beside_the_next_incarnation(records: DynamoRecords) -> None:
     environment = new()
-    records.add(environment, ASKED)
+    records.add(environment, REQUESTED)
     claimed = lease.claim(desired.remove(environment, "done", NOW), "w", NOW, NOW)
     assert claimed is not None
-    gone = mark_destroyed(claimed, claimed.lease.token, Receipt(NOW, ("x",), (), "done", "image"))
-    records.replace(environment, gone)
-    fresh = desired.recreate(gone, "arn:bob", EnvironmentRequest(SPEC), LIMITS, NOW)
-    records.reuse(gone, fresh, ASKED)
+    tombstone = mark_destroyed(claimed, claimed.lease.token, Receipt(NOW, ("x",), (), "done", "image"))
+    records.replace(environment, tombstone)
+    fresh = desired.recreate(tombstone, "arn:bob", EnvironmentRequest(SPEC), LIMITS, NOW)
+    records.reuse(tombstone, fresh, REQUESTED)
     assert records.get("test1") == fresh
-    assert records.listing("arn:alice", (Status.DESTROYED,), {}, None, 10).items == [gone]
+    assert records.listing("arn:alice", (Status.DESTROYED,), {}, None, 10).items == [tombstone]
     assert records.listing("arn:bob", ACTIVE, {}, None, 10).items == [fresh]
     assert [event.kind for event in records.events(fresh, None, 10).items] == ["requested"]
 
 
-def test_one_sweep_runs_at_a_time_and_a_dead_ones_place_is_free_again(reports: DynamoReports) -> None:
+def test_one_sweep_runs_at_a_time_and_an_expired_one_is_replaced(reports: DynamoReports) -> None:
     assert reports.acquire("one", NOW, NOW + timedelta(minutes=15))
-    assert reports.acquire("one", NOW, NOW + timedelta(minutes=15)), "sent once more, as its answer was lost"
+    assert reports.acquire("one", NOW, NOW + timedelta(minutes=15)), "repeated because its answer was lost"
     assert not reports.acquire("two", NOW, NOW + timedelta(minutes=15))
     reports.release("two")
     assert not reports.acquire("two", NOW, NOW + timedelta(minutes=15))
@@ -232,17 +235,17 @@ def test_a_report_reads_back_as_it_was_written(reports: DynamoReports) -> None:
     assert reports.read("one") == report
 
 
-def test_living_environments_are_counted_by_owner_and_no_further_than_asked(records: DynamoRecords) -> None:
+def test_active_environments_are_counted_by_owner_up_to_the_given_number(records: DynamoRecords) -> None:
     assert records.count_active("arn:alice", 3) == 0
     large = Spec("public.ecr.aws/a/b:v1", variables={f"V{number}": "x" * 4096 for number in range(12)})
-    gone = everything_set().receipt
-    assert gone is not None
+    receipt = everything_set().receipt
+    assert receipt is not None
     for number in range(30):
         environment = replace(new(f"alice-{number:02d}"), spec=large)
-        # Deploying ones sort before tombstones, pending ones after them.
-        records.add(replace(environment, operation=Operation.DEPLOY) if number % 2 else environment, ASKED)
-    records.add(replace(new("gone"), present=False, receipt=gone), ASKED)
-    records.add(replace(new("going"), present=False), ASKED)
-    records.add(new("bobs", owner="arn:bob"), ASKED)
+        # Deploying environments sort before tombstones, pending ones after them.
+        records.add(replace(environment, operation=Operation.DEPLOY) if number % 2 else environment, REQUESTED)
+    records.add(replace(new("destroyed"), present=False, receipt=receipt), REQUESTED)
+    records.add(replace(new("destroying"), present=False), REQUESTED)
+    records.add(new("bobs", owner="arn:bob"), REQUESTED)
     assert [records.count_active("arn:alice", most) for most in (1, 20, 31, 100)] == [1, 20, 31, 31]
     assert records.count_active("arn:bob", 100) == 1

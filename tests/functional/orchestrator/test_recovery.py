@@ -1,4 +1,4 @@
-"""Recovery with the real CLI: killed in the middle of an operation, alone or together with its worker."""
+"""Recovery after the real Pulumi CLI was killed during an operation, alone or together with its worker."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ IMAGE = "public.ecr.aws/fibfactory/fibservice:latest"
 
 
 @dataclass(frozen=True)
-class Ground:
-    """The real engine and cloud ports on the local cloud."""
+class Adapters:
+    """The real engine and cloud adapters on the local cloud."""
 
     target: Target
     engine: PulumiEngine
@@ -51,7 +51,7 @@ class Ground:
     def destroy(self, environment: Environment) -> Receipt:
         return self._operations(environment).destroy()
 
-    def live(self) -> list[str]:
+    def active_services(self) -> list[str]:
         return [each.status for each in self.apprunner.services() if each.status != "DELETED"]
 
     def _operations(self, environment: Environment) -> Operations:
@@ -69,13 +69,13 @@ class Ground:
 
 
 @pytest.fixture
-def ground(
+def adapters(
     as_operator: None, backend: Backend, operator_session: boto3.Session, cloud: RunningCloud
-) -> Iterator[Ground]:
+) -> Iterator[Adapters]:
     state = StateBucket(operator_session.client("s3"), backend.url)
     target = Target(backend.url, backend.secrets_provider)
     clients = (operator_session.client(name) for name in ("apprunner", "resourcegroupstaggingapi", "ecr"))
-    yield Ground(
+    yield Adapters(
         target,
         PulumiEngine(PulumiStacks(target), state, "tests", "fib-app", cloud.region),
         AwsCloud(*clients, state, "tests", "fib-app"),
@@ -93,8 +93,8 @@ def environment(environment_id: str) -> Environment:
     return Environment(environment_id, "arn:alice", now(), now(), Spec(IMAGE), lease=lease)
 
 
-def after_the_death_of(environment: Environment) -> Environment:
-    """The record as the next worker claims it: the lease that this test held is a dead one's."""
+def with_expired_lease(environment: Environment) -> Environment:
+    """The record as the next worker claims it after this test's lease has expired."""
     assert environment.lease.since
     return replace(
         environment,
@@ -103,7 +103,7 @@ def after_the_death_of(environment: Environment) -> Environment:
     )
 
 
-def cli_of(environment_id: str) -> psutil.Process | None:
+def find_cli(environment_id: str) -> psutil.Process | None:
     for process in psutil.process_iter():
         try:
             command = process.cmdline()
@@ -114,146 +114,146 @@ def cli_of(environment_id: str) -> psutil.Process | None:
     return None
 
 
-def eventually(look: Callable[[], object], what: str) -> None:
-    give_up = time.monotonic() + 60
-    while not look():
-        assert time.monotonic() < give_up, what
+def wait_until(condition: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, what
         time.sleep(0.05)
 
 
-def test_a_killed_cli_is_tried_again_and_leaves_no_lock(ground: Ground) -> None:
+def test_a_killed_cli_leaves_no_lock_and_the_next_deploy_succeeds(adapters: Adapters) -> None:
     wanted = environment("cli-killed1")
-    ground.apprunner.behave(delays={"create": 3})
+    adapters.apprunner.behave(delays={"create": 3})
 
     def kill_when_created(line: str) -> None:
         if "app-runner-service: create" in line:
-            eventually(ground.live, "the service")
-            process = cli_of("cli-killed1")
+            wait_until(adapters.active_services, "the service")
+            process = find_cli("cli-killed1")
             assert process
             process.kill()
 
     with pytest.raises(Transient) as failure:
-        ground.engine.deploy(wanted, new=True, refresh=False, progress=kill_when_created, stop=StopSignal(grace=25.0))
+        adapters.engine.deploy(wanted, new=True, refresh=False, progress=kill_when_created, stop=StopSignal(grace=25.0))
     assert failure.value.code == "engine_killed"
-    assert ground.engine.locks(wanted) == []
-    (pending,) = ground.engine.pending_creates(wanted)
+    assert adapters.engine.locks(wanted) == []
+    (pending,) = adapters.engine.pending_creates(wanted)
     assert pending.type == "aws:apprunner/service:Service" and pending.main
-    first = ground.apprunner.services()[0].arn
+    first = adapters.apprunner.services()[0].arn
 
-    observed = ground.deploy(replace(wanted, needs_refresh=True))
-    assert observed.service_arn != first, "what was half made is removed, then made anew"
-    assert ground.live() == ["RUNNING"]
-    assert ground.engine.pending_creates(wanted) == []
-    ground.destroy(wanted)
-    assert ground.live() == []
+    observed = adapters.deploy(replace(wanted, needs_refresh=True))
+    assert observed.service_arn != first, "the half-created service is removed and a new one created"
+    assert adapters.active_services() == ["RUNNING"]
+    assert adapters.engine.pending_creates(wanted) == []
+    adapters.destroy(wanted)
+    assert adapters.active_services() == []
 
 
 @pytest.fixture
-def killed_worker(ground: Ground, tmp_path: Path) -> Iterator[Callable[[Environment], Environment]]:
-    """Starts a worker's deploy in a process of its own and kills it and its CLI once the service is being made."""
+def killed_worker(adapters: Adapters, tmp_path: Path) -> Iterator[Callable[[Environment], Environment]]:
+    """Start a worker's deploy in a process of its own, and kill it and its CLI as soon as the service exists."""
     code = (
         "import sys\nfrom tests.functional.orchestrator.test_recovery import deploy_here\ndeploy_here(*sys.argv[1:])\n"
     )
     started: list[subprocess.Popen[bytes]] = []
 
-    def die(environment: Environment) -> Environment:
-        target, region = ground.target, ground.engine.region
+    def deploy_and_kill(environment: Environment) -> Environment:
+        target, region = adapters.target, adapters.engine.region
         arguments = [environment.id, str(target.backend_url), str(target.secrets_provider), region]
         worker = subprocess.Popen(
             [sys.executable, "-c", code, *arguments],
             env={**os.environ, "PYTHONPATH": os.getcwd(), "TMPDIR": str(tmp_path)},
         )
         started.append(worker)
-        eventually(ground.live, "the service")
-        cli = cli_of(environment.id)
+        wait_until(adapters.active_services, "the service")
+        cli = find_cli(environment.id)
         worker.kill()
         worker.wait()
         assert cli
         cli.kill()
-        eventually(lambda: not cli.is_running() or cli.status() == psutil.STATUS_ZOMBIE, "the CLI's end")
-        return after_the_death_of(environment)
+        wait_until(lambda: not cli.is_running() or cli.status() == psutil.STATUS_ZOMBIE, "the CLI's end")
+        return with_expired_lease(environment)
 
-    yield die
+    yield deploy_and_kill
     for worker in started:
         worker.kill()
         worker.wait()
 
 
 def deploy_here(environment_id: str, backend_url: str, secrets_provider: str, region: str) -> None:
-    """What the doomed worker runs."""
+    """The deploy that the killed worker runs."""
     stacks = PulumiStacks(Target(backend_url, secrets_provider))
     engine = PulumiEngine(stacks, StateBucket(boto3.client("s3"), backend_url), "tests", "fib-app", region)
     wanted = environment(environment_id)
     engine.deploy(wanted, new=True, refresh=False, progress=print, stop=StopSignal(grace=25.0))
 
 
-def test_a_killed_workers_lock_is_broken_and_its_half_made_service_removed(
-    ground: Ground, killed_worker: Callable[[Environment], Environment]
+def test_a_killed_workers_lock_and_half_created_service_are_removed(
+    adapters: Adapters, killed_worker: Callable[[Environment], Environment]
 ) -> None:
-    ground.apprunner.behave(delays={"create": 3})
+    adapters.apprunner.behave(delays={"create": 3})
     claimed = killed_worker(environment("killed1"))
-    (lock,) = ground.engine.locks(claimed)
+    (lock,) = adapters.engine.locks(claimed)
     assert lock.host == socket.gethostname()
-    assert ground.deploy(claimed).url
-    assert ground.engine.locks(claimed) == [] and ground.live() == ["RUNNING"]
-    assert [each.status for each in ground.apprunner.services()].count("DELETED") == 1
-    receipt = ground.destroy(claimed)
-    assert ground.live() == [] and receipt.checked
+    assert adapters.deploy(claimed).url
+    assert adapters.engine.locks(claimed) == [] and adapters.active_services() == ["RUNNING"]
+    assert [each.status for each in adapters.apprunner.services()].count("DELETED") == 1
+    receipt = adapters.destroy(claimed)
+    assert adapters.active_services() == [] and receipt.checked
 
 
 def test_a_destroy_after_a_killed_create_leaves_nothing(
-    ground: Ground, killed_worker: Callable[[Environment], Environment]
+    adapters: Adapters, killed_worker: Callable[[Environment], Environment]
 ) -> None:
-    ground.apprunner.behave(delays={"create": 2})
+    adapters.apprunner.behave(delays={"create": 2})
     claimed = killed_worker(environment("killed2"))
-    ground.destroy(claimed)
-    assert ground.live() == []
-    assert not ground.engine.state.exists("fibfactory-killed2") and ground.engine.locks(claimed) == []
+    adapters.destroy(claimed)
+    assert adapters.active_services() == []
+    assert not adapters.engine.state.exists("fibfactory-killed2") and adapters.engine.locks(claimed) == []
 
 
-def test_a_lock_from_outside_every_dead_lease_is_left_alone(
-    ground: Ground, killed_worker: Callable[[Environment], Environment]
+def test_a_lock_dated_outside_every_expired_lease_is_kept(
+    adapters: Adapters, killed_worker: Callable[[Environment], Environment]
 ) -> None:
     claimed = killed_worker(environment("killed3"))
-    stranger = replace(claimed, expired_leases=(LeaseSpan(now() - timedelta(hours=2), now() - timedelta(hours=1)),))
+    other_lease = replace(claimed, expired_leases=(LeaseSpan(now() - timedelta(hours=2), now() - timedelta(hours=1)),))
     with pytest.raises(Terminal) as failure:
-        ground.deploy(stranger)
+        adapters.deploy(other_lease)
     assert failure.value.code == "stack_locked" and f"@{socket.gethostname()}" in failure.value.message
-    assert len(ground.engine.locks(claimed)) == 1
-    ground.destroy(claimed)
-    assert ground.live() == []
+    assert len(adapters.engine.locks(claimed)) == 1
+    adapters.destroy(claimed)
+    assert adapters.active_services() == []
 
 
-def test_a_lock_that_the_cli_could_not_remove_after_it_did_well_is_removed(
-    ground: Ground, backend: Backend, operator_session: boto3.Session
+def test_a_lock_left_by_a_successful_cli_is_removed(
+    adapters: Adapters, backend: Backend, operator_session: boto3.Session
 ) -> None:
-    wanted = environment("stays1")
-    key = ".pulumi/locks/organization/fibfactory/fibfactory-stays1/0d8d4d6c-4ea4-4d3c-9d2c-1f2e3d4c5b6a.json"
+    wanted = environment("lock-left1")
+    key = ".pulumi/locks/organization/fibfactory/fibfactory-lock-left1/0d8d4d6c-4ea4-4d3c-9d2c-1f2e3d4c5b6a.json"
 
-    def leave_it(line: str) -> None:
+    def leave_a_lock(line: str) -> None:
         lock = {"pid": 1, "username": "u", "hostname": socket.gethostname(), "timestamp": now().isoformat()}
         operator_session.client("s3").put_object(Bucket=backend.bucket, Key=key, Body=json.dumps(lock).encode())
 
-    ground.engine.deploy(wanted, new=True, refresh=False, progress=leave_it, stop=StopSignal(grace=25.0))
-    assert ground.engine.locks(wanted) == []
-    ground.destroy(wanted)
+    adapters.engine.deploy(wanted, new=True, refresh=False, progress=leave_a_lock, stop=StopSignal(grace=25.0))
+    assert adapters.engine.locks(wanted) == []
+    adapters.destroy(wanted)
 
 
-def test_what_the_state_knows_and_what_is_pending_is_told_apart(ground: Ground) -> None:
+def test_the_engine_knows_only_the_services_in_its_state(adapters: Adapters) -> None:
     wanted = environment("known1")
-    arn = ground.deploy(wanted).service_arn
-    assert arn and ground.engine.knows(wanted, arn) and not ground.engine.knows(wanted, f"{arn}0")
-    ground.destroy(wanted)
+    arn = adapters.deploy(wanted).service_arn
+    assert arn and adapters.engine.knows(wanted, arn) and not adapters.engine.knows(wanted, f"{arn}0")
+    adapters.destroy(wanted)
 
 
-def test_a_stack_whose_making_was_cut_short_is_made_again(
-    ground: Ground, backend: Backend, operator_session: boto3.Session, monkeypatch: pytest.MonkeyPatch
+def test_a_half_created_stack_is_deployed_again(
+    adapters: Adapters, backend: Backend, operator_session: boto3.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("PULUMI_CONFIG_PASSPHRASE", raising=False)  # a worker has none
+    monkeypatch.delenv("PULUMI_CONFIG_PASSPHRASE", raising=False)  # as in a worker
     wanted = replace(environment("half-made1"), needs_refresh=True)
     stack = b'{"version": 0, "checkpoint": {"stack": "organization/fibfactory/fibfactory-half-made1"}}'
     key = ".pulumi/stacks/fibfactory/fibfactory-half-made1.json"
     operator_session.client("s3").put_object(Bucket=backend.bucket, Key=key, Body=stack)
-    assert ground.deploy(wanted).url
-    ground.destroy(wanted)
-    assert ground.live() == []
+    assert adapters.deploy(wanted).url
+    adapters.destroy(wanted)
+    assert adapters.active_services() == []

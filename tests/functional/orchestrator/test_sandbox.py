@@ -1,4 +1,4 @@
-"""What dead workers leave in a sandbox, with real processes and folders: ended and removed; a living neighbour's stay."""
+"""Cleaning a sandbox ends the processes and removes the folders of dead workers only (real processes and folders)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-# A worker in its own process: it says its folder, starts a child with a mark in a process group of its own, and waits.
+# A worker in its own process: it starts a marked child in a process group of its own, prints its folder, and waits.
 WORKER = """
 import os, subprocess, sys
 from orchestrator.adapters import sandbox
@@ -25,6 +25,8 @@ CLEAN = "from orchestrator.adapters import sandbox; sandbox.own_folder(); sandbo
 
 
 class Worker:
+    """A worker process with a marked child and a folder."""
+
     def __init__(self, folder: Path) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-c", WORKER],
@@ -53,7 +55,7 @@ def workers() -> Iterator[ExitStack]:
         yield stack
 
 
-def started(workers: ExitStack, folder: Path) -> Worker:
+def start(workers: ExitStack, folder: Path) -> Worker:
     worker = Worker(folder)
     workers.callback(worker.end)
     return worker
@@ -63,8 +65,8 @@ def clean(folder: Path) -> None:
     subprocess.run([sys.executable, "-c", CLEAN], env={**os.environ, "TMPDIR": str(folder)}, check=True, timeout=60)
 
 
-def test_a_dead_workers_child_and_folder_go_when_the_next_one_starts(workers: ExitStack, tmp_path: Path) -> None:
-    worker = started(workers, tmp_path)
+def test_cleaning_ends_a_dead_workers_child_and_removes_its_folder(workers: ExitStack, tmp_path: Path) -> None:
+    worker = start(workers, tmp_path)
     worker.process.kill()
     worker.process.wait()
     assert worker.child.is_running() and worker.folder.is_dir()
@@ -73,8 +75,8 @@ def test_a_dead_workers_child_and_folder_go_when_the_next_one_starts(workers: Ex
     assert not worker.folder.exists()
 
 
-def test_cleaning_needs_no_room_on_the_disk(workers: ExitStack, tmp_path: Path) -> None:
-    worker = started(workers, tmp_path)
+def test_cleaning_works_on_a_full_disk(workers: ExitStack, tmp_path: Path) -> None:
+    worker = start(workers, tmp_path)
     worker.process.kill()
     worker.process.wait()
     full = (
@@ -87,18 +89,18 @@ def test_cleaning_needs_no_room_on_the_disk(workers: ExitStack, tmp_path: Path) 
     assert not worker.folder.exists()
 
 
-def test_a_living_neighbours_stay(workers: ExitStack, tmp_path: Path) -> None:
-    worker = started(workers, tmp_path)
+def test_cleaning_keeps_a_live_workers_child_and_folder(workers: ExitStack, tmp_path: Path) -> None:
+    worker = start(workers, tmp_path)
     clean(tmp_path)
     assert worker.child.status() == psutil.STATUS_SLEEPING
     assert (worker.folder / "half-written").exists()
 
 
-def test_what_is_no_mark_of_ours_stays(workers: ExitStack, tmp_path: Path) -> None:
-    stranger = subprocess.Popen(["sleep", "600"], env={**os.environ, "FIBFACTORY_WORKER": "somebody-else"})
-    workers.callback(stranger.wait)
-    workers.callback(stranger.kill)
+def test_cleaning_keeps_processes_and_folders_with_other_marks(workers: ExitStack, tmp_path: Path) -> None:
+    other = subprocess.Popen(["sleep", "600"], env={**os.environ, "FIBFACTORY_WORKER": "another-mark"})
+    workers.callback(other.wait)
+    workers.callback(other.kill)
     (tmp_path / "fibfactory-worker-notes").mkdir()
     clean(tmp_path)
-    assert stranger.poll() is None
+    assert other.poll() is None
     assert (tmp_path / "fibfactory-worker-notes").is_dir()

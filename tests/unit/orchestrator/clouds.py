@@ -1,4 +1,4 @@
-"""What a deep sweep may find in the cloud, in a few words: our things, other people's, and what nobody can tell."""
+"""Services, stacks and other resources for the fake inventory of a deep sweep."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ PREFIX = "fib-app"
 OWNER = "arn:aws:iam::000000000000:user/carol"
 
 
-def ours(environment_id: str, **other: str) -> Mapping[str, str]:
-    """All of an environment's tags, or with others in their place."""
+def our_tags(environment_id: str, **other: str) -> Mapping[str, str]:
+    """The tags of one of this platform's environments; `other` replaces values by the tag's short name."""
     tags = dict(names.tags(PLATFORM, OWNER, environment_id, 1))
     return tags | {f"fibfactory:{name}": value for name, value in other.items()}
 
@@ -31,15 +31,15 @@ def stack(environment_id: str, since: datetime, tags: Mapping[str, str] | None) 
 
 
 def queue(environment_id: str) -> FoundResource:
-    return FoundResource(f"arn:aws:sqs:x:0:{environment_id}", ours(environment_id))
+    return FoundResource(f"arn:aws:sqs:x:0:{environment_id}", our_tags(environment_id))
 
 
-def look_at(world: World) -> None:
-    """Make the inventory what the world's own cloud holds now."""
+def refresh_inventory(world: World) -> None:
+    """List in the inventory what the world's fake cloud holds now."""
     now = world.clock()
     world.inventory.found_services = [
-        service(environment_id, now, ours(environment_id), found.status)
+        service(environment_id, now, our_tags(environment_id), found.status)
         for environment_id, found in world.cloud.services.items()
     ]
     stacks = [names.id_of_stack(name) or "" for name in sorted(world.cloud.stacks)]
-    world.inventory.found_stacks = [stack(each, now, ours(each)) for each in stacks]
+    world.inventory.found_stacks = [stack(each, now, our_tags(each)) for each in stacks]

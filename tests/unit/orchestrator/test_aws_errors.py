@@ -1,4 +1,4 @@
-"""Which of AWS's errors are worth another try."""
+"""Which errors of AWS are transient."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from orchestrator.adapters.aws_errors import translated
 from orchestrator.domain.errors import Terminal, Transient
 
 
-def refused(code: str, status: int = 400) -> ClientError:
+def client_error(code: str, status: int = 400) -> ClientError:
     answer = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
     return ClientError(answer, "GetResources")  # type: ignore[arg-type]
 
@@ -17,20 +17,22 @@ def refused(code: str, status: int = 400) -> ClientError:
 @pytest.mark.parametrize(
     "error",
     [
-        refused("ThrottledException"),
-        refused("ThrottlingException"),
-        refused("TooManyRequestsException"),
-        refused("RequestTimeoutException"),
-        refused("ExpiredTokenException"),
-        refused("SomethingNew", 503),
+        client_error("ThrottledException"),
+        client_error("ThrottlingException"),
+        client_error("TooManyRequestsException"),
+        client_error("RequestTimeoutException"),
+        client_error("ExpiredTokenException"),
+        client_error("SomethingNew", 503),
         EndpointConnectionError(endpoint_url="http://127.0.0.1:1"),
         IncompleteReadError(actual_bytes=1, expected_bytes=2),
     ],
 )
-def test_what_passes_by_itself_is_tried_again(error: Exception) -> None:
+def test_a_temporary_aws_error_is_transient(error: Exception) -> None:
     assert isinstance(translated(error, "looking"), Transient)
 
 
-@pytest.mark.parametrize("error", [refused("AccessDeniedException"), ParamValidationError(report="no such parameter")])
-def test_what_does_not_is_final(error: Exception) -> None:
+@pytest.mark.parametrize(
+    "error", [client_error("AccessDeniedException"), ParamValidationError(report="no such parameter")]
+)
+def test_any_other_aws_error_is_terminal(error: Exception) -> None:
     assert isinstance(translated(error, "looking"), Terminal)

@@ -1,4 +1,4 @@
-"""The monitor keeps the deadline even if the record can't be read."""
+"""The cancellation monitor stops an operation at its deadline even if the record can't be read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.fakes.records import FakeRecords
 from tests.unit.orchestrator.worlds import World
 
 
-def test_the_deadline_holds_when_the_record_can_not_be_read() -> None:
+def test_the_monitor_stops_at_the_deadline_when_the_record_cannot_be_read() -> None:
     class Records(FakeRecords):
         def get(self, environment_id: str) -> Environment | None:
             world.clock.sleep(1)

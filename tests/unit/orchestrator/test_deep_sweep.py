@@ -1,4 +1,4 @@
-"""Each disagreement between cloud and records by its name, and what is, and above all is not, done about it (I3, I4, I6)."""
+"""Each kind of drift between cloud and records, and what a deep sweep does and does not do about it (I3, I4, I6)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from orchestrator.domain.sweeps import Finding, SweepKind, SweepReport
 from orchestrator.sweeper.drift import MAX_REMOVAL_RETRIES, NOBODY, cap
 from orchestrator.sweeper.report import metrics_of
 from tests.fakes.records import FakeRecords
-from tests.unit.orchestrator.clouds import OWNER, look_at, ours, queue, service, stack
+from tests.unit.orchestrator.clouds import OWNER, our_tags, queue, refresh_inventory, service, stack
 from tests.unit.orchestrator.worlds import ALICE, PLATFORM, World
 
 HOUR = 3600.0
@@ -35,24 +35,24 @@ def outcome_of(finding: Finding) -> str:
 
 @pytest.fixture
 def world() -> World:
-    """A platform with one environment that is as it should be."""
+    """A platform with one healthy environment."""
     world = World()
     world.ready("good", ttl=timedelta(days=6))
-    look_at(world)
+    refresh_inventory(world)
     world.clock.sleep(60)
     world.dispatcher.asked.clear()
     return world
 
 
-def with_orphan(world: World, environment_id: str = "lost1") -> World:
-    """And something of an environment that no record knows."""
+def add_orphan(world: World, environment_id: str = "lost1") -> World:
+    """Add a service and a stack of an environment without a record."""
     now = world.clock()
-    world.inventory.found_services.append(service(environment_id, now, ours(environment_id)))
-    world.inventory.found_stacks.append(stack(environment_id, now, ours(environment_id)))
+    world.inventory.found_services.append(service(environment_id, now, our_tags(environment_id)))
+    world.inventory.found_stacks.append(stack(environment_id, now, our_tags(environment_id)))
     return world
 
 
-def test_where_cloud_and_records_agree_there_is_nothing_to_do(world: World) -> None:
+def test_a_sweep_finds_nothing_when_cloud_and_records_agree(world: World) -> None:
     before = world.record("good")
     report = deep(world)
     assert (report.status, report.kind, report.findings) == ("done", "deep", ())
@@ -60,12 +60,12 @@ def test_where_cloud_and_records_agree_there_is_nothing_to_do(world: World) -> N
     assert world.record("good") == before
 
 
-def test_a_light_sweep_does_not_look_at_the_cloud(world: World) -> None:
-    world.inventory.error = Transient("Nobody shall look.")
+def test_a_light_sweep_does_not_read_the_inventory(world: World) -> None:
+    world.inventory.error = Transient("A light sweep must not get here.")
     assert world.sweep().status == "done"
 
 
-def test_a_deep_sweep_does_what_is_due_too(world: World) -> None:
+def test_a_deep_sweep_also_dispatches_due_environments(world: World) -> None:
     world.environments.adjust(ALICE, "good", ttl=timedelta(seconds=30))
     world.clock.sleep(60)
     report = deep(world)
@@ -73,8 +73,8 @@ def test_a_deep_sweep_does_what_is_due_too(world: World) -> None:
     assert report.looked_for.startswith("what is due") and "orphans" in report.looked_for
 
 
-def test_I3_an_orphan_is_suspected_first_and_removed_when_it_still_is_one_an_hour_later(world: World) -> None:
-    with_orphan(world)
+def test_I3_an_orphan_is_suspected_first_and_removed_an_hour_later(world: World) -> None:
+    add_orphan(world)
     assert found(deep(world)) == [("lost1", "orphan_service", "suspect", "suspected")]
     assert world.records.get("lost1") is None
     world.clock.sleep(HOUR - 1)
@@ -88,25 +88,24 @@ def test_I3_an_orphan_is_suspected_first_and_removed_when_it_still_is_one_an_hou
     assert world.records.kinds("lost1") == ["orphan_service"]
     world.inventory.found_services.pop()
     world.inventory.found_stacks.pop()
-    gone = world.work("lost1")
-    assert gone is not None and gone.status == "destroyed"
+    assert world.reconcile("lost1").status == "destroyed"
     assert found(deep(world)) == []
     assert world.reports.suspected == {}
 
 
-def test_I6_an_orphan_that_went_and_came_back_is_a_new_one(world: World) -> None:
-    with_orphan(world)
+def test_I6_an_orphan_that_disappeared_and_returned_is_suspected_again(world: World) -> None:
+    add_orphan(world)
     deep(world)
-    look_at(world)
+    refresh_inventory(world)
     world.clock.sleep(2 * HOUR)
     deep(world)
-    with_orphan(world)
+    add_orphan(world)
     world.clock.sleep(2 * HOUR)
     assert found(deep(world)) == [("lost1", "orphan_service", "suspect", "suspected")]
 
 
-def test_I6_what_is_younger_than_the_suspicion_is_another_thing(world: World) -> None:
-    with_orphan(world)
+def test_I6_a_service_younger_than_the_suspicion_is_suspected_again(world: World) -> None:
+    add_orphan(world)
     deep(world)
     world.clock.sleep(HOUR)
     world.inventory.found_services[-1] = replace(world.inventory.found_services[-1], created_at=world.clock())
@@ -116,15 +115,15 @@ def test_I6_what_is_younger_than_the_suspicion_is_another_thing(world: World) ->
     assert found(deep(world)) == [("lost1", "orphan_service", "remove", "dispatched")]
 
 
-def test_a_suspicion_from_the_future_counts_from_now(world: World) -> None:
-    with_orphan(world)
+def test_a_suspicion_dated_in_the_future_counts_from_now(world: World) -> None:
+    add_orphan(world)
     world.reports.suspected = {"lost1": world.clock() + timedelta(days=1)}
     deep(world)
     assert world.reports.suspected == {"lost1": world.clock()}
 
 
-def test_an_orphan_stack_alone_is_removed_the_same_way(world: World) -> None:
-    with_orphan(world)
+def test_an_orphan_stack_without_a_service_is_suspected_and_removed(world: World) -> None:
+    add_orphan(world)
     world.inventory.found_services.pop()
     assert found(deep(world)) == [("lost1", "orphan_stack", "suspect", "suspected")]
     world.clock.sleep(HOUR)
@@ -134,15 +133,15 @@ def test_an_orphan_stack_alone_is_removed_the_same_way(world: World) -> None:
 def destroyed(world: World, environment_id: str) -> Environment:
     world.ready(environment_id)
     world.environments.remove(ALICE, environment_id)
-    gone = world.work(environment_id)
-    assert gone is not None and gone.destroyed
+    tombstone = world.reconcile(environment_id)
+    assert tombstone.destroyed
     world.clock.sleep(60)
-    return gone
+    return tombstone
 
 
-def test_what_is_left_after_a_receipt_becomes_the_next_incarnation(world: World) -> None:
+def test_an_orphan_of_a_tombstone_becomes_the_next_incarnation(world: World) -> None:
     tombstone = destroyed(world, "lost1")
-    with_orphan(world)
+    add_orphan(world)
     deep(world)
     world.clock.sleep(HOUR)
     assert found(deep(world)) == [("lost1", "orphan_service", "remove", "dispatched")]
@@ -152,22 +151,24 @@ def test_what_is_left_after_a_receipt_becomes_the_next_incarnation(world: World)
     assert world.records.tombstones == [tombstone]
 
 
-LONG = f"{ALICE.owner}{'e' * 300}"
+LONG_OWNER = f"{ALICE.owner}{'e' * 300}"
 
 
 @pytest.mark.parametrize(
-    ("last", "tagged", "owner"),
+    ("tombstone_owner", "tag", "owner"),
     [
         (ALICE.owner, None, ALICE.owner),
         (ALICE.owner, OWNER, OWNER),
-        (LONG, LONG[:256], LONG),
+        (LONG_OWNER, LONG_OWNER[:256], LONG_OWNER),
         (ALICE.owner, ALICE.owner[:-1], ALICE.owner[:-1]),
     ],
 )
-def test_the_owner_is_the_tags_or_else_the_tombstones(world: World, last: str, tagged: str | None, owner: str) -> None:
-    world.records.records["lost1"] = replace(destroyed(world, "lost1"), owner=last)
-    tags = {name: value for name, value in ours("lost1").items() if name != names.TAG_OWNER}
-    tags |= {names.TAG_OWNER: tagged} if tagged else {}
+def test_an_orphans_owner_comes_from_its_tag_or_else_from_the_tombstone(
+    world: World, tombstone_owner: str, tag: str | None, owner: str
+) -> None:
+    world.records.records["lost1"] = replace(destroyed(world, "lost1"), owner=tombstone_owner)
+    tags = {name: value for name, value in our_tags("lost1").items() if name != names.TAG_OWNER}
+    tags |= {names.TAG_OWNER: tag} if tag else {}
     world.inventory.found_services.append(service("lost1", world.clock(), tags))
     deep(world)
     world.clock.sleep(HOUR)
@@ -175,7 +176,7 @@ def test_the_owner_is_the_tags_or_else_the_tombstones(world: World, last: str, t
     assert world.record("lost1").owner == owner
 
 
-def test_what_names_no_owner_at_all_is_nobodys(world: World) -> None:
+def test_an_orphan_without_an_owner_tag_or_tombstone_gets_the_placeholder_owner(world: World) -> None:
     tags = {names.TAG_PLATFORM: PLATFORM, names.TAG_ENVIRONMENT: "lost1"}
     world.inventory.found_services.append(service("lost1", world.clock(), tags))
     deep(world)
@@ -184,8 +185,8 @@ def test_what_names_no_owner_at_all_is_nobodys(world: World) -> None:
     assert world.record("lost1").owner == NOBODY
 
 
-def test_a_receipt_ends_an_older_suspicion(world: World) -> None:
-    with_orphan(world)
+def test_a_receipt_clears_an_older_suspicion(world: World) -> None:
+    add_orphan(world)
     deep(world)
     world.clock.sleep(60)
     destroyed(world, "lost1")
@@ -193,9 +194,9 @@ def test_a_receipt_ends_an_older_suspicion(world: World) -> None:
     assert found(deep(world)) == [("lost1", "orphan_service", "suspect", "suspected")]
 
 
-def test_what_goes_while_the_sweep_looks_is_no_orphan(world: World) -> None:
+def test_an_environment_destroyed_during_the_listing_is_not_an_orphan(world: World) -> None:
     world.ready("going")
-    look_at(world)
+    refresh_inventory(world)
 
     def while_listing() -> None:
         world.clock.sleep(5)
@@ -208,7 +209,7 @@ def test_what_goes_while_the_sweep_looks_is_no_orphan(world: World) -> None:
     assert world.reports.suspected == {}
 
 
-def test_what_is_made_while_the_sweep_looks_is_not_missing(world: World) -> None:
+def test_an_environment_created_during_the_listing_is_not_missing(world: World) -> None:
     world.inventory.while_listing = lambda: (world.clock.sleep(5), world.ready("fresh"))
     assert found(deep(world)) == []
 
@@ -217,14 +218,16 @@ def test_what_is_made_while_the_sweep_looks_is_not_missing(world: World) -> None
     "tags",
     [
         {},
-        ours("lost1", platform="another"),
-        ours("lost1", platform="none"),
-        ours("lost1", environment="lost2"),
+        our_tags("lost1", platform="another"),
+        our_tags("lost1", platform="none"),
+        our_tags("lost1", environment="lost2"),
         {names.TAG_PLATFORM: PLATFORM},
         {names.TAG_ENVIRONMENT: "lost1"},
     ],
 )
-def test_I4_what_has_our_name_and_other_tags_is_foreign_and_kept(world: World, tags: Mapping[str, str]) -> None:
+def test_I4_a_service_or_stack_with_our_name_and_other_tags_is_foreign_and_kept(
+    world: World, tags: Mapping[str, str]
+) -> None:
     old = world.clock()
     world.inventory.found_services.append(service("lost1", old, tags))
     world.inventory.found_stacks.append(stack("lost1", old, tags))
@@ -234,7 +237,7 @@ def test_I4_what_has_our_name_and_other_tags_is_foreign_and_kept(world: World, t
     assert world.records.get("lost1") is None and world.dispatcher.asked == []
 
 
-def test_I4_what_cannot_be_told_is_unknown_and_kept(world: World) -> None:
+def test_I4_a_service_or_stack_with_unreadable_tags_is_unknown_and_kept(world: World) -> None:
     world.inventory.found_services.append(service("lost1", world.clock(), None))
     world.inventory.found_stacks.append(stack("lost2", world.clock(), None))
     for _ in range(3):
@@ -243,14 +246,14 @@ def test_I4_what_cannot_be_told_is_unknown_and_kept(world: World) -> None:
     assert world.dispatcher.asked == []
 
 
-def test_a_stack_that_says_nothing_yet_but_has_a_record_is_no_riddle(world: World) -> None:
+def test_a_stack_without_tags_is_not_reported_if_it_has_a_record(world: World) -> None:
     world.inventory.found_stacks[0] = replace(world.inventory.found_stacks[0], tags=None)
     assert found(deep(world)) == []
 
 
-@pytest.mark.parametrize("tags", [None, {}, ours("lost1", platform="none")])
-def test_I4_our_service_beside_a_stack_that_is_not_ours_is_kept(world: World, tags: Mapping[str, str] | None) -> None:
-    with_orphan(world)
+@pytest.mark.parametrize("tags", [None, {}, our_tags("lost1", platform="none")])
+def test_I4_an_orphan_service_is_kept_if_its_stack_is_not_ours(world: World, tags: Mapping[str, str] | None) -> None:
+    add_orphan(world)
     world.inventory.found_stacks[-1] = replace(world.inventory.found_stacks[-1], tags=tags)
     for _ in range(3):
         assert ("lost1", "orphan_service", "keep", "kept") in found(deep(world))
@@ -258,7 +261,7 @@ def test_I4_our_service_beside_a_stack_that_is_not_ours_is_kept(world: World, ta
     assert world.records.get("lost1") is None
 
 
-def test_a_tagged_resource_without_record_or_stack_is_told_and_kept(world: World) -> None:
+def test_a_tagged_resource_without_record_or_stack_is_reported_and_kept(world: World) -> None:
     world.inventory.found_resources = [queue("lost1"), queue("good")]
     world.inventory.found_resources.append(replace(queue("x"), tags={names.TAG_PLATFORM: PLATFORM}))
     for _ in range(3):
@@ -266,40 +269,39 @@ def test_a_tagged_resource_without_record_or_stack_is_told_and_kept(world: World
         world.clock.sleep(2 * HOUR)
 
 
-def test_a_resource_that_its_orphan_stack_takes_along_is_not_told_twice(world: World) -> None:
-    with_orphan(world).inventory.found_resources = [queue("lost1")]
+def test_a_resource_of_an_orphan_stack_is_not_reported_separately(world: World) -> None:
+    add_orphan(world).inventory.found_resources = [queue("lost1")]
     assert found(deep(world)) == [("lost1", "orphan_service", "suspect", "suspected")]
 
 
-def test_a_service_under_another_name_is_a_resource_like_any_other(world: World) -> None:
+def test_a_tagged_service_under_another_name_is_reported_as_a_resource(world: World) -> None:
     for environment_id in ("good", "lost1"):
-        other = replace(service("x", world.clock(), ours(environment_id)), name="somebody-renamed-it", arn="arn:other")
+        other = replace(service("x", world.clock(), our_tags(environment_id)), name="renamed-by-hand", arn="arn:other")
         world.inventory.found_services.append(other)
     assert found(deep(world)) == [("lost1", "orphan_resource", "keep", "kept")]
 
 
-def test_a_resource_whose_environment_can_be_none_is_told(world: World) -> None:
-    world.inventory.found_resources = [replace(queue("x"), tags=ours("No Such Name"))]
+def test_a_resource_tagged_with_an_invalid_environment_id_is_reported(world: World) -> None:
+    world.inventory.found_resources = [replace(queue("x"), tags=our_tags("No Such Name"))]
     assert found(deep(world)) == [(None, "foreign", "keep", "kept")]
 
 
-def test_a_service_that_somebody_deleted_is_made_again(world: World) -> None:
+def test_a_deleted_service_is_restored(world: World) -> None:
     world.ready("other", ttl=timedelta(days=6))
-    look_at(world)
+    refresh_inventory(world)
     world.clock.sleep(60)
     del world.cloud.services["other"]
-    look_at(world)
+    refresh_inventory(world)
     assert found(deep(world)) == [("other", "missing_service", "restore", "dispatched")]
     record = world.record("other")
     assert record.generation == 2 and record.needs_refresh
     assert record.reason.startswith("missing_service: it should be ready")
-    healed = world.work("other")
-    assert healed is not None and healed.status == "ready" and "other" in world.cloud.services
+    assert world.reconcile("other").status == "ready" and "other" in world.cloud.services
 
 
-def test_what_a_worker_is_at_is_not_missing(world: World) -> None:
+def test_a_service_is_not_missing_while_a_worker_holds_the_lease(world: World) -> None:
     world.ready("other")
-    look_at(world)
+    refresh_inventory(world)
     world.clock.sleep(60)
     world.inventory.found_services.pop()
     held = lease.claim(world.record("other"), "worker", world.clock(), world.clock() + timedelta(minutes=16))
@@ -308,11 +310,11 @@ def test_what_a_worker_is_at_is_not_missing(world: World) -> None:
     assert found(deep(world)) == []
 
 
-def test_I6_a_protected_environment_is_not_touched_by_inference(world: World) -> None:
+def test_I6_findings_on_a_protected_environment_are_reported_and_not_acted_on(world: World) -> None:
     world.ready("other", protected=True)
     paused = world.ready("third", protected=True)
     world.clock.sleep(60)
-    look_at(world)
+    refresh_inventory(world)
     world.inventory.found_services = [
         replace(each, status="PAUSED") if each.name == "fib-app-third-service" else each
         for each in world.inventory.found_services
@@ -325,85 +327,85 @@ def test_I6_a_protected_environment_is_not_touched_by_inference(world: World) ->
     assert world.record("third") == paused
 
 
-def test_a_forced_removal_of_a_protected_one_is_tried_again_as_it_was_asked_for(world: World) -> None:
-    world.records.records["fourth"] = replace(failed_removal(world, "fourth"), protected=True)
-    look_at(world)
+def test_a_failed_forced_removal_of_a_protected_environment_is_retried(world: World) -> None:
+    world.records.records["fourth"] = replace(fail_removal(world, "fourth"), protected=True)
+    refresh_inventory(world)
     assert found(deep(world)) == [("fourth", "unfinished_removal", "retry_removal", "dispatched")]
 
 
-def test_a_record_that_can_not_be_read_accounts_for_what_is_there_and_hides_nothing_else(world: World) -> None:
+def test_an_unreadable_record_accounts_for_its_service_and_does_not_stop_the_sweep(world: World) -> None:
     class Records(FakeRecords):
         def get(self, environment_id: str) -> Environment | None:
-            if environment_id == "riddle":
-                raise Terminal("The record ENV#riddle can't be read.", "bad_record")
+            if environment_id == "unreadable":
+                raise Terminal("The record ENV#unreadable can't be read.", "bad_record")
             return super().get(environment_id)
 
     world.ready("other")
     world.clock.sleep(7200)
-    look_at(world)
+    refresh_inventory(world)
     yesterday = world.clock() - timedelta(days=1)
     world.inventory.found_services = [
         *(each for each in world.inventory.found_services if each.name != "fib-app-other-service"),
-        service("riddle", yesterday, ours("riddle")),
+        service("unreadable", yesterday, our_tags("unreadable")),
     ]
     records = Records()
     records.records = world.records.records
     world.sweeper = replace(world.sweeper, ports=replace(world.ports, records=records))
-    world.reports.suspect({"riddle": yesterday})
-    steps = {each.environment: outcome_of(each) for each in deep(world).findings}
-    assert steps == {"riddle": "failed: The record ENV#riddle can't be read.", "other": "dispatched"}
+    world.reports.suspect({"unreadable": yesterday})
+    outcomes = {each.environment: outcome_of(each) for each in deep(world).findings}
+    assert outcomes == {"unreadable": "failed: The record ENV#unreadable can't be read.", "other": "dispatched"}
 
 
-def test_a_running_service_without_its_stack_is_told(world: World) -> None:
+def test_a_running_service_without_its_stack_is_reported(world: World) -> None:
     world.ready("other")
-    look_at(world)
+    refresh_inventory(world)
     world.clock.sleep(60)
     world.inventory.found_stacks.pop()
     assert found(deep(world)) == [("other", "missing_stack", "keep", "kept")]
 
 
-def test_a_service_that_somebody_paused_runs_again(world: World) -> None:
+def test_a_service_paused_outside_the_api_is_resumed(world: World) -> None:
     world.inventory.found_services[0] = replace(world.inventory.found_services[0], status="PAUSED")
     assert found(deep(world)) == [("good", "drifted", "restore", "dispatched")]
 
 
-def test_a_service_that_somebody_resumed_is_paused_again(world: World) -> None:
+def test_a_service_resumed_outside_the_api_is_paused_again(world: World) -> None:
     world.environments.pause(ALICE, "good")
     world.work("good")
-    look_at(world)
+    refresh_inventory(world)
     world.clock.sleep(60)
     assert found(deep(world)) == []
     world.inventory.found_services[0] = replace(world.inventory.found_services[0], status="RUNNING")
     assert found(deep(world)) == [("good", "drifted", "restore", "dispatched")]
 
 
-def test_what_is_busy_has_not_drifted(world: World) -> None:
+def test_a_busy_service_has_not_drifted(world: World) -> None:
     busy = replace(world.inventory.found_services[0], status="OPERATION_IN_PROGRESS")
     world.inventory.found_services[0] = busy
     assert found(deep(world)) == []
 
 
-def failed_removal(world: World, environment_id: str) -> Environment:
+def fail_removal(world: World, environment_id: str) -> Environment:
     world.ready(environment_id)
     removed = world.environments.remove(ALICE, environment_id).environment
-    failure = Failure(Operation.DESTROY, "aws_refused", "AWS said no.", final=True, at=world.clock())
+    failure = Failure(Operation.DESTROY, "aws_refused", "AWS refused the delete.", final=True, at=world.clock())
     record = replace(removed, failure=failure)
     world.records.records[environment_id] = record
     world.dispatcher.asked.clear()
     return record
 
 
-def test_a_removal_that_failed_for_good_is_tried_three_times_more_and_then_quarantined(world: World) -> None:
-    record = failed_removal(world, "stuck")
-    look_at(world)
-    for retry_removal in range(1, MAX_REMOVAL_RETRIES + 1):
+def test_a_permanently_failed_removal_is_retried_three_times_and_then_quarantined(world: World) -> None:
+    record = fail_removal(world, "stuck")
+    refresh_inventory(world)
+    for retries in range(1, MAX_REMOVAL_RETRIES + 1):
         assert found(deep(world)) == [("stuck", "unfinished_removal", "retry_removal", "dispatched")]
-        struck = world.record("stuck")
-        assert (struck.removal_retries, struck.outstanding) == (retry_removal, True)
-        world.records.records["stuck"] = replace(struck, failure=record.failure)
+        retried = world.record("stuck")
+        assert (retried.removal_retries, retried.outstanding) == (retries, True)
+        world.records.records["stuck"] = replace(retried, failure=record.failure)
         world.clock.sleep(24 * HOUR)
     quarantined = world.record("stuck")
-    with_orphan(world)
+    add_orphan(world)
     assert found(deep(world)) == [
         ("lost1", "orphan_service", "suspect", "suspected"),
         ("stuck", "quarantined", "keep", "kept"),
@@ -411,13 +413,13 @@ def test_a_removal_that_failed_for_good_is_tried_three_times_more_and_then_quara
     assert world.record("stuck") == quarantined
 
 
-def many(world: World, count: int, since: datetime) -> None:
+def add_orphan_services(world: World, count: int, since: datetime) -> None:
     for number in range(count):
-        world.inventory.found_services.append(service(f"lost-{number}", since, ours(f"lost-{number}")))
+        world.inventory.found_services.append(service(f"lost-{number}", since, our_tags(f"lost-{number}")))
 
 
-def test_I6_more_orphans_than_the_cap_and_none_is_removed(world: World) -> None:
-    many(world, 11, world.clock())
+def test_I6_more_orphans_than_the_cap_abort_the_sweep(world: World) -> None:
+    add_orphan_services(world, 11, world.clock())
     deep(world)
     suspected = dict(world.reports.suspected)
     world.clock.sleep(HOUR)
@@ -430,20 +432,20 @@ def test_I6_more_orphans_than_the_cap_and_none_is_removed(world: World) -> None:
     assert world.reports.suspected == suspected
 
 
-def test_I6_as_many_as_the_cap_are_removed(world: World) -> None:
-    many(world, 10, world.clock())
+def test_I6_orphans_up_to_the_cap_are_removed(world: World) -> None:
+    add_orphan_services(world, 10, world.clock())
     deep(world)
     world.clock.sleep(HOUR)
     assert deep(world).status == "done"
     assert len(world.dispatcher.asked) == 10
 
 
-def test_the_cap_is_ten_or_three_in_ten() -> None:
+def test_the_cap_is_ten_or_thirty_percent() -> None:
     assert [cap(count) for count in (0, 33, 34, 100, 300)] == [10, 10, 10, 30, 90]
 
 
-def test_what_is_due_is_done_though_the_comparison_aborts(world: World) -> None:
-    many(world, 11, world.clock())
+def test_due_environments_are_dispatched_even_if_the_comparison_aborts(world: World) -> None:
+    add_orphan_services(world, 11, world.clock())
     world.reports.suspected = {f"lost-{number}": world.clock() for number in range(11)}
     world.environments.adjust(ALICE, "good", ttl=timedelta(minutes=1))
     world.clock.sleep(HOUR)
@@ -451,11 +453,11 @@ def test_what_is_due_is_done_though_the_comparison_aborts(world: World) -> None:
     assert report.status == "aborted" and world.dispatcher.asked == ["good"]
 
 
-def test_a_half_read_inventory_restores_nothing() -> None:
+def test_an_inventory_that_lacks_half_of_the_services_restores_nothing() -> None:
     world = World()
     for number in range(40):
         world.ready(f"env-{number:02}", ttl=timedelta(days=6))
-    look_at(world)
+    refresh_inventory(world)
     world.clock.sleep(60)
     before = dict(world.records.records)
     world.inventory.found_services = world.inventory.found_services[:20]
@@ -465,8 +467,8 @@ def test_a_half_read_inventory_restores_nothing() -> None:
 
 
 @pytest.mark.parametrize("what", ["found_services", "found_stacks"])
-def test_an_empty_inventory_is_an_error_and_suspicions_stay(world: World, what: str) -> None:
-    with_orphan(world)
+def test_an_empty_inventory_is_an_error_and_keeps_the_suspicions(world: World, what: str) -> None:
+    add_orphan(world)
     deep(world)
     suspected = dict(world.reports.suspected)
     world.clock.sleep(HOUR)
@@ -478,31 +480,31 @@ def test_an_empty_inventory_is_an_error_and_suspicions_stay(world: World, what: 
     assert world.reports.suspected == suspected and world.dispatcher.asked == []
 
 
-def test_services_that_are_all_foreign_are_as_good_as_none(world: World) -> None:
-    strange = [replace(each, tags=ours("good", platform="another")) for each in world.inventory.found_services]
-    world.inventory.found_services = strange
+def test_an_inventory_of_foreign_services_only_is_an_error(world: World) -> None:
+    foreign = [replace(each, tags=our_tags("good", platform="another")) for each in world.inventory.found_services]
+    world.inventory.found_services = foreign
     with pytest.raises(Terminal, match="shows no service of ours"):
         deep(world)
 
 
 def test_a_table_without_any_record_is_an_error() -> None:
-    world = with_orphan(World())
+    world = add_orphan(World())
     with pytest.raises(Terminal, match="not even a tombstone"):
         deep(world)
     assert world.reports.suspected == {}
 
 
-def test_a_tombstone_is_record_enough() -> None:
+def test_a_table_with_only_a_tombstone_is_no_error() -> None:
     world = World()
     destroyed(world, "old")
-    assert found(deep(with_orphan(world))) == [("lost1", "orphan_service", "suspect", "suspected")]
+    assert found(deep(add_orphan(world))) == [("lost1", "orphan_service", "suspect", "suspected")]
 
 
-def test_an_empty_platform_in_an_empty_cloud_is_all_right() -> None:
+def test_an_empty_table_and_an_empty_cloud_are_no_error() -> None:
     assert deep(World()).status == "done"
 
 
-def test_a_cloud_that_does_not_answer_is_told_raised_and_changes_nothing(world: World) -> None:
+def test_an_unreachable_cloud_is_reported_and_raised_after_the_due_work(world: World) -> None:
     world.inventory.error = Transient("AWS could not be reached.")
     world.environments.adjust(ALICE, "good", ttl=timedelta(seconds=1))
     world.clock.sleep(60)
@@ -514,9 +516,9 @@ def test_a_cloud_that_does_not_answer_is_told_raised_and_changes_nothing(world: 
     assert world.reports.running is None
 
 
-def test_a_dry_run_plans_and_forgets(world: World) -> None:
-    with_orphan(world, "lost1")
-    with_orphan(world, "lost2")
+def test_a_deep_dry_run_stores_no_suspicions(world: World) -> None:
+    add_orphan(world, "lost1")
+    add_orphan(world, "lost2")
     suspected = {"lost1": world.clock()}
     world.reports.suspected = dict(suspected)
     world.inventory.found_services[0] = replace(world.inventory.found_services[0], status="PAUSED")
@@ -539,8 +541,8 @@ def test_a_record_that_changes_before_the_write_is_left_alone(world: World) -> N
     assert world.record("good").paused
 
 
-def test_an_id_that_is_taken_before_the_write_is_left_alone(world: World) -> None:
-    with_orphan(world)
+def test_an_id_taken_before_the_write_is_left_alone(world: World) -> None:
+    add_orphan(world)
     deep(world)
     world.clock.sleep(HOUR)
     world.records.meanwhile["orphan_service"] = lambda: world.ready("lost1")
@@ -548,26 +550,26 @@ def test_an_id_that_is_taken_before_the_write_is_left_alone(world: World) -> Non
     assert world.record("lost1").present
 
 
-def test_one_failure_stops_no_other(world: World) -> None:
-    with_orphan(world, "lost1")
-    with_orphan(world, "lost2")
+def test_one_failed_finding_does_not_stop_the_others(world: World) -> None:
+    add_orphan(world, "lost1")
+    add_orphan(world, "lost2")
     deep(world)
     world.clock.sleep(HOUR)
 
     def refuse() -> None:
-        raise Terminal("The table said no.")
+        raise Terminal("The table refused the write.")
 
     world.records.meanwhile["orphan_service"] = refuse
     assert found(deep(world)) == [
-        ("lost1", "orphan_service", "remove", "failed: The table said no."),
+        ("lost1", "orphan_service", "remove", "failed: The table refused the write."),
         ("lost2", "orphan_service", "remove", "dispatched"),
     ]
     assert found(deep(world)) == [("lost1", "orphan_service", "remove", "dispatched")]
 
 
-def test_what_is_not_reached_in_time_is_left_for_the_next_run(world: World) -> None:
-    with_orphan(world, "lost1")
-    with_orphan(world, "lost2")
+def test_findings_not_reached_in_time_are_deferred(world: World) -> None:
+    add_orphan(world, "lost1")
+    add_orphan(world, "lost2")
     deep(world)
     world.clock.sleep(HOUR)
     world.records.meanwhile["orphan_service"] = lambda: world.clock.sleep(800)
@@ -575,8 +577,8 @@ def test_what_is_not_reached_in_time_is_left_for_the_next_run(world: World) -> N
     assert found(deep(world))[-1] == ("lost2", "orphan_service", "remove", "dispatched")
 
 
-def test_a_look_that_takes_too_long_ends_in_order(world: World) -> None:
-    with_orphan(world)
+def test_a_listing_that_takes_too_long_stops_the_sweep(world: World) -> None:
+    add_orphan(world)
     world.inventory.while_listing = lambda: world.clock.sleep(800)
     report = deep(world)
     assert f"{report.status}: {report.detail}".startswith("stopped: the time was over")
@@ -584,7 +586,7 @@ def test_a_look_that_takes_too_long_ends_in_order(world: World) -> None:
     assert metrics_of(report)["sweep_incomplete"] == 1
 
 
-def test_expired_ones_left_over_are_the_backlog(world: World) -> None:
+def test_deferred_expiries_are_the_backlog(world: World) -> None:
     for number in range(3):
         world.ready(f"old-{number}", ttl=timedelta(seconds=1))
     world.clock.sleep(60)
@@ -598,15 +600,15 @@ def test_expired_ones_left_over_are_the_backlog(world: World) -> None:
     assert report.backlog == metrics_of(report)["sweep_backlog"] == 2
 
 
-def test_one_deep_sweep_runs_at_a_time(world: World) -> None:
+def test_only_one_deep_sweep_runs_at_a_time(world: World) -> None:
     world.reports.running = "another"
     skipped = deep(world)
     assert (skipped.status, skipped.detail) == ("skipped", "another deep sweep is running")
     assert deep(world, dry_run=True).status == "planned"
 
 
-def turn(world: World, environment_id: str, status: str) -> None:
-    """App Runner shows the environment's service in this status."""
+def set_service_status(world: World, environment_id: str, status: str) -> None:
+    """Show the environment's service in this status in the inventory."""
     services = world.inventory.found_services
     services[:] = [
         replace(each, status=status) if each.name == f"fib-app-{environment_id}-service" else each for each in services
@@ -614,33 +616,33 @@ def turn(world: World, environment_id: str, status: str) -> None:
 
 
 @pytest.mark.parametrize("status", ["DELETE_FAILED", "CREATE_FAILED"])
-def test_what_somebody_else_broke_is_made_again(world: World, status: str) -> None:
+def test_a_service_in_a_failed_status_is_restored(world: World, status: str) -> None:
     before = world.ready("other")
-    look_at(world)
-    turn(world, "other", status)
+    refresh_inventory(world)
+    set_service_status(world, "other", status)
     world.clock.sleep(60)
     assert [(finding.kind, finding.outcome) for finding in deep(world).findings] == [("drifted", "dispatched")]
     assert world.record("other").generation == before.generation + 1
 
 
-def test_a_service_that_is_being_changed_is_left_to_the_next_sweep(world: World) -> None:
+def test_a_service_with_an_operation_in_progress_is_left_alone(world: World) -> None:
     world.ready("other")
-    look_at(world)
-    turn(world, "other", "OPERATION_IN_PROGRESS")
+    refresh_inventory(world)
+    set_service_status(world, "other", "OPERATION_IN_PROGRESS")
     world.clock.sleep(60)
     assert found(deep(world)) == []
 
 
-def test_an_expired_environment_is_not_made_again(world: World) -> None:
+def test_an_expired_environment_is_not_restored(world: World) -> None:
     world.ready("other", ttl=timedelta(seconds=30))
-    look_at(world)
+    refresh_inventory(world)
     world.inventory.found_services.pop()
     world.clock.sleep(60)
     world.records.meanwhile["expired"] = lambda: world.environments.adjust(ALICE, "other", labels={"a": "b"})
     assert found(deep(world)) == [("other", "expired", "remove", "changed_meanwhile")]
 
 
-def test_a_report_has_room_in_the_table_whatever_was_found(world: World) -> None:
+def test_a_report_of_thousands_of_findings_fits_into_the_table(world: World) -> None:
     for number in range(3000):
         world.inventory.found_services.append(service(f"lost-{number}", world.clock(), {}))
     report = deep(world)
@@ -649,9 +651,9 @@ def test_a_report_has_room_in_the_table_whatever_was_found(world: World) -> None
     assert len(str(report)) < 300_000
 
 
-def test_a_strike_does_not_count_for_a_removal_asked_for_anew(world: World) -> None:
-    record = failed_removal(world, "stuck")
-    struck = desired.retry_removal(desired.retry_removal(record, world.clock()), world.clock())
-    assert struck.removal_retries == 2
-    failed = replace(struck, failure=record.failure)
+def test_a_new_removal_request_resets_the_removal_retries(world: World) -> None:
+    record = fail_removal(world, "stuck")
+    retried = desired.retry_removal(desired.retry_removal(record, world.clock()), world.clock())
+    assert retried.removal_retries == 2
+    failed = replace(retried, failure=record.failure)
     assert desired.remove(failed, "again", world.clock()).removal_retries == 0

@@ -14,7 +14,7 @@ def outcomes(report: SweepReport) -> list[tuple[str | None, str, str]]:
     return [(finding.environment, finding.kind, finding.outcome) for finding in report.findings]
 
 
-def test_an_expired_environment_is_wanted_gone_and_a_worker_sent() -> None:
+def test_an_expired_environment_is_marked_for_removal_and_dispatched() -> None:
     world = World()
     world.ready(ttl=timedelta(hours=1))
     world.clock.sleep(3600)
@@ -22,11 +22,10 @@ def test_an_expired_environment_is_wanted_gone_and_a_worker_sent() -> None:
     assert outcomes(report) == [("test1", "expired", "dispatched")]
     record = world.record()
     assert record.status == "destroying" and record.reason.startswith("expired: its TTL ended at 2026-01-01T01:00")
-    gone = world.work("test1")
-    assert gone is not None and gone.status == "destroyed"
+    assert world.reconcile().status == "destroyed"
 
 
-def test_a_dry_run_leaves_a_plan_and_changes_nothing() -> None:
+def test_a_dry_run_stores_a_plan_and_changes_nothing() -> None:
     world = World()
     before = world.ready(ttl=timedelta(hours=1))
     world.clock.sleep(3600)
@@ -37,7 +36,7 @@ def test_a_dry_run_leaves_a_plan_and_changes_nothing() -> None:
     assert world.reports.read("s") == report
 
 
-def test_I6_a_protected_environment_outlives_its_time() -> None:
+def test_I6_a_protected_environment_does_not_expire() -> None:
     world = World()
     world.ready(ttl=timedelta(hours=1), protected=True)
     world.clock.sleep(7200)
@@ -45,7 +44,7 @@ def test_I6_a_protected_environment_outlives_its_time() -> None:
     assert world.record().status == "ready"
 
 
-def test_I1_a_request_whose_invocation_was_lost_is_sent_again() -> None:
+def test_I1_a_request_whose_invocation_was_lost_is_dispatched_again() -> None:
     world = World()
     world.environments.put(ALICE, "test1", request())
     world.dispatcher.asked.clear()
@@ -56,21 +55,20 @@ def test_I1_a_request_whose_invocation_was_lost_is_sent_again() -> None:
     assert outcomes(world.sweep()) == []
 
 
-def test_I1_a_dead_workers_environment_is_picked_up_after_its_lease() -> None:
+def test_I1_a_dead_workers_environment_is_dispatched_when_its_lease_ends() -> None:
     world = World()
     environment = world.environments.put(ALICE, "test1", request()).environment
-    claimed = lease.claim(environment, "dead", world.clock(), world.clock() + timedelta(minutes=16))
+    claimed = lease.claim(environment, "dead-worker", world.clock(), world.clock() + timedelta(minutes=16))
     assert claimed is not None
     world.records.replace(environment, claimed)
     world.clock.sleep(15 * 60)
     assert outcomes(world.sweep()) == []
     world.clock.sleep(60)
     assert outcomes(world.sweep()) == [("test1", "lease_expired", "dispatched")]
-    healed = world.work("test1")
-    assert healed is not None and healed.status == "ready"
+    assert world.reconcile().status == "ready"
 
 
-def test_what_changed_since_the_index_was_read_is_left_alone() -> None:
+def test_an_environment_changed_since_the_index_was_read_is_left_alone() -> None:
     world = World()
     world.ready(ttl=timedelta(hours=1))
     world.clock.sleep(3600)
@@ -80,7 +78,7 @@ def test_what_changed_since_the_index_was_read_is_left_alone() -> None:
     assert world.record().status == "ready"
 
 
-def test_only_so_many_expire_in_one_run_and_the_next_takes_the_rest() -> None:
+def test_expiries_beyond_the_limit_of_one_run_are_left_to_the_next() -> None:
     world = World()
     for number in range(due.EXPIRIES_PER_RUN + 5):
         world.ready(f"env-{number:03d}", ttl=timedelta(hours=1))

@@ -1,4 +1,4 @@
-"""What the engine's diagnostics mean, and whether trying again can help."""
+"""The failures that the engine's diagnostics stand for, and whether a retry can help."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from orchestrator.domain.errors import Interrupted, Terminal, Transient
 CREATE = "creating App Runner Service (fib-app-test1-service): operation error AppRunner: CreateService, "
 
 
-def meaning(*diagnostics: str, stderr: str = "", stopped: bool = False) -> Exception:
+def failure_from(*diagnostics: str, stderr: str = "", stopped: bool = False) -> Exception:
     error = create_command_error(CommandResult(stdout="", stderr=stderr, code=255))
     return failure_of(error, list(diagnostics), stopped=stopped)
 
 
 @pytest.mark.parametrize(
-    ("said", "kind", "code"),
+    ("diagnostic", "kind", "code"),
     [
         (CREATE + "ServiceQuotaExceededException: Max services", Terminal, "quota"),
         (
@@ -68,29 +68,31 @@ def meaning(*diagnostics: str, stderr: str = "", stopped: bool = False) -> Excep
         ("python inline source runtime error: KeyError", Terminal, "engine_failed"),
     ],
 )
-def test_a_diagnostic_has_a_meaning(said: str, kind: type[Exception], code: str) -> None:
-    failure = meaning("update failed", said)
+def test_a_diagnostic_determines_the_kind_and_code_of_the_failure(
+    diagnostic: str, kind: type[Exception], code: str
+) -> None:
+    failure = failure_from("update failed", diagnostic)
     assert type(failure) is kind
     assert failure.code == code  # type: ignore[attr-defined]
     assert "update failed" not in str(failure)
 
 
-def test_a_stopped_operation_is_interrupted_whatever_it_said() -> None:
-    assert isinstance(meaning("ServiceQuotaExceededException", stopped=True), Interrupted)
+def test_a_stopped_operation_is_interrupted_whatever_its_diagnostics() -> None:
+    assert isinstance(failure_from("ServiceQuotaExceededException", stopped=True), Interrupted)
 
 
-def test_a_cli_that_was_killed_is_tried_again() -> None:
+def test_a_killed_cli_is_a_transient_failure() -> None:
     failure = failure_of(CliKilled(CommandResult(stdout="", stderr="", code=-9)), [], stopped=False)
     assert isinstance(failure, Transient) and failure.code == "engine_killed"
 
 
-def test_a_lock_that_somebody_holds_is_named() -> None:
-    failure = meaning(stderr="error: the stack is currently locked by 1 lock(s)")
+def test_a_locked_stack_is_a_terminal_failure() -> None:
+    failure = failure_from(stderr="error: the stack is currently locked by 1 lock(s)")
     assert isinstance(failure, Terminal) and failure.code == "stack_locked"
 
 
-def test_without_diagnostics_what_the_cli_printed_counts_and_is_not_endless() -> None:
-    failure = meaning(stderr="error: " + "x" * 10_000)
+def test_without_diagnostics_the_message_is_the_clis_shortened_output() -> None:
+    failure = failure_from(stderr="error: " + "x" * 10_000)
     assert isinstance(failure, Terminal) and failure.code == "engine_failed"
     assert len(str(failure)) < 2000
     assert "code:" not in str(failure)

@@ -1,4 +1,4 @@
-"""Status and due time follow from the record alone."""
+"""An environment's status and due time follow from its record alone."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ RECEIPT = Receipt(NOW, (), (), "removed", "image")
         (replace(NEW, present=False, receipt=RECEIPT), "destroyed"),
     ],
 )
-def test_the_status_is_a_function_of_the_record(environment: Environment, status: str) -> None:
+def test_the_status_follows_from_the_record(environment: Environment, status: str) -> None:
     assert environment.status == status
 
 
-def test_a_request_nobody_picked_up_is_due_after_a_while() -> None:
+def test_a_request_that_no_worker_picked_up_is_due_for_redispatch() -> None:
     assert NEW.due_at == NOW + REDISPATCH_AFTER
 
 
@@ -53,20 +53,20 @@ def test_a_settled_environment_is_due_when_it_expires() -> None:
     assert replace(READY, expires_at=expires).due_at == expires
 
 
-def test_a_protected_environment_never_is_due_for_expiry() -> None:
+def test_a_protected_environment_is_never_due_for_expiry() -> None:
     protected = replace(READY, expires_at=NOW, protected=True)
     assert protected.due_at is None
     assert not protected.expired(NOW + timedelta(days=1))
 
 
-def test_a_held_lease_is_due_at_its_end_and_not_before() -> None:
+def test_an_environment_under_a_lease_is_due_when_the_lease_ends() -> None:
     held = replace(NEW, lease=Lease(1, "worker", NOW, NOW + timedelta(minutes=16)))
     assert held.due_at == NOW + timedelta(minutes=16)
     assert not held.lease_free(NOW + timedelta(minutes=15))
     assert held.lease_free(NOW + timedelta(minutes=16))
 
 
-def test_a_failed_try_is_due_at_its_next_one() -> None:
+def test_a_failed_attempt_is_due_at_its_retry_time() -> None:
     assert replace(NEW, retry_at=NOW + timedelta(seconds=30)).due_at == NOW + timedelta(seconds=30)
 
 
@@ -75,8 +75,8 @@ def test_a_tombstone_and_a_final_failure_are_never_due() -> None:
     assert replace(NEW, failure=FAILED).due_at is None
 
 
-def test_a_dead_workers_lease_on_a_settled_environment_is_nothing_to_do() -> None:
-    dead = Lease(1, "worker", NOW)
-    assert replace(READY, lease=dead).due_at is None
-    assert replace(NEW, present=False, receipt=RECEIPT, lease=dead).due_at is None
-    assert replace(READY, lease=dead, expires_at=NOW + timedelta(hours=1)).due_at == NOW + timedelta(hours=1)
+def test_an_unreleased_lease_does_not_make_a_settled_environment_due() -> None:
+    expired = Lease(1, "worker", NOW)
+    assert replace(READY, lease=expired).due_at is None
+    assert replace(NEW, present=False, receipt=RECEIPT, lease=expired).due_at is None
+    assert replace(READY, lease=expired, expires_at=NOW + timedelta(hours=1)).due_at == NOW + timedelta(hours=1)

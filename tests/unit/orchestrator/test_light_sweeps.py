@@ -1,4 +1,4 @@
-"""Light sweeps heal, so nothing may keep them from running."""
+"""Light sweeps run beside any other sweep, and are counted in the metrics."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from orchestrator.sweeper.report import metrics_of
 from tests.unit.orchestrator.worlds import World
 
 
-def test_a_light_sweep_runs_whatever_other_sweep_runs_or_died() -> None:
+def test_a_light_sweep_runs_while_another_sweep_is_marked_as_running() -> None:
     world = World()
     world.ready(ttl=timedelta(hours=1))
     world.clock.sleep(3600)
@@ -19,7 +19,7 @@ def test_a_light_sweep_runs_whatever_other_sweep_runs_or_died() -> None:
     assert world.record().status == "destroying"
 
 
-def test_two_light_sweeps_at_once_ask_for_one_worker() -> None:
+def test_two_concurrent_light_sweeps_dispatch_one_worker() -> None:
     world = World()
     world.ready(ttl=timedelta(hours=1))
     world.clock.sleep(3600)
@@ -30,7 +30,7 @@ def test_two_light_sweeps_at_once_ask_for_one_worker() -> None:
     assert world.dispatcher.asked == ["test1"]
 
 
-def test_how_long_the_longest_overdue_has_waited_is_told_and_counted() -> None:
+def test_the_longest_overdue_time_is_in_the_report_and_in_the_metrics() -> None:
     world = World()
     world.ready(ttl=timedelta(hours=1))
     world.ready("test2", ttl=timedelta(hours=2))
@@ -42,19 +42,19 @@ def test_how_long_the_longest_overdue_has_waited_is_told_and_counted() -> None:
     assert metrics_of(report)["oldest_overdue_seconds"] == 3660
 
 
-def test_when_nothing_is_due_nothing_is_overdue() -> None:
+def test_the_longest_overdue_time_is_zero_when_nothing_is_due() -> None:
     world = World()
     world.ready(ttl=timedelta(hours=1))
     assert metrics_of(world.sweep(SweepKind.LIGHT))["oldest_overdue_seconds"] == 0
 
 
-def test_a_sweep_that_only_found_another_one_running_is_not_counted() -> None:
+def test_a_skipped_sweep_is_not_counted() -> None:
     report = World().sweep(SweepKind.DEEP)
     assert metrics_of(report)["deep_sweeps"] == 1
     assert metrics_of(replace(report, status=SweepStatus.SKIPPED))["deep_sweeps"] == 0
 
 
-def test_sweeps_that_do_something_are_counted_by_their_kind_and_dry_ones_are_not() -> None:
+def test_sweeps_are_counted_by_kind_and_dry_runs_are_not() -> None:
     world = World()
 
     def counts(kind: SweepKind, *, dry_run: bool = False) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Pausing, resuming and reviving: asked for like all else, done by the same operation, healed the same way."""
+"""Pause, resume and revive, from the request to the reconciled environment."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def world() -> World:
     return World()
 
 
-def paused(world: World) -> None:
+def make_paused(world: World) -> None:
     world.ready()
     world.environments.pause(ALICE, "test1")
     world.work("test1")
     assert world.record().status == "paused"
 
 
-def destroyed(world: World) -> None:
+def destroy(world: World) -> None:
     world.environments.remove(ALICE, "test1")
     world.work("test1")
     assert world.record().status == "destroyed"
@@ -42,43 +42,43 @@ def test_a_paused_environment_keeps_its_url_and_its_service(world: World) -> Non
     assert world.records.kinds("test1")[-1] == "paused"
 
 
-def test_it_is_paused_through_the_engine_so_that_state_and_tags_say_so_too(world: World) -> None:
-    paused(world)
+def test_a_pause_updates_the_stack_and_its_tags(world: World) -> None:
+    make_paused(world)
     assert world.cloud.calls == ["deploy new", "deploy", "pause"]
     assert names.tags("p", "o", "test1", 2, paused=True)[names.TAG_DESIRED] == "paused"
     assert names.tags("p", "o", "test1", 3)[names.TAG_DESIRED] == "running"
 
 
-def test_pausing_what_is_paused_changes_nothing(world: World) -> None:
-    paused(world)
+def test_pausing_a_paused_environment_changes_nothing(world: World) -> None:
+    make_paused(world)
     before = world.record()
     assert not world.environments.pause(ALICE, "test1").working
     assert world.record() == before
 
 
-def test_a_resumed_environment_is_ready_once_it_answers(world: World) -> None:
-    paused(world)
-    world.cloud.while_asked = lambda: world.cloud.calls.append("asked")
+def test_a_resumed_environment_is_ready_after_its_health_check(world: World) -> None:
+    make_paused(world)
+    world.cloud.while_asked = lambda: world.cloud.calls.append("health check")
     assert world.environments.resume(ALICE, "test1").environment.status == "resuming"
     world.work("test1")
     assert world.record().status == "ready" and not world.record().observed.paused
-    assert world.cloud.calls[-3:] == ["resume", "deploy", "asked"]
+    assert world.cloud.calls[-3:] == ["resume", "deploy", "health check"]
 
 
-def test_a_change_while_paused_resumes_first(world: World) -> None:
-    paused(world)
+def test_a_new_spec_for_a_paused_environment_resumes_it_first(world: World) -> None:
+    make_paused(world)
     world.environments.put(ALICE, "test1", request("public.ecr.aws/fibfactory/fibservice:v2"))
     world.work("test1")
     assert world.record().status == "ready"
     assert world.cloud.calls[-2:] == ["resume", "deploy"]
 
 
-def test_asking_for_a_paused_environment_as_it_is_resumes_it(world: World) -> None:
-    paused(world)
+def test_putting_the_same_spec_resumes_a_paused_environment(world: World) -> None:
+    make_paused(world)
     assert world.environments.put(ALICE, "test1", request()).environment.status == "resuming"
 
 
-def test_a_pause_asked_for_during_the_first_deploy_comes_after_it(world: World) -> None:
+def test_a_pause_requested_during_the_first_deploy_follows_it(world: World) -> None:
     world.environments.put(ALICE, "test1", request())
     world.cloud.while_asked = lambda: world.environments.pause(ALICE, "test1")
     world.work("test1")
@@ -86,9 +86,9 @@ def test_a_pause_asked_for_during_the_first_deploy_comes_after_it(world: World) 
     assert world.cloud.calls == ["deploy new", "deploy", "pause"]
 
 
-def test_a_paused_environment_is_destroyed_as_any_other(world: World) -> None:
-    paused(world)
-    destroyed(world)
+def test_a_paused_environment_can_be_destroyed(world: World) -> None:
+    make_paused(world)
+    destroy(world)
     assert world.cloud.services == {}
 
 
@@ -103,9 +103,9 @@ def test_a_paused_environment_expires(world: World) -> None:
 
 
 @pytest.mark.parametrize(("before", "code"), [("pause", "not_paused"), ("resume", "not_resumed")])
-def test_a_service_that_does_not_follow_is_tried_again(world: World, before: str, code: str) -> None:
+def test_a_pause_or_resume_without_effect_is_retried(world: World, before: str, code: str) -> None:
     if before == "resume":
-        paused(world)
+        make_paused(world)
         world.environments.resume(ALICE, "test1")
     else:
         world.ready()
@@ -120,7 +120,7 @@ def test_a_service_that_does_not_follow_is_tried_again(world: World, before: str
     assert world.record().settled
 
 
-def test_what_is_destroyed_or_being_destroyed_can_be_neither_paused_nor_resumed(world: World) -> None:
+def test_a_destroying_or_destroyed_environment_cannot_be_paused_or_resumed(world: World) -> None:
     world.ready()
     world.environments.remove(ALICE, "test1")
     for change in (world.environments.pause, world.environments.resume):
@@ -134,7 +134,7 @@ def test_what_is_destroyed_or_being_destroyed_can_be_neither_paused_nor_resumed(
         assert refused.value.code == "destroyed" and "revive" in refused.value.message
 
 
-def test_a_revived_environment_is_as_it_was_under_the_next_incarnation(world: World) -> None:
+def test_revive_restores_spec_labels_and_protection_as_the_next_incarnation(world: World) -> None:
     world.ready(ttl=timedelta(hours=3), labels={"team": "a"}, protected=True)
     world.environments.remove(ALICE, "test1", force=True)
     world.work("test1")
@@ -148,38 +148,38 @@ def test_a_revived_environment_is_as_it_was_under_the_next_incarnation(world: Wo
     assert world.record().status == "ready"
 
 
-def test_a_revived_environment_can_be_given_another_ttl(world: World) -> None:
+def test_revive_accepts_another_ttl(world: World) -> None:
     world.ready()
-    destroyed(world)
+    destroy(world)
     revived = world.environments.revive(ALICE, "test1", ttl=timedelta(hours=1)).environment
     assert revived.expires_at == world.clock() + timedelta(hours=1)
 
 
 @pytest.mark.parametrize("tag", [":pr-7", ""])
-def test_the_receipt_knows_which_image_a_tag_meant_and_that_one_is_revived(world: World, tag: str) -> None:
+def test_revive_uses_the_image_digest_of_the_receipt(world: World, tag: str) -> None:
     world.cloud.digests[PRIVATE + tag] = "sha256:" + "a" * 64
     world.environments.put(ALICE, "test1", request(PRIVATE + tag))
     world.work("test1")
-    destroyed(world)
+    destroy(world)
     receipt = world.record().receipt
     assert receipt and receipt.digest == "sha256:" + "a" * 64 and receipt.image == PRIVATE + tag
     revived = world.environments.revive(ALICE, "test1").environment
     assert revived.spec.image == f"{PRIVATE}@sha256:{'a' * 64}"
 
 
-def test_another_images_digest_is_not_revived(world: World) -> None:
+def test_revive_ignores_the_digest_of_another_image(world: World) -> None:
     world.cloud.digests[f"{PRIVATE}:one"] = "sha256:" + "a" * 64
     world.environments.put(ALICE, "test1", request(f"{PRIVATE}:one"))
     world.work("test1")
     world.cloud.errors = [Terminal("Bad image.", "create_failed")]
     world.environments.put(ALICE, "test1", request(f"{PRIVATE}:two"))
     world.work("test1")
-    destroyed(world)
+    destroy(world)
     assert world.environments.revive(ALICE, "test1").environment.spec.image == f"{PRIVATE}:two"
 
 
-def test_a_new_version_for_a_paused_one_that_shall_stay_paused_resumes_it_in_between(world: World) -> None:
-    paused(world)
+def test_a_new_spec_followed_by_a_pause_resumes_a_paused_environment_in_between(world: World) -> None:
+    make_paused(world)
     world.environments.put(ALICE, "test1", request("public.ecr.aws/fibfactory/fibservice:v2"))
     world.environments.pause(ALICE, "test1")
     world.cloud.calls.clear()
@@ -187,25 +187,25 @@ def test_a_new_version_for_a_paused_one_that_shall_stay_paused_resumes_it_in_bet
     assert world.cloud.calls == ["resume", "deploy", "pause"] and world.record().status == "paused"
 
 
-def test_without_a_digest_the_tag_is_revived(world: World) -> None:
+def test_revive_uses_the_tag_if_no_digest_is_known(world: World) -> None:
     world.ready()
-    destroyed(world)
+    destroy(world)
     assert world.environments.revive(ALICE, "test1").environment.spec.image == IMAGE
 
 
-def test_only_a_tombstone_of_ones_own_can_be_revived(world: World) -> None:
+def test_only_the_owner_can_revive_and_only_a_tombstone(world: World) -> None:
     world.ready()
     with pytest.raises(Conflict) as refused:
         world.environments.revive(ALICE, "test1")
     assert refused.value.code == "exists"
-    destroyed(world)
+    destroy(world)
     with pytest.raises(NotFound):
         world.environments.revive(BOB, "test1")
     with pytest.raises(NotFound):
         world.environments.revive(ALICE, "never1")
 
 
-def test_an_orphan_of_which_nothing_is_known_can_not_be_revived(world: World) -> None:
+def test_an_orphan_without_a_known_spec_cannot_be_revived(world: World) -> None:
     found = desired.orphan("test1", None, ALICE.owner, "orphan_service", world.clock())
     world.records.add(found, Event(world.clock(), "orphan_service", ""))
     world.work("test1")
@@ -214,9 +214,9 @@ def test_an_orphan_of_which_nothing_is_known_can_not_be_revived(world: World) ->
     assert refused.value.code == "unknown_spec"
 
 
-def test_an_orphan_that_had_a_record_is_revived_as_that_had_it(world: World) -> None:
+def test_an_orphan_of_a_tombstone_is_revived_with_the_tombstones_spec(world: World) -> None:
     world.ready()
-    destroyed(world)
+    destroy(world)
     tombstone = world.record()
     found = desired.orphan("test1", tombstone, ALICE.owner, "orphan_service", world.clock())
     world.records.reuse(tombstone, found, Event(world.clock(), "orphan_service", ""))

@@ -1,4 +1,4 @@
-"""The Pulumi CLI is stopped in order and waited for, with real processes and signals; a script stands in for the CLI."""
+"""Stopping the Pulumi CLI and waiting for it, with real processes and signals; a script stands in for the CLI."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from orchestrator.ports import StopSignal
 
 CLI = """#!/usr/bin/env python3
 import signal, sys, time
-got = []
+received = []
 def receive(number, frame):
-    got.append(signal.Signals(number).name)
-    print("got", got[-1], flush=True)
+    received.append(signal.Signals(number).name)
+    print("got", received[-1], flush=True)
 for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, receive)
 print("ready", flush=True)
-while len(got) < int(sys.argv[2]):
+while len(received) < int(sys.argv[2]):
     time.sleep(0.01)
 time.sleep(0.3)
-print("ended after", *got, flush=True)
-sys.exit(3 if got else 0)
+print("ended after", *received, flush=True)
+sys.exit(3 if received else 0)
 """
 
 
 @pytest.fixture
 def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A CLI on PATH that ends a moment after it got as many signals as its argument says."""
+    """A CLI on PATH that ends shortly after it has received as many signals as its argument says."""
     script = tmp_path / "pulumi"
     script.write_text(CLI)
     script.chmod(0o755)
@@ -40,27 +40,25 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_each_signal_of_this_process_is_passed_on_once_and_the_cli_is_awaited(
-    cli: Path, number: signal.Signals
-) -> None:
+def test_each_signal_is_passed_on_to_the_cli_once_and_the_cli_is_awaited(cli: Path, number: signal.Signals) -> None:
     lines: list[str] = []
-    said: list[str] = []
+    announcements: list[str] = []
 
     def send_twice(line: str) -> None:
         lines.append(line)
         if len(lines) <= 2:
             os.kill(os.getpid(), number)
 
-    process = PulumiProcess(StopSignal(grace=0.0), on_signal=lambda: said.append("stopping"))
+    process = PulumiProcess(StopSignal(grace=0.0), on_signal=lambda: announcements.append("stopping"))
     before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
     with pytest.raises(CommandError, match="ended after SIGINT SIGINT") as ended:
         process.run(["2"], str(cli), {}, on_output=send_twice)
     assert not isinstance(ended.value, CliKilled)
-    assert process.stopped and said == ["stopping"]
+    assert process.stopped and announcements == ["stopping"]
     assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
 
 
-def test_a_stop_signal_becomes_firmer_each_time_its_grace_is_over(cli: Path) -> None:
+def test_a_stop_escalates_each_time_its_grace_period_ends(cli: Path) -> None:
     stop = StopSignal(grace=0.5)
     lines: list[str] = []
 
@@ -73,7 +71,7 @@ def test_a_stop_signal_becomes_firmer_each_time_its_grace_is_over(cli: Path) -> 
     assert lines == ["ready", "got SIGINT", "got SIGTERM"]
 
 
-def test_a_cli_that_ends_within_the_grace_gets_no_further_signal(cli: Path) -> None:
+def test_a_cli_that_ends_within_the_grace_period_gets_no_further_signal(cli: Path) -> None:
     stop = StopSignal(grace=60.0)
     with pytest.raises(CommandError, match="ended after SIGINT") as ended:
         PulumiProcess(stop).run(["1"], str(cli), {}, on_output=lambda _line: stop.set())

@@ -1,4 +1,4 @@
-"""What vendors say reaches no record, event or log with a variable's value or a credential in it (I8)."""
+"""Values and credentials are removed from vendors' messages before these are stored or logged (I8)."""
 
 from __future__ import annotations
 
@@ -15,49 +15,49 @@ from orchestrator.adapters.redaction import without_credentials, without_values
 VALUES = ["hunter2", 'quo"ted', "two\nlines", "a&b<c>d", "grüße", " spaces around ", "back\\slash"]
 
 
-def said(text: str, values: list[str]) -> str:
-    """The failure's message when the engine's diagnostics say this."""
+def message_for(text: str, values: list[str]) -> str:
+    """The message of the failure whose diagnostic is this text."""
     return failure_of(CommandError(CommandResult("", "", 255)), [text], values, stopped=False).message
 
 
 @pytest.mark.parametrize("value", VALUES)
 def test_a_value_is_hidden_however_it_is_quoted(value: str) -> None:
-    ways = [value, json.dumps(value), json.dumps(value, ensure_ascii=False), repr(value), f"'{value}'"]
-    for text in ways:
-        message = said(f"InvalidRequestException: Value {text} at 'variables' is wrong", [value])
+    quotations = [value, json.dumps(value), json.dumps(value, ensure_ascii=False), repr(value), f"'{value}'"]
+    for text in quotations:
+        message = message_for(f"InvalidRequestException: Value {text} at 'variables' is wrong", [value])
         assert value.strip() not in message and "[hidden]" in message, text
         assert " ".join(value.split()) not in message
 
 
-def test_a_longer_value_is_hidden_whole_where_a_shorter_one_is_part_of_it() -> None:
+def test_a_longer_value_that_contains_a_shorter_one_is_hidden_whole() -> None:
     assert without_values("it was swordfish-and-more.", ["swordfish", "swordfish-and-more"]) == "it was [hidden]."
 
 
-def test_words_are_left_alone() -> None:
+def test_very_short_values_hide_no_words() -> None:
     text = "App Runner refused the request: 1 validation error"
     assert without_values(text, ["1", "e", "", "ion"]) == text
 
 
-def test_a_value_does_not_come_through_where_the_message_ends() -> None:
+def test_a_value_cut_off_at_the_end_of_the_message_is_hidden() -> None:
     secret = "s3cret" * 20
-    assert "s3cret" not in said("x" * 1450 + secret, [secret])
+    assert "s3cret" not in message_for("x" * 1450 + secret, [secret])
 
 
 @pytest.mark.parametrize("value", ["    ", "   r", "\n\n\n\n"])
-def test_a_value_that_is_hardly_more_than_space_hides_no_letters(value: str) -> None:
+def test_a_value_of_little_more_than_whitespace_hides_no_letters(value: str) -> None:
     assert without_values("Error creating", [value]) == "Error creating"
 
 
 @pytest.mark.parametrize("value", ["Error in", "instance role", "assuming"])
-def test_what_an_error_means_does_not_depend_on_what_callers_call_their_variables(value: str) -> None:
-    said = "Error in assuming instance role arn:aws:iam::123456789012:role/x"
+def test_the_code_of_an_error_does_not_depend_on_the_callers_values(value: str) -> None:
+    diagnostic = "Error in assuming instance role arn:aws:iam::123456789012:role/x"
     error = CommandError(CommandResult("", "", 1))
-    failure = failure_of(error, [said], [value], stopped=False)
-    assert failure.code == failure_of(error, [said], stopped=False).code == "instance_role"
+    failure = failure_of(error, [diagnostic], [value], stopped=False)
+    assert failure.code == failure_of(error, [diagnostic], stopped=False).code == "instance_role"
     assert value not in failure.message.partition("The engine said:")[2]
 
 
-def test_what_the_cli_wrote_is_told_without_values_too() -> None:
+def test_values_in_the_clis_output_are_hidden() -> None:
     error = CommandError(CommandResult("", "panic: hunter2", 2))
     assert "hunter2" not in failure_of(error, [], ["hunter2"], stopped=False).message
 
@@ -70,7 +70,7 @@ def test_what_the_cli_wrote_is_told_without_values_too() -> None:
         "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl",
     ],
 )
-def test_keys_and_tokens_are_hidden_wherever_they_stand(secret: str) -> None:
+def test_keys_and_tokens_are_hidden_anywhere(secret: str) -> None:
     assert without_credentials(f"refused: {secret}.") == "refused: [hidden]."
 
 
@@ -85,13 +85,16 @@ def test_keys_and_tokens_are_hidden_wherever_they_stand(secret: str) -> None:
         "AWS_SESSION_TOKEN=c0ffee",
     ],
 )
-def test_what_names_a_credential_is_left_and_the_credential_hidden(text: str) -> None:
+def test_a_named_credential_is_hidden(text: str) -> None:
     shown = without_credentials(text)
     assert "c0ffee" not in shown and "[hidden]" in shown
 
 
-def test_awss_own_words_come_without_what_was_signed() -> None:
-    told = "The Canonical String should have been 'POST\n/\nx-amz-security-token:c0ffee\n'"
-    answer = {"Error": {"Code": "SignatureDoesNotMatch", "Message": told}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+def test_the_signed_text_in_an_aws_error_is_hidden() -> None:
+    message = "The Canonical String should have been 'POST\n/\nx-amz-security-token:c0ffee\n'"
+    answer = {
+        "Error": {"Code": "SignatureDoesNotMatch", "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": 403},
+    }
     error = ClientError(answer, "PutItem")  # type: ignore[arg-type]
     assert "c0ffee" not in translated(error, "writing a record").message

@@ -1,4 +1,4 @@
-"""The API on fakes: what needs no cloud to be shown, and what a gateway would keep from it."""
+"""The API's routes on fakes: responses that need no cloud, and requests that API Gateway would not let through."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Api:
         return self.resolve(event)
 
     def resolve(self, event: dict[str, Any]) -> tuple[int, dict[str, str], Any]:
-        """The routes' answer, without the checks before them."""
+        """The routes' response, without the checks that come before them."""
         app.append_context(api=self.context)
         answer = app.resolve(event, CONTEXT)
         return answer["statusCode"], answer["headers"], json.loads(answer["body"])
@@ -73,7 +73,7 @@ def http() -> Api:
 
 
 @pytest.mark.parametrize(("method", "path", "body"), ROUTES)
-def test_I7_nobody_is_answered_401_on_every_route_and_nothing_is_written(
+def test_I7_a_request_without_credentials_gets_401_on_every_route_and_writes_nothing(
     http: Api, method: str, path: str, body: Any
 ) -> None:
     status, headers, problem = http.call(method, path, body, caller=None)
@@ -82,7 +82,7 @@ def test_I7_nobody_is_answered_401_on_every_route_and_nothing_is_written(
     assert http.world.records.records == {} and http.world.reports.reports == {} and http.world.dispatcher.asked == []
 
 
-def test_health_and_the_contract_belong_to_no_owner(http: Api) -> None:
+def test_health_and_openapi_need_no_caller(http: Api) -> None:
     assert http.call("GET", "/health", caller=None)[0] == 200
     assert http.call("GET", "/openapi.json", caller=None)[0] == 200
 
@@ -96,7 +96,7 @@ def test_health_and_the_contract_belong_to_no_owner(http: Api) -> None:
         ({"jwt": {"claims": CLAIMS}}, 403, "not_allowed"),
     ],
 )
-def test_I7_a_stranger_is_turned_away_before_anything_that_was_sent_is_looked_at(
+def test_I7_an_unknown_caller_is_refused_before_the_body_is_read(
     http: Api, path: str, authorizer: Any, status: int, code: str
 ) -> None:
     request_context = {"http": {"method": "GET", "path": path}, "authorizer": authorizer}
@@ -110,18 +110,18 @@ def test_I7_a_stranger_is_turned_away_before_anything_that_was_sent_is_looked_at
 @pytest.mark.parametrize(
     ("error", "status"), [(Transient("AWS is down: secret"), 503), (Terminal("denied: secret"), 500)]
 )
-def test_what_is_our_own_fault_is_a_problem_that_gives_nothing_away(http: Api, error: Exception, status: int) -> None:
+def test_an_internal_failure_is_a_problem_without_details(http: Api, error: Exception, status: int) -> None:
     def broken() -> None:
         raise error
 
     http.world.records.meanwhile["requested"] = broken
-    answered, headers, problem = http.call("PUT", "/environments/test1", {"image": IMAGE})
-    assert answered == status
+    answer_status, headers, problem = http.call("PUT", "/environments/test1", {"image": IMAGE})
+    assert answer_status == status
     assert headers["Content-Type"] == "application/problem+json"
     assert "secret" not in json.dumps(problem)
 
 
-def test_an_error_nobody_foresaw_is_a_problem_too(http: Api) -> None:
+def test_an_unexpected_error_is_a_problem_with_code_internal(http: Api) -> None:
     def broken() -> None:
         raise ZeroDivisionError
 
@@ -130,7 +130,7 @@ def test_an_error_nobody_foresaw_is_a_problem_too(http: Api) -> None:
     assert (status, problem["code"]) == (500, "internal")
 
 
-def test_a_record_is_answered_with_its_version_as_etag(http: Api) -> None:
+def test_the_etag_is_the_records_version(http: Api) -> None:
     status, headers, record = http.call("PUT", "/environments/test1", {"image": IMAGE})
     assert (status, headers["ETag"], headers["Location"]) == (202, '"1"', "/environments/test1")
     assert record["schema"] == 1 and record["status"] == "pending"
@@ -141,7 +141,7 @@ def test_a_record_is_answered_with_its_version_as_etag(http: Api) -> None:
     )
 
 
-def test_a_method_that_a_path_does_not_take_is_named_with_those_it_does(http: Api) -> None:
+def test_method_not_allowed_lists_the_allowed_methods(http: Api) -> None:
     status, headers, problem = http.call("PUT", "/environments")
     assert (status, headers["Allow"]) == (405, "GET, POST")
     assert "GET, POST" in problem["detail"]
@@ -156,15 +156,50 @@ def test_a_method_that_a_path_does_not_take_is_named_with_those_it_does(http: Ap
         ({"kind": "deep", "dry_run": False}, "deep", False),
     ],
 )
-def test_a_sweep_is_a_deep_plan_unless_it_says_otherwise(body: Any, kind: str, dry_run: bool) -> None:
+def test_a_sweep_is_a_deep_dry_run_by_default(body: Any, kind: str, dry_run: bool) -> None:
     http = Api(operators=frozenset({ALICE.owner}))
-    status, _, asked = http.call("POST", "/sweeps", body)
-    assert (status, asked["kind"], asked["dry_run"]) == (202, kind, dry_run)
-    assert http.call("GET", f"/sweeps/{asked['id']}")[2]["kind"] == kind
+    status, _, sweep = http.call("POST", "/sweeps", body)
+    assert (status, sweep["kind"], sweep["dry_run"]) == (202, kind, dry_run)
+    assert http.call("GET", f"/sweeps/{sweep['id']}")[2]["kind"] == kind
 
 
-def test_there_is_no_third_kind_of_sweep() -> None:
+def test_an_unknown_kind_of_sweep_is_refused() -> None:
     http = Api(operators=frozenset({ALICE.owner}))
     status, _, problem = http.call("POST", "/sweeps", {"kind": "thorough"})
     assert status in (400, 422) and problem["status"] == status
     assert http.world.dispatcher.asked == []
+
+
+def test_a_path_that_no_route_matches_is_404_and_not_405(http: Api) -> None:
+    status, headers, problem = http.call("GET", "/environments/\x84")
+    assert (status, problem["code"]) == (404, "no_such_path")
+    assert "Allow" not in headers
+
+
+def test_if_match_star_needs_an_existing_environment(http: Api) -> None:
+    assert http.call("PUT", "/environments/test1", {"image": IMAGE}, if_match="*")[2]["code"] == "version_differs"
+    assert http.world.records.records == {}
+    assert http.call("PUT", "/environments/test1", {"image": IMAGE})[0] == 202
+    assert http.call("PUT", "/environments/test1", {"image": IMAGE, "revision": "2"}, if_match="*")[0] == 202
+    assert http.call("PATCH", "/environments/test1", {"protected": True}, if_match='W/"2"')[0] == 200
+    for wrong in ("", "**", '"7', "7, 8", "٧"):
+        assert http.call("PATCH", "/environments/test1", {}, if_match=wrong)[2]["code"] == "bad_if_match"
+
+
+def test_a_label_filter_may_contain_a_comma(http: Api) -> None:
+    for name, team in (("test1", "a,b"), ("test2", "a")):
+        http.call("PUT", f"/environments/{name}", {"image": IMAGE, "labels": {"team": team}})
+    event = {
+        "version": "2.0",
+        "rawPath": "/environments",
+        "rawQueryString": "label=team%3Da%2Cb",
+        "queryStringParameters": {"label": "team=a,b"},
+        "headers": {},
+        "requestContext": {
+            "stage": "$default",
+            "http": {"method": "GET", "path": "/environments"},
+            "authorizer": {"iam": {"userArn": ALICE.owner}},
+        },
+    }
+    answer = http.resolve(event)[2]
+    assert [found["id"] for found in answer["environments"]] == ["test1"]

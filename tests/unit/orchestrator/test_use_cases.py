@@ -1,4 +1,4 @@
-"""What callers ask for becomes desired state, stored before a worker is asked for (I1, I6, I7)."""
+"""Requests become desired state, which is stored before a worker is dispatched (I1, I6, I7)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def world() -> World:
     return World()
 
 
-def test_a_new_environment_is_stored_and_a_worker_asked_for(world: World) -> None:
+def test_a_new_environment_is_stored_and_dispatched(world: World) -> None:
     accepted = world.environments.put(ALICE, "test1", request())
     assert accepted.working
     assert world.record() == accepted.environment
@@ -35,7 +35,7 @@ def test_a_new_environment_is_stored_and_a_worker_asked_for(world: World) -> Non
     assert accepted.environment.expires_at == world.clock() + timedelta(hours=12)
 
 
-def test_the_same_request_again_changes_nothing_but_its_expiry(world: World) -> None:
+def test_repeating_a_request_changes_only_the_expiry(world: World) -> None:
     first = world.ready()
     world.clock.sleep(3600)
     again = world.environments.put(ALICE, "test1", request())
@@ -45,7 +45,7 @@ def test_the_same_request_again_changes_nothing_but_its_expiry(world: World) -> 
     assert world.dispatcher.asked == ["test1"]
 
 
-def test_another_spec_is_a_new_generation_with_a_worker(world: World) -> None:
+def test_a_new_spec_is_a_new_generation_and_is_dispatched(world: World) -> None:
     world.ready()
     accepted = world.environments.put(ALICE, "test1", request("public.ecr.aws/a/b:v2"))
     assert accepted.environment.generation == 2
@@ -53,7 +53,7 @@ def test_another_spec_is_a_new_generation_with_a_worker(world: World) -> None:
     assert world.dispatcher.asked == ["test1", "test1"]
 
 
-def test_an_update_keeps_ttl_labels_and_protection_that_it_leaves_out(world: World) -> None:
+def test_an_update_keeps_the_ttl_labels_and_protection_that_it_omits(world: World) -> None:
     world.ready(ttl=2 * HOUR, labels={"team": "a"}, protected=True)
     environment = world.environments.put(ALICE, "test1", request("public.ecr.aws/a/b:v2")).environment
     assert (environment.ttl, environment.labels, environment.protected) == (2 * HOUR, {"team": "a"}, True)
@@ -65,7 +65,7 @@ def test_a_put_never_brings_the_expiry_closer_but_a_patch_may(world: World) -> N
     assert world.environments.adjust(ALICE, "test1", ttl=HOUR).expires_at == world.clock() + HOUR
 
 
-def test_no_expiry_is_later_than_the_hard_end_counted_from_creation(world: World) -> None:
+def test_no_expiry_is_later_than_the_maximum_lifetime_from_creation(world: World) -> None:
     created = world.ready().created_at
     world.clock.sleep(6 * 86400)
     assert world.environments.adjust(ALICE, "test1", ttl=timedelta(days=5)).expires_at == created + timedelta(days=7)
@@ -73,7 +73,7 @@ def test_no_expiry_is_later_than_the_hard_end_counted_from_creation(world: World
     assert unlimited.ready().expires_at is None
 
 
-def test_I7_anothers_environment_is_not_there(world: World) -> None:
+def test_I7_another_owners_environment_is_not_found(world: World) -> None:
     world.ready()
     for use in (
         lambda: world.environments.get(BOB, "test1"),
@@ -88,17 +88,17 @@ def test_I7_anothers_environment_is_not_there(world: World) -> None:
         world.environments.list(BOB, owner=ALICE.owner, labels={}, cursor=None, limit=10)
 
 
-def test_I7_anothers_live_id_is_taken_and_nothing_more_is_said(world: World) -> None:
+def test_I7_another_owners_active_id_is_taken_and_reveals_nothing_more(world: World) -> None:
     before = world.ready()
     for use in (world.environments.put, world.environments.create):
-        with pytest.raises(Conflict, match="taken") as refusal:
+        with pytest.raises(Conflict, match="taken") as refused:
             use(BOB, "test1", request())
-        assert refusal.value.code == "id_taken"
-        assert ALICE.owner not in refusal.value.message
+        assert refused.value.code == "id_taken"
+        assert ALICE.owner not in refused.value.message
     assert world.record() == before
 
 
-def test_an_operator_sees_everybodys(world: World) -> None:
+def test_an_operator_sees_the_environments_of_all_owners(world: World) -> None:
     world.ready("test1", ALICE)
     world.ready("test2", BOB)
     listed = world.environments.list(OPERATOR, labels={}, cursor=None, limit=10).items
@@ -106,24 +106,24 @@ def test_an_operator_sees_everybodys(world: World) -> None:
     assert world.environments.get(OPERATOR, "test1").owner == ALICE.owner
 
 
-def test_a_post_conflicts_with_what_exists_unless_it_made_it(world: World) -> None:
+def test_a_post_conflicts_with_an_existing_environment_unless_its_idempotency_key_matches(world: World) -> None:
     first = world.environments.create(ALICE, "test1", request(), idempotency="key")
     assert world.environments.create(ALICE, "test1", request(), idempotency="key").environment == first.environment
-    with pytest.raises(Conflict) as refusal:
+    with pytest.raises(Conflict) as refused:
         world.environments.create(ALICE, "test1", request(), idempotency="another key")
-    assert refusal.value.code == "exists"
+    assert refused.value.code == "exists"
     assert world.dispatcher.asked == ["test1"]
 
 
-def test_two_posts_at_once_make_one_environment(world: World) -> None:
+def test_two_concurrent_posts_create_one_environment(world: World) -> None:
     world.records.meanwhile["requested"] = lambda: world.environments.create(BOB, "test1", request())
-    with pytest.raises(Conflict) as refusal:
+    with pytest.raises(Conflict) as refused:
         world.environments.create(ALICE, "test1", request())
-    assert refusal.value.code == "id_taken"
+    assert refused.value.code == "id_taken"
     assert world.record().owner == BOB.owner
 
 
-def test_a_put_that_lost_a_race_decides_again_on_what_is_there(world: World) -> None:
+def test_a_put_that_lost_a_race_is_applied_to_the_new_record(world: World) -> None:
     world.ready()
     world.records.meanwhile["requested"] = lambda: world.environments.adjust(ALICE, "test1", labels={"team": "b"})
     environment = world.environments.put(ALICE, "test1", request("public.ecr.aws/a/b:v2")).environment
@@ -131,7 +131,7 @@ def test_a_put_that_lost_a_race_decides_again_on_what_is_there(world: World) -> 
     assert environment.spec.image == "public.ecr.aws/a/b:v2"
 
 
-def test_if_match_refuses_what_changed_since(world: World) -> None:
+def test_if_match_refuses_a_changed_or_missing_environment(world: World) -> None:
     version = world.ready().version
     world.environments.adjust(ALICE, "test1", labels={"team": "b"})
     with pytest.raises(PreconditionFailed):
@@ -140,63 +140,62 @@ def test_if_match_refuses_what_changed_since(world: World) -> None:
         world.environments.put(ALICE, "test9", request(), if_match=1)
 
 
-def test_I6_a_protected_environment_is_removed_only_by_force(world: World) -> None:
+def test_I6_a_protected_environment_is_removed_only_with_force(world: World) -> None:
     world.ready(protected=True)
-    with pytest.raises(Conflict) as refusal:
+    with pytest.raises(Conflict) as refused:
         world.environments.remove(ALICE, "test1")
-    assert refusal.value.code == "protected"
+    assert refused.value.code == "protected"
     assert world.environments.remove(ALICE, "test1", force=True).environment.status == "destroying"
 
 
-def test_a_removal_asked_for_twice_is_one(world: World) -> None:
+def test_a_repeated_removal_changes_nothing(world: World) -> None:
     world.ready()
     first = world.environments.remove(ALICE, "test1")
     assert world.environments.remove(ALICE, "test1").environment == first.environment
 
 
-def test_a_tombstone_answers_with_its_receipt_and_can_only_be_made_anew(world: World) -> None:
+def test_a_tombstone_shows_its_receipt_and_cannot_be_adjusted(world: World) -> None:
     world.ready()
     world.environments.remove(ALICE, "test1")
-    gone = world.work("test1")
-    assert gone is not None and gone.receipt is not None
-    assert world.environments.remove(ALICE, "test1").environment == gone
+    tombstone = world.reconcile()
+    assert tombstone.receipt is not None
+    assert world.environments.remove(ALICE, "test1").environment == tombstone
     with pytest.raises(Conflict):
         world.environments.adjust(ALICE, "test1", protected=True)
     assert world.environments.list(ALICE, labels={}, cursor=None, limit=10).items == []
 
 
-def test_an_id_used_again_goes_on_counting_and_the_old_receipt_stays_with_its_owner(world: World) -> None:
+def test_a_reused_id_continues_its_counters_and_keeps_the_old_receipt(world: World) -> None:
     world.ready()
     world.environments.remove(ALICE, "test1")
-    gone = world.work("test1")
-    assert gone is not None
+    tombstone = world.reconcile()
     fresh = world.environments.put(BOB, "test1", request()).environment
-    assert (fresh.incarnation, fresh.generation, fresh.owner) == (2, gone.generation + 1, BOB.owner)
-    assert fresh.version > gone.version
-    assert fresh.lease.token == gone.lease.token
+    assert (fresh.incarnation, fresh.generation, fresh.owner) == (2, tombstone.generation + 1, BOB.owner)
+    assert fresh.version > tombstone.version
+    assert fresh.lease.token == tombstone.lease.token
     assert fresh.receipt is None and fresh.observed.generation == 0
-    assert world.records.tombstones == [gone]
+    assert world.records.tombstones == [tombstone]
 
 
-def test_I7_no_version_of_anothers_environment_can_be_guessed(world: World) -> None:
+def test_I7_if_match_does_not_reveal_the_version_of_another_owners_environment(world: World) -> None:
     version = world.ready().version
     for guess in (version, version + 1):
-        with pytest.raises(Conflict) as refusal:
+        with pytest.raises(Conflict) as refused:
             world.environments.put(BOB, "test1", request(), if_match=guess)
-        assert refusal.value.code == "id_taken"
+        assert refused.value.code == "id_taken"
 
 
-def test_a_post_that_arrives_again_after_the_destroy_makes_nothing_new(world: World) -> None:
+def test_a_post_repeated_after_the_destroy_creates_nothing(world: World) -> None:
     world.environments.create(ALICE, "test1", request(), idempotency="key")
     world.work("test1")
     world.environments.remove(ALICE, "test1")
-    gone = world.work("test1")
+    tombstone = world.work("test1")
     again = world.environments.create(ALICE, "test1", request(), idempotency="key")
-    assert again.environment == gone and not again.working
+    assert again.environment == tombstone and not again.working
     assert world.environments.create(ALICE, "test1", request(), idempotency="new key").environment.incarnation == 2
 
 
-def test_an_environment_on_its_way_out_that_is_wanted_again_starts_its_time_anew(world: World) -> None:
+def test_requesting_an_environment_that_is_being_destroyed_restarts_its_lifetime(world: World) -> None:
     world.ready()
     world.clock.sleep(7 * 86400)
     world.environments.remove(ALICE, "test1")
@@ -204,15 +203,15 @@ def test_an_environment_on_its_way_out_that_is_wanted_again_starts_its_time_anew
     assert again.expires_at == world.clock() + timedelta(hours=12)
 
 
-def test_an_environment_at_its_hard_end_is_not_updated_any_more(world: World) -> None:
+def test_an_environment_at_its_maximum_lifetime_cannot_be_updated(world: World) -> None:
     world.ready()
     world.clock.sleep(7 * 86400)
-    with pytest.raises(Conflict) as refusal:
+    with pytest.raises(Conflict) as refused:
         world.environments.put(ALICE, "test1", request("public.ecr.aws/a/b:v2"))
-    assert refusal.value.code == "lifetime_over"
+    assert refused.value.code == "lifetime_over"
 
 
-def test_a_long_poll_answers_when_the_version_is_another(world: World) -> None:
+def test_a_long_poll_returns_when_the_version_differs(world: World) -> None:
     environment = world.ready()
     before = world.clock()
     assert world.environments.get(ALICE, "test1", unless_version=environment.version, wait=20) == environment
@@ -222,7 +221,7 @@ def test_a_long_poll_answers_when_the_version_is_another(world: World) -> None:
     assert world.clock() == before
 
 
-def test_a_slow_table_does_not_make_a_wait_longer_than_api_gateways(world: World) -> None:
+def test_a_long_poll_on_a_slow_table_ends_before_api_gateways_limit(world: World) -> None:
     class SlowRecords(FakeRecords):
         def get(self, environment_id: str) -> Environment | None:
             world.clock.sleep(0.7)
@@ -237,18 +236,18 @@ def test_a_slow_table_does_not_make_a_wait_longer_than_api_gateways(world: World
     assert world.clock() - began <= timedelta(seconds=22)
 
 
-def test_sweeps_are_for_operators(world: World) -> None:
+def test_only_operators_can_start_and_read_sweeps(world: World) -> None:
     with pytest.raises(Forbidden):
         world.sweeps.start(ALICE, SweepKind.DEEP, dry_run=True)
     with pytest.raises(Forbidden):
         world.sweeps.get(ALICE, "sweep-1")
     assert world.sweeps.start(OPERATOR, SweepKind.LIGHT, dry_run=True).status == "requested"
-    asked = world.sweeps.get(OPERATOR, "sweep-1")
-    assert (asked.kind, asked.dry_run) == ("light", True)
+    sweep = world.sweeps.get(OPERATOR, "sweep-1")
+    assert (sweep.kind, sweep.dry_run) == ("light", True)
     assert world.dispatcher.asked == ["sweep sweep-1"]
 
 
-def test_I7_a_groups_members_share_what_they_make_and_nobody_else_sees_it(world: World) -> None:
+def test_I7_group_members_share_their_environments_with_no_other_caller(world: World) -> None:
     made = world.ready("shared", ALICE_OF_A)
     assert made.owner == GROUP
     assert world.environments.get(BOB_OF_A, "shared").id == "shared"
@@ -261,7 +260,7 @@ def test_I7_a_groups_members_share_what_they_make_and_nobody_else_sees_it(world:
     assert world.environments.remove(BOB_OF_A, "shared", force=True).environment.reason == f"removed by {BOB.identity}"
 
 
-def test_I7_who_joins_a_group_keeps_what_was_its_own_and_shares_it_with_nobody(world: World) -> None:
+def test_I7_environments_from_before_joining_a_group_are_not_shared(world: World) -> None:
     world.ready("before", ALICE)
     assert world.environments.get(ALICE_OF_A, "before").owner == ALICE.owner
     world.environments.adjust(ALICE_OF_A, "before", protected=True)
@@ -271,7 +270,7 @@ def test_I7_who_joins_a_group_keeps_what_was_its_own_and_shares_it_with_nobody(w
         world.environments.get(BOB_OF_A, "before")
 
 
-def test_a_member_lists_its_groups_and_its_own_on_demand_but_no_others(world: World) -> None:
+def test_a_group_member_can_list_the_groups_environments_and_its_own_only(world: World) -> None:
     world.ready("own", ALICE)
     world.ready("shared", BOB_OF_A)
     world.ready("bobs", BOB)
@@ -287,7 +286,7 @@ def test_a_member_lists_its_groups_and_its_own_on_demand_but_no_others(world: Wo
             listed(other)
 
 
-def test_a_revived_environment_goes_back_to_whose_it_was(world: World) -> None:
+def test_a_revived_environment_keeps_its_owner(world: World) -> None:
     for name, owner in (("own", ALICE), ("shared", BOB_OF_A)):
         world.ready(name, owner)
         world.environments.remove(owner, name)
@@ -295,21 +294,21 @@ def test_a_revived_environment_goes_back_to_whose_it_was(world: World) -> None:
         assert world.environments.revive(ALICE_OF_A, name).environment.owner == owner.owner
 
 
-def test_an_owner_has_no_more_environments_than_the_platform_allows() -> None:
+def test_an_owner_cannot_have_more_environments_than_the_limit() -> None:
     world = World(policy=Policy(registries=("public.ecr.aws/",), environments_per_owner=2))
     world.ready("one")
     world.ready("two")
     for ask in (world.environments.put, world.environments.create):
-        with pytest.raises(Forbidden, match=r"has 2 environments.*Remove one") as refusal:
+        with pytest.raises(Forbidden, match=r"has 2 environments.*Remove one") as refused:
             ask(ALICE, "three", request())
-        assert refusal.value.code == "limit_reached"
+        assert refused.value.code == "limit_reached"
     assert "three" not in world.records.records and world.dispatcher.asked == ["one", "two"]
     assert world.environments.put(ALICE, "two", request("public.ecr.aws/a/b:v2")).working
     assert world.environments.put(BOB, "four", request()).working
     assert world.environments.put(OPERATOR, "five", request()).working
 
 
-def test_what_is_on_its_way_out_counts_until_it_is_gone() -> None:
+def test_an_environment_counts_toward_the_limit_until_it_is_destroyed() -> None:
     world = World(policy=Policy(registries=("public.ecr.aws/",), environments_per_owner=1))
     world.ready("one")
     world.environments.remove(ALICE, "one")
@@ -343,30 +342,30 @@ def test_a_group_counts_as_one_owner() -> None:
         ),
     ],
 )
-def test_what_was_let_in_once_is_asked_about_again_when_it_is_revived(policy: Policy, code: str) -> None:
+def test_revive_checks_the_spec_against_the_current_policy(policy: Policy, code: str) -> None:
     prefix = "arn:aws:ssm:us-west-2:1:parameter/old/"
     world = World(policy=Policy(registries=("public.ecr.aws/",), secrets_prefix=prefix))
     spec = replace(request().spec, secrets={"TOKEN": f"{prefix}token"})
     world.environments.put(ALICE, "test1", replace(request(), spec=spec))
     world.work("test1")
     world.environments.remove(ALICE, "test1")
-    gone = world.work("test1")
+    tombstone = world.work("test1")
     stricter = replace(world.environments, policy=policy)
-    with pytest.raises(BadRequest) as refusal:
+    with pytest.raises(BadRequest) as refused:
         stricter.revive(ALICE, "test1")
-    assert refusal.value.code == code
-    assert world.record() == gone
+    assert refused.value.code == code
+    assert world.record() == tombstone
     assert world.environments.revive(ALICE, "test1").working
 
 
-def test_a_revived_environment_lives_for_ever_only_where_that_is_allowed_still() -> None:
+def test_revive_needs_a_ttl_if_ttl_never_is_no_longer_allowed() -> None:
     policy = Policy(registries=("public.ecr.aws/",), allow_never=True)
     world = World(LifetimeLimits(timedelta(hours=12), None), policy)
     world.ready(ttl=None)
     world.environments.remove(ALICE, "test1")
     world.work("test1")
     stricter = replace(world.environments, policy=replace(policy, allow_never=False))
-    with pytest.raises(BadRequest, match="give a ttl") as refusal:
+    with pytest.raises(BadRequest, match="give a ttl") as refused:
         stricter.revive(ALICE, "test1")
-    assert refusal.value.code == "bad_ttl"
+    assert refused.value.code == "bad_ttl"
     assert stricter.revive(ALICE, "test1", ttl=HOUR).environment.ttl == HOUR

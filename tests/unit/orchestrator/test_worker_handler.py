@@ -25,7 +25,7 @@ SCHEDULED = {"detail-type": "Scheduled Event"}
         (SCHEDULED, "deep"),
     ],
 )
-def test_rules_and_schedules_say_which_sweep(event: dict[str, object], kind: str) -> None:
+def test_a_scheduled_event_says_which_sweep_to_run(event: dict[str, object], kind: str) -> None:
     assert ScheduleEvent.model_validate(event).kind == kind
 
 
@@ -37,7 +37,7 @@ def test_work_stops_before_the_functions_limit_and_the_lease_ends_after_it(secon
     assert limits.stop_at >= NOW + remaining * 0.6
 
 
-def test_work_says_how_it_ended() -> None:
+def test_the_outcome_of_work_is_named() -> None:
     world = World()
     assert outcome_of(world.work("test1")) == "nothing_to_do"
     world.environments.put(ALICE, "test1", request())

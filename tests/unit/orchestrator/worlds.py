@@ -1,4 +1,4 @@
-"""A platform without a cloud: the real use cases, reconciler and sweep on fakes, and workers that come when they are called."""
+"""A platform without a cloud: the real use cases, reconciler and sweep on the fakes of their ports."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def request(image: str = IMAGE, **more: Any) -> EnvironmentRequest:
 
 
 class World:
-    """Everything a test needs to ask for environments and to let workers and sweeps come."""
+    """Everything a test needs to request environments and to run workers and sweeps when it wants."""
 
     def __init__(self, limits: LifetimeLimits | None = None, policy: Policy = POLICY) -> None:
         self.clock = FakeClock()
@@ -62,7 +62,14 @@ class World:
         self.sweeper = Sweep(self.ports, PLATFORM, prefix="fib-app")
 
     def work(self, environment_id: str, holder: str = "worker-1") -> Environment | None:
+        """Run one worker; returns the record it released, or None if there was nothing to do."""
         return self.reconciler.run(environment_id, holder, self._limits())
+
+    def reconcile(self, environment_id: str = "test1", holder: str = "worker-1") -> Environment:
+        """Run one worker that has something to do; returns the record it released."""
+        environment = self.work(environment_id, holder)
+        assert environment is not None, "the worker had nothing to do"
+        return environment
 
     def sweep(self, kind: SweepKind = SweepKind.LIGHT, *, dry_run: bool = False) -> SweepReport:
         return self.sweeper.run("s", kind, dry_run=dry_run, limits=self._limits())
@@ -76,9 +83,10 @@ class World:
         )
 
     def ready(self, environment_id: str = "test1", caller: Caller = ALICE, **more: Any) -> Environment:
+        """Create an environment and run its worker until it is ready."""
         self.environments.put(caller, environment_id, request(**more))
-        environment = self.work(environment_id)
-        assert environment is not None and environment.status == "ready"
+        environment = self.reconcile(environment_id)
+        assert environment.status == "ready"
         return environment
 
     def record(self, environment_id: str = "test1") -> Environment:

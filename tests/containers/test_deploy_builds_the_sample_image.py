@@ -1,4 +1,4 @@
-"""Images that a deploy builds and pushes itself: once for the same code, and never again under a tag that is taken."""
+"""A platform's deploy builds and pushes the sample image: once for the same code, and never under a tag that exists."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ PLATFORM = "shipped"
 
 @pytest.fixture
 def operator(cloud: RunningCloud, images: Images, tmp_path: Path) -> Iterator[Operator]:
-    """An operator on a machine on which both images were built before, so that Docker has their layers."""
+    """An operator on a machine where both images were built before, so that Docker has their layers."""
     operator = Operator(cloud, tmp_path)
     yield operator
     assert operator.runs("destroy", "--platform", PLATFORM, "--yes").code == 0
-    # By name: the same image has other names, which are not this test's.
+    # By name, as the same image has other names that other tests use.
     for name in docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"*/{PLATFORM}/*").split():
         docker("image", "rm", name)
 
 
 def settings_file(folder: Path, **more: str) -> str:
-    """Settings that have the sample's image built from this machine's own bases."""
+    """The path of settings with which the sample image is built from this machine's own base images."""
     image = base.base(None, print, own=True)
     arguments = {"BASE": image, "BUILD_BASE": base.build_base(image, None, print).image, **more}
     file = folder / f"built-{len(more)}.toml"
@@ -46,7 +46,7 @@ def pushed(session: boto3.Session) -> set[str]:
     return {image["imageDigest"] for image in found}
 
 
-def test_the_samples_image_is_built_pushed_once_and_found_again_when_the_code_goes_back(
+def test_the_sample_image_is_pushed_once_for_the_same_code_and_found_again_later(
     operator: Operator, operator_session: boto3.Session, tmp_path: Path
 ) -> None:
     first_settings, other_settings = settings_file(tmp_path), settings_file(tmp_path, REASON="another build")

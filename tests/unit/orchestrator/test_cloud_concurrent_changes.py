@@ -1,4 +1,7 @@
-"""A service that goes while it is looked at is gone, not an error (botocore's own stubs, as no emulator can be that quick)."""
+"""The cloud adapter and services that change between two of its calls.
+
+AWS's answers are botocore stubs: a test can't time an emulator so exactly.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ ARN = f"arn:aws:apprunner:us-west-2:000000000000:service/fib-app-test1-service/{
 TEST1 = Environment("test1", "arn:alice", NOW, NOW, Spec("image"), observed=Observed(1, "https://x", ARN))
 
 
-def described(status: str) -> dict[str, Any]:
+def service_description(status: str) -> dict[str, Any]:
     return {
         "Service": {
             "ServiceName": "fib-app-test1-service",
@@ -38,8 +41,8 @@ def described(status: str) -> dict[str, Any]:
     }
 
 
-def seen(*answers: tuple[str, dict[str, Any] | str]) -> tuple[AwsCloud, Stubber]:
-    """A cloud whose App Runner gives just these answers: a shape, or an error's code."""
+def stubbed_cloud(*answers: tuple[str, dict[str, Any] | str]) -> tuple[AwsCloud, Stubber]:
+    """A cloud whose App Runner gives these answers in turn: a response, or the code of an error."""
     client = boto3.client("apprunner", region_name="us-west-2", aws_access_key_id="x", aws_secret_access_key="x")
     stub = Stubber(client)
     for operation, answer in answers:
@@ -51,22 +54,22 @@ def seen(*answers: tuple[str, dict[str, Any] | str]) -> tuple[AwsCloud, Stubber]
     return AwsCloud(client, None, None, StateBucket(None, "s3://b"), "tests", "fib-app"), stub
 
 
-def test_a_service_deleted_between_two_calls_is_gone() -> None:
-    cloud, stub = seen(
-        ("describe_service", described("OPERATION_IN_PROGRESS")),
+def test_a_service_deleted_between_two_calls_is_absent() -> None:
+    cloud, stub = stubbed_cloud(
+        ("describe_service", service_description("OPERATION_IN_PROGRESS")),
         ("list_tags_for_resource", "InvalidStateException"),
-        ("describe_service", described("DELETED")),
+        ("describe_service", service_description("DELETED")),
         ("list_services", {"ServiceSummaryList": []}),
     )
     assert cloud.service(TEST1) is None
     stub.assert_no_pending_responses()
 
 
-def test_a_refusal_for_another_reason_is_no_absence() -> None:
-    cloud, _ = seen(
-        ("describe_service", described("RUNNING")),
+def test_another_refusal_is_an_error_and_not_an_absent_service() -> None:
+    cloud, _ = stubbed_cloud(
+        ("describe_service", service_description("RUNNING")),
         ("list_tags_for_resource", "InvalidStateException"),
-        ("describe_service", described("RUNNING")),
+        ("describe_service", service_description("RUNNING")),
     )
     with pytest.raises(Terminal):
         cloud.service(TEST1)
@@ -81,8 +84,8 @@ CHANGES: dict[str, Callable[[AwsCloud, Service], None]] = {
 
 @pytest.mark.parametrize("code", ["InvalidStateException", "ResourceNotFoundException"])
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_service_that_changed_since_it_was_looked_at_is_looked_at_again(change: str, code: str) -> None:
-    cloud, _ = seen((f"{change}_service", code))
+def test_changing_a_service_that_changed_meanwhile_is_a_transient_failure(change: str, code: str) -> None:
+    cloud, _ = stubbed_cloud((f"{change}_service", code))
     with pytest.raises(Transient) as failure:
         CHANGES[change](cloud, Service(ARN, "RUNNING", "image"))
     assert failure.value.code == "busy"
@@ -90,15 +93,17 @@ def test_a_service_that_changed_since_it_was_looked_at_is_looked_at_again(change
 
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize(("status", "failure"), [("DELETED", Transient), ("RUNNING", Terminal)])
-def test_a_permission_that_is_missing_because_the_service_is_gone_is_no_missing_permission(
+def test_access_denied_is_transient_only_if_the_service_was_deleted(
     change: str, status: str, failure: type[Exception]
 ) -> None:
-    cloud, _ = seen((f"{change}_service", "AccessDeniedException"), ("describe_service", described(status)))
+    cloud, _ = stubbed_cloud(
+        (f"{change}_service", "AccessDeniedException"), ("describe_service", service_description(status))
+    )
     with pytest.raises(failure):
         CHANGES[change](cloud, Service(ARN, "RUNNING", "image"))
 
 
-def test_a_change_that_is_refused_for_good_is_not_tried_again() -> None:
-    cloud, _ = seen(("pause_service", "InvalidRequestException"))
+def test_an_invalid_change_is_a_terminal_failure() -> None:
+    cloud, _ = stubbed_cloud(("pause_service", "InvalidRequestException"))
     with pytest.raises(Terminal):
         cloud.pause(Service("arn:aws:apprunner:us-west-2:1:service/fib-app-test1-service/x", "RUNNING", "image"))

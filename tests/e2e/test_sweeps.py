@@ -1,4 +1,4 @@
-"""The schedule and the operators' sweeps find what is due."""
+"""Scheduled sweeps and sweeps that operators request."""
 
 from __future__ import annotations
 
@@ -8,59 +8,49 @@ from typing import Any
 import pytest
 
 from fibfactory_cli.client import Client
-from tests.e2e.story import destroyed, eventually, follow, ready
+from tests.e2e.story import destroyed, eventually, follow, ready, run_sweep
 from tools.platform_on_localcloud import Platform
-
-
-def swept(operator: Client, **body: Any) -> Any:
-    asked = operator.call("POST", "/sweeps", body).checked()
-    assert asked.status == 202
-    path = f"/sweeps/{asked.body['id']}"
-
-    def finished() -> Any:
-        report = operator.call("GET", path).checked().body
-        return None if report["status"] == "requested" else report
-
-    return eventually(finished, "the sweep's report")
 
 
 def findings_of(report: Any, environment_id: str) -> list[tuple[str, str]]:
     return [(each["kind"], each["outcome"]) for each in report["findings"] if each["environment"] == environment_id]
 
 
-def test_a_sweep_is_a_plan_first_and_removes_what_expired_when_told(alice: Client, operator: Client) -> None:
-    ready(alice, "stale1", ttl="1s")
-    plan = eventually(lambda: _with_finding(swept(operator), "stale1"), "the environment to be due")
+def test_a_sweep_only_plans_by_default_and_removes_expired_environments_on_request(
+    alice: Client, operator: Client
+) -> None:
+    ready(alice, "expired1", ttl="1s")
+    plan = eventually(lambda: _with_finding(run_sweep(operator), "expired1"), "the environment to be due")
     assert plan["dry_run"] is True
-    assert findings_of(plan, "stale1") == [("expired", "planned")]
-    assert alice.call("GET", "/environments/stale1").body["status"] == "ready"
-    report = swept(operator, dry_run=False)
-    assert findings_of(report, "stale1") == [("expired", "dispatched")]
-    gone = follow(alice, "stale1")
-    assert gone["status"] == "destroyed"
-    assert gone["reason"].startswith("expired")
+    assert findings_of(plan, "expired1") == [("expired", "planned")]
+    assert alice.call("GET", "/environments/expired1").body["status"] == "ready"
+    report = run_sweep(operator, dry_run=False)
+    assert findings_of(report, "expired1") == [("expired", "dispatched")]
+    tombstone = follow(alice, "expired1")
+    assert tombstone["status"] == "destroyed"
+    assert tombstone["reason"].startswith("expired")
 
 
-def test_a_protected_environment_stays(alice: Client, operator: Client) -> None:
+def test_I6_a_sweep_keeps_an_expired_protected_environment(alice: Client, operator: Client) -> None:
     ready(alice, "kept1", ttl="1s", protected=True)
-    assert findings_of(swept(operator, dry_run=False), "kept1") == []
+    assert findings_of(run_sweep(operator, dry_run=False), "kept1") == []
     assert alice.call("GET", "/environments/kept1").body["status"] == "ready"
     alice.call("PATCH", "/environments/kept1", {"protected": False}).checked()
     destroyed(alice, "kept1")
 
 
-@pytest.mark.parametrize("which", ["nightly_schedule", "light_schedule"])
-def test_the_schedules_event_destroys_what_is_stale(alice: Client, platform: Platform, which: str) -> None:
-    environment_id = f"old-{which[:5]}"
+@pytest.mark.parametrize("output", ["nightly_schedule", "light_schedule"])
+def test_a_scheduled_sweep_destroys_an_expired_environment(alice: Client, platform: Platform, output: str) -> None:
+    environment_id = f"old-{output[:5]}"
     ready(alice, environment_id, ttl="1s")
-    platform.bring_forward(platform.outputs[which])
+    platform.bring_forward(platform.outputs[output])
     eventually(
         lambda: alice.call("GET", f"/environments/{environment_id}").body["status"] == "destroyed",
         "the schedule's sweep",
     )
 
 
-def test_a_scheduled_rules_event_is_understood_too(platform: Platform) -> None:
+def test_the_event_of_a_scheduled_rule_runs_a_deep_sweep(platform: Platform) -> None:
     event = {
         "version": "0",
         "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa",
@@ -79,12 +69,12 @@ def test_a_scheduled_rules_event_is_understood_too(platform: Platform) -> None:
     assert report["status"] == "done" and report["id"].startswith("deep-")
 
 
-def test_a_sweep_that_says_nothing_is_a_plan(operator: Client) -> None:
-    asked = operator.call("POST", "/sweeps")
-    assert (asked.status, asked.body["dry_run"]) == (202, True)
+def test_a_sweep_without_a_body_is_a_dry_run(operator: Client) -> None:
+    accepted = operator.call("POST", "/sweeps")
+    assert (accepted.status, accepted.body["dry_run"]) == (202, True)
 
 
-def test_only_operators_sweep(alice: Client) -> None:
+def test_only_operators_can_sweep(alice: Client) -> None:
     refused = alice.call("POST", "/sweeps", {})
     assert (refused.status, refused.body["code"]) == (403, "operators_only")
     assert alice.call("GET", "/sweeps/whatever").status == 403

@@ -1,4 +1,4 @@
-"""How long the long tests run, and where their figures go: `make chaos` sets both."""
+"""How many examples the long tests run, and where their figures go: `make chaos` sets both."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 
 
 def wanted_examples(short: int) -> int:
-    """CHAOS_EXAMPLES, or the short form's number."""
+    """CHAOS_EXAMPLES, or the number for a short run."""
     return int(os.environ.get("CHAOS_EXAMPLES", short))
 
 
 def write_figures(run: str, figures: Mapping[str, Any]) -> None:
-    """Say what was found, and add it as one line of JSON to the file that CHAOS_OUT names."""
+    """Print the figures, and add them as one line of JSON to the file that CHAOS_OUT names."""
     line = json.dumps({"run": run, **figures})
     print(line)
     if file := os.environ.get("CHAOS_OUT"):
