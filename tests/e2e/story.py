@@ -77,3 +77,31 @@ def service_arn(platform: Platform, environment_id: str) -> str:
     services = platform.cloud.session("operator").client("apprunner").list_services()["ServiceSummaryList"]
     (arn,) = [each["ServiceArn"] for each in services if each["ServiceName"] == f"fib-app-{environment_id}-service"]
     return str(arn)
+
+
+def create_foreign_service(platform: Platform, name: str) -> str:
+    """Create a service that does not belong to the platform; returns its ARN."""
+    answer = (
+        platform.cloud.session("operator")
+        .client("apprunner")
+        .create_service(
+            ServiceName=name,
+            SourceConfiguration={
+                "ImageRepository": {"ImageIdentifier": LATEST, "ImageRepositoryType": "ECR_PUBLIC"},
+                "AutoDeploymentsEnabled": False,
+            },
+        )
+    )
+    return str(answer["Service"]["ServiceArn"])
+
+
+def table_items(platform: Platform) -> list[Any]:
+    """All items of the platform's table, in DynamoDB's own form."""
+    table = platform.cloud.session("operator").client("dynamodb")
+    pages = table.get_paginator("scan").paginate(TableName=platform.outputs["table_name"], ConsistentRead=True)
+    return [item for page in pages for item in page["Items"]]
+
+
+def table_keys(platform: Platform) -> set[tuple[str, str]]:
+    """The keys of all items of the platform's table."""
+    return {(item["pk"]["S"], item["sk"]["S"]) for item in table_items(platform)}

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import mkdtemp
@@ -23,7 +23,7 @@ import pytest
 
 from fibfactory_cli.client import Client
 from tests.chaos.figures import wanted_examples, write_figures
-from tests.e2e.story import UNKNOWN, destroyed, follow, put, ready
+from tests.e2e.story import UNKNOWN, destroyed, follow, put, ready, table_keys
 from tools.platform_on_localcloud import Platform
 
 WANTED = wanted_examples(1000)
@@ -42,7 +42,7 @@ _PREPARED_KEYS = tuple(f"ENV#{name}" for name in PREPARED)
 @pytest.fixture
 def without_workers(platform: Platform, operator: Client) -> Iterator[None]:
     """Prepare some environments, then switch workers off until the test is over, and remove everything afterwards."""
-    before = set(_rows(platform))
+    before = table_keys(platform)
     with ThreadPoolExecutor(len(PREPARED)) as callers:
         list(callers.map(lambda make: make(operator), (_ready, _destroyed, _failed)))
     functions, name = platform.cloud.session("operator").client("lambda"), platform.outputs["worker_function"]
@@ -50,7 +50,7 @@ def without_workers(platform: Platform, operator: Client) -> Iterator[None]:
     yield
     # While workers are still off: a late one then finds nothing to do.
     _delete_rows(
-        platform, [row for row in _rows(platform) if row not in before and not row[0].startswith(_PREPARED_KEYS)]
+        platform, [row for row in table_keys(platform) if row not in before and not row[0].startswith(_PREPARED_KEYS)]
     )
     functions.delete_function_concurrency(FunctionName=name)
     for prepared in PREPARED:
@@ -58,7 +58,7 @@ def without_workers(platform: Platform, operator: Client) -> Iterator[None]:
         # It may have been removed before, when workers were off.
         functions.invoke(FunctionName=name, InvocationType="Event", Payload=json.dumps({"environment": prepared}))
         assert follow(operator, prepared)["status"] == "destroyed"
-    _delete_rows(platform, [row for row in _rows(platform) if row not in before])
+    _delete_rows(platform, table_keys(platform) - before)
 
 
 def test_the_api_conforms_to_its_openapi_document(
@@ -147,15 +147,7 @@ def _failed(operator: Client) -> None:
     assert follow(operator, "fuzz-failed")["status"] == "failed"
 
 
-def _rows(platform: Platform) -> list[tuple[str, str]]:
-    table = platform.cloud.session("operator").client("dynamodb")
-    pages = table.get_paginator("scan").paginate(
-        TableName=platform.outputs["table_name"], ConsistentRead=True, ProjectionExpression="pk, sk"
-    )
-    return [(item["pk"]["S"], item["sk"]["S"]) for page in pages for item in page["Items"]]
-
-
-def _delete_rows(platform: Platform, rows: list[tuple[str, str]]) -> None:
+def _delete_rows(platform: Platform, rows: Iterable[tuple[str, str]]) -> None:
     """Delete environments and sweeps that no worker acted on from the table."""
     table = platform.cloud.session("operator").resource("dynamodb").Table(platform.outputs["table_name"])
     with table.batch_writer() as writer:

@@ -10,7 +10,7 @@ import pytest
 
 from fibfactory_cli.client import Client
 from tests.e2e.conftest import client_of
-from tests.e2e.story import LATEST
+from tests.e2e.story import LATEST, table_keys
 from tools.platform_on_localcloud import Platform
 
 GOOD = {"image": LATEST}
@@ -73,12 +73,6 @@ CASES: list[tuple[str, str, Any, int, str]] = [
 ]
 
 
-def _rows(platform: Platform) -> set[tuple[str, str]]:
-    table = platform.cloud.session("operator").client("dynamodb")
-    items = table.scan(TableName=platform.outputs["table_name"], ConsistentRead=True)["Items"]
-    return {(item["pk"]["S"], item["sk"]["S"]) for item in items}
-
-
 def _log(platform: Platform, since: float) -> list[str]:
     logs = platform.cloud.session("operator").client("logs")
     group = f"/aws/lambda/{platform.outputs['api_function']}"
@@ -87,7 +81,7 @@ def _log(platform: Platform, since: float) -> list[str]:
 
 
 def test_each_bad_request_is_refused_with_a_problem_and_nothing_is_written(alice: Client, platform: Platform) -> None:
-    before, since = _rows(platform), time.time()
+    before, since = table_keys(platform), time.time()
     wrong: list[tuple[Any, ...]] = []
     for method, path, body, status, code in CASES:
         target, _, query = path.partition("?")
@@ -99,7 +93,7 @@ def test_each_bad_request_is_refused_with_a_problem_and_nothing_is_written(alice
         elif answer.body["status"] != status or not answer.body["detail"].strip():
             wrong.append((method, path, str(body)[:60], answer.body))
     assert wrong == []
-    assert _rows(platform) == before
+    assert table_keys(platform) == before
     log = _log(platform, since)
     assert log, "the function's log can't be read"
     assert [line for line in log if '"level":"ERROR"' in line or "Traceback" in line] == []

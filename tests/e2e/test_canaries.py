@@ -21,7 +21,7 @@ from fibfactory_cli.client import Client
 from localcloud.faults.faults import Fault, Match, Refusal
 from localcloud.faults.proxy import Proxy, serve
 from localcloud.token_issuer import workflow
-from tests.e2e.story import BROKEN, LATEST, UNKNOWN, V2, follow, put, ready
+from tests.e2e.story import BROKEN, LATEST, UNKNOWN, V2, follow, put, ready, table_items
 from tools.platform_on_localcloud import Platform
 
 SECRETS = "fibfactory-canaries/"
@@ -130,9 +130,7 @@ def test_I8_the_functions_logs_contain_no_canary(platform: Platform, aftermath: 
 
 
 def test_I8_the_table_contains_variables_only_in_their_records(platform: Platform, aftermath: Aftermath) -> None:
-    table = platform.cloud.session("operator").client("dynamodb")
-    pages = table.get_paginator("scan").paginate(TableName=platform.outputs["table_name"], ConsistentRead=True)
-    items = [item for page in pages for item in page["Items"]]
+    items = table_items(platform)
     records = [item for item in items if item["pk"]["S"] in {f"ENV#{name}" for name in NAMES}]
     documented = aftermath.canaries.found_in(
         *(str(item["record"]["M"]["spec"]["M"].pop("variables")) for item in records)

@@ -18,7 +18,7 @@ from orchestrator.adapters.pulumi.state import StateBucket
 from orchestrator.domain import names
 from orchestrator.ports import SweepPorts
 from orchestrator.sweeper.deep import DeepSweep
-from tests.e2e.story import LATEST, destroyed, eventually, follow, ready, run_sweep, service_arn, visit
+from tests.e2e.story import create_foreign_service, destroyed, eventually, follow, ready, run_sweep, service_arn, visit
 from tools.platform_on_localcloud import NAME, Platform
 
 
@@ -109,13 +109,7 @@ def test_I6_drift_of_a_protected_environment_is_reported_and_not_corrected(
 
 def test_I4_foreign_services_and_stacks_are_reported_and_kept(operator: Client, platform: Platform) -> None:
     session = platform.cloud.session("operator")
-    arn = session.client("apprunner").create_service(
-        ServiceName="fib-app-foreign2-service",
-        SourceConfiguration={
-            "ImageRepository": {"ImageIdentifier": LATEST, "ImageRepositoryType": "ECR_PUBLIC"},
-            "AutoDeploymentsEnabled": False,
-        },
-    )["Service"]["ServiceArn"]
+    arn = create_foreign_service(platform, "fib-app-foreign2-service")
     tags = json.dumps({"tags": names.tags(names.NO_PLATFORM, "another-owner", "inprocess1", 1)})
     provider = {"type": "pulumi:providers:aws", "inputs": {"defaultTags": tags}}
     location = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fibfactory_cli.client import Client
 from localcloud.apprunner.admin import AppRunnerAdmin
-from tests.e2e.story import BROKEN, LATEST, UNKNOWN, V2, destroyed, follow, put, ready, visit
+from tests.e2e.story import BROKEN, LATEST, UNKNOWN, V2, create_foreign_service, destroyed, follow, put, ready, visit
 from tools.platform_on_localcloud import Platform
 
 
@@ -52,13 +52,7 @@ def test_an_exceeded_quota_is_the_reported_reason(alice: Client, apprunner: AppR
 
 def test_I4_a_foreign_service_with_our_name_is_kept(alice: Client, platform: Platform) -> None:
     apprunner = platform.cloud.session("operator").client("apprunner")
-    foreign = apprunner.create_service(
-        ServiceName="fib-app-foreign1-service",
-        SourceConfiguration={
-            "ImageRepository": {"ImageIdentifier": LATEST, "ImageRepositoryType": "ECR_PUBLIC"},
-            "AutoDeploymentsEnabled": False,
-        },
-    )["Service"]["ServiceArn"]
+    foreign = create_foreign_service(platform, "fib-app-foreign1-service")
     put(alice, "foreign1")
     record = follow(alice, "foreign1")
     assert record["error"]["code"] == "name_taken"

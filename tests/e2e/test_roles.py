@@ -178,7 +178,7 @@ def filled(platform: Platform, services: dict[str, str], value: Any) -> Any:
     return known.get(value, value) if isinstance(value, str) else value
 
 
-NO_SUCH_ENVIRONMENT = '{"environment": "no-such-environment"}'
+EVENT = '{"environment": "no-such-environment"}'
 KEY = {"pk": {"S": "x"}, "sk": {"S": "x"}}
 ITEM = {"TableName": "{table_name}", "Key": KEY}
 ACCESS_ROLE = "arn:aws:iam::000000000000:role/fibfactory-apprunner-access"
@@ -274,19 +274,9 @@ REFUSED: list[tuple[str, str, str, Arguments]] = [
 
 ALLOWED: list[tuple[str, str, str, Arguments]] = [
     ("api", "dynamodb", "get_item", ITEM),
-    (
-        "api",
-        "lambda",
-        "invoke",
-        {"FunctionName": "{worker_function}", "InvocationType": "Event", "Payload": NO_SUCH_ENVIRONMENT},
-    ),
+    ("api", "lambda", "invoke", {"FunctionName": "{worker_function}", "InvocationType": "Event", "Payload": EVENT}),
     ("worker", "dynamodb", "get_item", ITEM),
-    (
-        "worker",
-        "lambda",
-        "invoke",
-        {"FunctionName": "{worker_function}", "InvocationType": "Event", "Payload": NO_SUCH_ENVIRONMENT},
-    ),
+    ("worker", "lambda", "invoke", {"FunctionName": "{worker_function}", "InvocationType": "Event", "Payload": EVENT}),
     ("worker", "s3", "put_object", {"Bucket": "{state_bucket}", "Key": ".pulumi/probe", "Body": "x"}),
     ("worker", "s3", "delete_object", {"Bucket": "{state_bucket}", "Key": ".pulumi/probe"}),
     ("worker", "apprunner", "list_services", {}),
@@ -303,15 +293,9 @@ ALLOWED: list[tuple[str, str, str, Arguments]] = [
 
 NEEDS: list[tuple[str, str, str, str, Arguments]] = [
     ("api", "Records", "dynamodb", "get_item", ITEM),
-    ("api", "CallTheWorker", "lambda", "invoke", {"FunctionName": "{worker_function}", "Payload": NO_SUCH_ENVIRONMENT}),
+    ("api", "CallTheWorker", "lambda", "invoke", {"FunctionName": "{worker_function}", "Payload": EVENT}),
     ("worker", "Records", "dynamodb", "get_item", ITEM),
-    (
-        "worker",
-        "CallTheWorker",
-        "lambda",
-        "invoke",
-        {"FunctionName": "{worker_function}", "Payload": NO_SUCH_ENVIRONMENT},
-    ),
+    ("worker", "CallTheWorker", "lambda", "invoke", {"FunctionName": "{worker_function}", "Payload": EVENT}),
     ("worker", "KeepDeadLetters", "sqs", "send_message", {"QueueUrl": QUEUE, "MessageBody": "x"}),
     ("worker", "FindState", "s3", "list_objects_v2", {"Bucket": "{state_bucket}"}),
     ("worker", "State", "s3", "put_object", {"Bucket": "{state_bucket}", "Key": ".pulumi/probe", "Body": "x"}),
@@ -324,13 +308,7 @@ NEEDS: list[tuple[str, str, str, str, Arguments]] = [
     ("worker", "LookForAnythingTagged", "resourcegroupstaggingapi", "get_resources", {}),
     ("worker", "GiveTheAccessRole", "apprunner", "create_service", private("fib-app-rolei-service", ACCESS_ROLE)),
     ("worker", "TellImagesApart", "ecr", "describe_images", {"repositoryName": "nothing"}),
-    (
-        "schedule",
-        "CallTheWorker",
-        "lambda",
-        "invoke",
-        {"FunctionName": "{worker_function}", "Payload": NO_SUCH_ENVIRONMENT},
-    ),
+    ("schedule", "CallTheWorker", "lambda", "invoke", {"FunctionName": "{worker_function}", "Payload": EVENT}),
     ("schedule", "KeepDeadLetters", "sqs", "send_message", {"QueueUrl": QUEUE, "MessageBody": "x"}),
     ("apprunner-access", "SignInToTheRegistry", "ecr", "get_authorization_token", {}),
     ("apprunner-access", "PullImages", "ecr", "describe_images", {"repositoryName": "nothing"}),

@@ -20,7 +20,7 @@ from fibfactory_cli.client import Client
 from localcloud.faults.proxy import Proxy, serve
 from localcloud.token_issuer import workflow
 from tests.chaos.figures import write_figures
-from tests.e2e.story import LATEST, follow, ready
+from tests.e2e.story import LATEST, follow, ready, table_items
 from tests.e2e.wrong_callers import Signed, Signer, wrong_signers, wrong_tokens
 from tools.platform_on_localcloud import Platform
 
@@ -178,9 +178,7 @@ def _call(url: str, route: str, target: Target, signer: Signer) -> tuple[int, st
 
 def _rows(platform: Platform) -> dict[tuple[str, str], Any]:
     """The whole table except the reports of scheduled sweeps."""
-    table = platform.cloud.session("operator").client("dynamodb")
-    pages = table.get_paginator("scan").paginate(TableName=platform.outputs["table_name"], ConsistentRead=True)
-    items = {(item["pk"]["S"], item["sk"]["S"]): item for page in pages for item in page["Items"]}
+    items = {(item["pk"]["S"], item["sk"]["S"]): item for item in table_items(platform)}
     return {key: item for key, item in items.items() if not key[0].startswith(("SWEEP#light-", "SWEEP#nightly-"))}
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import boto3
 import pytest
 
+from localcloud.apprunner.admin import AppRunnerAdmin
 from localcloud.running import RunningCloud
 from orchestrator.adapters.dynamodb.records import DynamoRecords
 from orchestrator.adapters.dynamodb.reports import DynamoReports
@@ -56,6 +57,21 @@ def reports(operator_session: boto3.Session, table: str) -> DynamoReports:
     return DynamoReports(operator_session.resource("dynamodb").meta.client, table)
 
 
+@pytest.fixture
+def apprunner(cloud: RunningCloud) -> Iterator[AppRunnerAdmin]:
+    """The control API of App Runner's emulator, which is reset after the test."""
+    yield cloud.apprunner_admin
+    cloud.apprunner_admin.reset()
+
+
+def create_bucket(session: boto3.Session, cloud: RunningCloud) -> str:
+    """A new bucket; returns its name."""
+    name = f"state-{secrets.token_hex(4)}"
+    location = {"LocationConstraint": cloud.region}
+    session.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration=location)
+    return name
+
+
 @dataclass(frozen=True)
 class Backend:
     """Where Pulumi keeps its state and how it encrypts secrets."""
@@ -68,9 +84,7 @@ class Backend:
 @pytest.fixture(scope="session")
 def backend(operator_session: boto3.Session, cloud: RunningCloud) -> Backend:
     """A bucket and a key like those of the platform's foundations."""
-    bucket = f"state-{secrets.token_hex(4)}"
-    location = {"LocationConstraint": cloud.region}
-    operator_session.client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration=location)
+    bucket = create_bucket(operator_session, cloud)
     key = operator_session.client("kms").create_key()["KeyMetadata"]["Arn"]
     return Backend(f"s3://{bucket}?region={cloud.region}", f"awskms:///{key}?region={cloud.region}", bucket)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -24,12 +23,6 @@ IMAGE = "public.ecr.aws/fibfactory/fibservice:latest"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TEST1 = Environment("test1", "arn:alice", NOW, NOW, Spec(IMAGE))
 PAUSED1 = replace(TEST1, id="paused1")
-
-
-@pytest.fixture
-def admin(cloud: RunningCloud) -> Iterator[AppRunnerAdmin]:
-    yield cloud.apprunner_admin
-    cloud.apprunner_admin.reset()
 
 
 @pytest.fixture
@@ -57,7 +50,7 @@ def create_service(session: boto3.Session, name: str, **tags: str) -> str:
 
 
 def test_our_service_is_found_by_its_name_and_tags(
-    aws_cloud: AwsCloud, operator_session: boto3.Session, admin: AppRunnerAdmin
+    aws_cloud: AwsCloud, operator_session: boto3.Session, apprunner: AppRunnerAdmin
 ) -> None:
     assert aws_cloud.service(TEST1) is None
     arn = create_service(operator_session, "fib-app-test1-service", platform="tests", environment="test1")
@@ -70,7 +63,7 @@ def test_our_service_is_found_by_its_name_and_tags(
     [{}, {"platform": "tests"}, {"environment": "test1"}, {"platform": "another", "environment": "test1"}],
 )
 def test_I4_a_service_without_all_of_our_tags_is_ignored(
-    aws_cloud: AwsCloud, operator_session: boto3.Session, admin: AppRunnerAdmin, tags: dict[str, str]
+    aws_cloud: AwsCloud, operator_session: boto3.Session, apprunner: AppRunnerAdmin, tags: dict[str, str]
 ) -> None:
     create_service(operator_session, "fib-app-test1-service", **tags)
     assert aws_cloud.service(TEST1) is None
@@ -78,14 +71,14 @@ def test_I4_a_service_without_all_of_our_tags_is_ignored(
 
 
 def test_I5_verification_finds_a_tagged_service_under_any_name(
-    aws_cloud: AwsCloud, operator_session: boto3.Session, admin: AppRunnerAdmin
+    aws_cloud: AwsCloud, operator_session: boto3.Session, apprunner: AppRunnerAdmin
 ) -> None:
     arn = create_service(operator_session, "renamed-by-hand", platform="tests", environment="test1")
     assert aws_cloud.verify_absent(TEST1).found == (arn,)
 
 
 def test_I5_verification_finds_a_stack_left_in_the_bucket(
-    aws_cloud: AwsCloud, operator_session: boto3.Session, backend: Backend, admin: AppRunnerAdmin
+    aws_cloud: AwsCloud, operator_session: boto3.Session, backend: Backend, apprunner: AppRunnerAdmin
 ) -> None:
     key = ".pulumi/stacks/fibfactory/fibfactory-test1.json"
     operator_session.client("s3").put_object(Bucket=backend.bucket, Key=key, Body=b"{}")
@@ -93,15 +86,17 @@ def test_I5_verification_finds_a_stack_left_in_the_bucket(
     operator_session.client("s3").delete_object(Bucket=backend.bucket, Key=key)
 
 
-def test_I5_verification_says_what_it_checked_if_it_finds_nothing(aws_cloud: AwsCloud, admin: AppRunnerAdmin) -> None:
+def test_I5_verification_says_what_it_checked_if_it_finds_nothing(
+    aws_cloud: AwsCloud, apprunner: AppRunnerAdmin
+) -> None:
     verification = aws_cloud.verify_absent(TEST1)
     assert verification.found == ()
     assert len(verification.checked) == 3
     assert verification.cannot_see
 
 
-def test_a_failing_aws_is_an_error_and_not_an_empty_result(aws_cloud: AwsCloud, admin: AppRunnerAdmin) -> None:
-    admin.inject("internal_error", operation="ListServices", times=20)
+def test_a_failing_aws_is_an_error_and_not_an_empty_result(aws_cloud: AwsCloud, apprunner: AppRunnerAdmin) -> None:
+    apprunner.inject("internal_error", operation="ListServices", times=20)
     with pytest.raises(Transient):
         aws_cloud.verify_absent(TEST1)
 
@@ -132,7 +127,7 @@ def test_the_digest_of_an_unknown_or_public_image_is_none(aws_cloud: AwsCloud, c
 
 
 def test_a_service_is_paused_and_resumed(
-    aws_cloud: AwsCloud, operator_session: boto3.Session, admin: AppRunnerAdmin
+    aws_cloud: AwsCloud, operator_session: boto3.Session, apprunner: AppRunnerAdmin
 ) -> None:
     arn = create_service(operator_session, "fib-app-paused1-service", platform="tests", environment="paused1")
 

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,12 +40,6 @@ def engine(
         region=cloud.region,
         access_role_arn="arn:aws:iam::000000000000:role/access",
     )
-
-
-@pytest.fixture
-def apprunner(cloud: RunningCloud) -> Iterator[AppRunnerAdmin]:
-    yield cloud.apprunner_admin
-    cloud.apprunner_admin.reset()
 
 
 def environment(environment_id: str, image: str = IMAGE) -> Environment:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -24,7 +23,7 @@ from orchestrator.adapters.pulumi.state import StateBucket
 from orchestrator.domain import names
 from orchestrator.domain.environment import Environment, Spec
 from orchestrator.domain.errors import Terminal, Transient
-from tests.functional.orchestrator.conftest import Backend
+from tests.functional.orchestrator.conftest import Backend, create_bucket
 from tests.functional.orchestrator.test_cloud import IMAGE, create_service
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -32,17 +31,8 @@ FOLDER = f".pulumi/stacks/{names.PROJECT}"
 
 
 @pytest.fixture
-def admin(cloud: RunningCloud) -> Iterator[AppRunnerAdmin]:
-    yield cloud.apprunner_admin
-    cloud.apprunner_admin.reset()
-
-
-@pytest.fixture
 def bucket(operator_session: boto3.Session, cloud: RunningCloud) -> str:
-    name = f"inventory-{secrets.token_hex(4)}"
-    location = {"LocationConstraint": cloud.region}
-    operator_session.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration=location)
-    return name
+    return create_bucket(operator_session, cloud)
 
 
 @pytest.fixture
@@ -79,7 +69,7 @@ def put_stack(session: boto3.Session, bucket: str, name: str, body: bytes) -> No
 
 
 def test_services_are_found_by_name_or_tag_with_all_of_their_tags(
-    inventory: AwsInventory, operator_session: boto3.Session, admin: AppRunnerAdmin
+    inventory: AwsInventory, operator_session: boto3.Session, apprunner: AppRunnerAdmin
 ) -> None:
     own = create_service(operator_session, "fib-app-test1-service", platform="tests", environment="test1")
     foreign = create_service(operator_session, "fib-app-test2-service", platform="another")
@@ -92,13 +82,13 @@ def test_services_are_found_by_name_or_tag_with_all_of_their_tags(
         renamed: our_tags("test3"),
     }
     assert found[own].name == "fib-app-test1-service"
-    assert abs(found[own].created_at.timestamp() - admin.now()) < 60
+    assert abs(found[own].created_at.timestamp() - apprunner.now()) < 60
 
 
 def test_a_deleted_service_is_not_listed(
-    inventory: AwsInventory, operator_session: boto3.Session, admin: AppRunnerAdmin
+    inventory: AwsInventory, operator_session: boto3.Session, apprunner: AppRunnerAdmin
 ) -> None:
-    admin.behave(delays={"create": 0.0, "delete": 0.0})
+    apprunner.behave(delays={"create": 0.0, "delete": 0.0})
     client = operator_session.client("apprunner")
     arn = create_service(operator_session, "fib-app-test1-service", platform="tests", environment="test1")
     _wait_until(lambda: client.describe_service(ServiceArn=arn)["Service"]["Status"] == "RUNNING")
@@ -107,9 +97,9 @@ def test_a_deleted_service_is_not_listed(
 
 
 def test_all_pages_of_services_are_read(
-    inventory: AwsInventory, operator_session: boto3.Session, admin: AppRunnerAdmin
+    inventory: AwsInventory, operator_session: boto3.Session, apprunner: AppRunnerAdmin
 ) -> None:
-    admin.behave(quota=60)
+    apprunner.behave(quota=60)
     for number in range(45):
         create_service(
             operator_session, f"fib-app-env-{number:02}-service", platform="tests", environment=f"env-{number:02}"
@@ -120,7 +110,7 @@ def test_all_pages_of_services_are_read(
 
 
 def test_tags_that_aws_refuses_to_list_are_unknown(
-    operator_session: boto3.Session, state: StateBucket, admin: AppRunnerAdmin
+    operator_session: boto3.Session, state: StateBucket, apprunner: AppRunnerAdmin
 ) -> None:
     client = operator_session.client("apprunner")
     create_service(operator_session, "fib-app-test1-service", platform="tests", environment="test1")
@@ -131,23 +121,23 @@ def test_tags_that_aws_refuses_to_list_are_unknown(
 
 
 def test_a_failing_app_runner_is_an_error_and_not_an_empty_list(
-    operator_session: boto3.Session, state: StateBucket, admin: AppRunnerAdmin
+    operator_session: boto3.Session, state: StateBucket, apprunner: AppRunnerAdmin
 ) -> None:
     no_retries = Config(retries={"total_max_attempts": 1})
-    apprunner, tagging = (
+    services, tagging = (
         operator_session.client(name, config=no_retries) for name in ("apprunner", "resourcegroupstaggingapi")
     )
-    inventory = AwsInventory(apprunner, tagging, state, "tests", "fib-app")
+    inventory = AwsInventory(services, tagging, state, "tests", "fib-app")
     create_service(operator_session, "fib-app-test1-service", platform="tests", environment="test1")
     for operation in ("ListServices", "ListTagsForResource"):
-        admin.inject("internal_error", operation=operation)
+        apprunner.inject("internal_error", operation=operation)
         with pytest.raises(Transient):
             inventory.services()
-        admin.clear_faults()
+        apprunner.clear_faults()
 
 
 def test_resources_are_everything_with_the_platforms_tag_except_services(
-    operator_session: boto3.Session, state: StateBucket, cloud: RunningCloud, admin: AppRunnerAdmin
+    operator_session: boto3.Session, state: StateBucket, cloud: RunningCloud, apprunner: AppRunnerAdmin
 ) -> None:
     create_service(operator_session, "fib-app-test1-service", platform="tests", environment="test1")
     sqs = operator_session.client("sqs")
@@ -191,7 +181,7 @@ def test_stacks_made_by_the_engine_show_their_tags(
     operator_session: boto3.Session,
     cloud: RunningCloud,
     tmp_path: Path,
-    admin: AppRunnerAdmin,
+    apprunner: AppRunnerAdmin,
 ) -> None:
     state = StateBucket(operator_session.client("s3"), backend.url)
     engine = PulumiEngine(

@@ -130,17 +130,15 @@ def test_an_orphan_stack_without_a_service_is_suspected_and_removed(world: World
     assert found(deep(world)) == [("lost1", "orphan_stack", "remove", "dispatched")]
 
 
-def destroyed(world: World, environment_id: str) -> Environment:
+def make_tombstone(world: World, environment_id: str) -> Environment:
     world.ready(environment_id)
-    world.environments.remove(ALICE, environment_id)
-    tombstone = world.reconcile(environment_id)
-    assert tombstone.destroyed
+    tombstone = world.destroy(environment_id)
     world.clock.sleep(60)
     return tombstone
 
 
 def test_an_orphan_of_a_tombstone_becomes_the_next_incarnation(world: World) -> None:
-    tombstone = destroyed(world, "lost1")
+    tombstone = make_tombstone(world, "lost1")
     add_orphan(world)
     deep(world)
     world.clock.sleep(HOUR)
@@ -166,7 +164,7 @@ LONG_OWNER = f"{ALICE.owner}{'e' * 300}"
 def test_an_orphans_owner_comes_from_its_tag_or_else_from_the_tombstone(
     world: World, tombstone_owner: str, tag: str | None, owner: str
 ) -> None:
-    world.records.records["lost1"] = replace(destroyed(world, "lost1"), owner=tombstone_owner)
+    world.records.records["lost1"] = replace(make_tombstone(world, "lost1"), owner=tombstone_owner)
     tags = {name: value for name, value in our_tags("lost1").items() if name != names.TAG_OWNER}
     tags |= {names.TAG_OWNER: tag} if tag else {}
     world.inventory.found_services.append(service("lost1", world.clock(), tags))
@@ -189,7 +187,7 @@ def test_a_receipt_clears_an_older_suspicion(world: World) -> None:
     add_orphan(world)
     deep(world)
     world.clock.sleep(60)
-    destroyed(world, "lost1")
+    make_tombstone(world, "lost1")
     world.clock.sleep(2 * HOUR)
     assert found(deep(world)) == [("lost1", "orphan_service", "suspect", "suspected")]
 
@@ -496,7 +494,7 @@ def test_a_table_without_any_record_is_an_error() -> None:
 
 def test_a_table_with_only_a_tombstone_is_no_error() -> None:
     world = World()
-    destroyed(world, "old")
+    make_tombstone(world, "old")
     assert found(deep(add_orphan(world))) == [("lost1", "orphan_service", "suspect", "suspected")]
 
 

@@ -14,8 +14,7 @@ def outcomes(report: SweepReport) -> list[tuple[str | None, str, str]]:
     return [(finding.environment, finding.kind, finding.outcome) for finding in report.findings]
 
 
-def test_an_expired_environment_is_marked_for_removal_and_dispatched() -> None:
-    world = World()
+def test_an_expired_environment_is_marked_for_removal_and_dispatched(world: World) -> None:
     world.ready(ttl=timedelta(hours=1))
     world.clock.sleep(3600)
     report = world.sweep()
@@ -25,8 +24,7 @@ def test_an_expired_environment_is_marked_for_removal_and_dispatched() -> None:
     assert world.reconcile().status == "destroyed"
 
 
-def test_a_dry_run_stores_a_plan_and_changes_nothing() -> None:
-    world = World()
+def test_a_dry_run_stores_a_plan_and_changes_nothing(world: World) -> None:
     before = world.ready(ttl=timedelta(hours=1))
     world.clock.sleep(3600)
     report = world.sweep(dry_run=True)
@@ -36,16 +34,14 @@ def test_a_dry_run_stores_a_plan_and_changes_nothing() -> None:
     assert world.reports.read("s") == report
 
 
-def test_I6_a_protected_environment_does_not_expire() -> None:
-    world = World()
+def test_I6_a_protected_environment_does_not_expire(world: World) -> None:
     world.ready(ttl=timedelta(hours=1), protected=True)
     world.clock.sleep(7200)
     assert outcomes(world.sweep()) == []
     assert world.record().status == "ready"
 
 
-def test_I1_a_request_whose_invocation_was_lost_is_dispatched_again() -> None:
-    world = World()
+def test_I1_a_request_whose_invocation_was_lost_is_dispatched_again(world: World) -> None:
     world.environments.put(ALICE, "test1", request())
     world.dispatcher.asked.clear()
     assert outcomes(world.sweep()) == []
@@ -55,8 +51,7 @@ def test_I1_a_request_whose_invocation_was_lost_is_dispatched_again() -> None:
     assert outcomes(world.sweep()) == []
 
 
-def test_I1_a_dead_workers_environment_is_dispatched_when_its_lease_ends() -> None:
-    world = World()
+def test_I1_a_dead_workers_environment_is_dispatched_when_its_lease_ends(world: World) -> None:
     environment = world.environments.put(ALICE, "test1", request()).environment
     claimed = lease.claim(environment, "dead-worker", world.clock(), world.clock() + timedelta(minutes=16))
     assert claimed is not None
@@ -68,8 +63,7 @@ def test_I1_a_dead_workers_environment_is_dispatched_when_its_lease_ends() -> No
     assert world.reconcile().status == "ready"
 
 
-def test_an_environment_changed_since_the_index_was_read_is_left_alone() -> None:
-    world = World()
+def test_an_environment_changed_since_the_index_was_read_is_left_alone(world: World) -> None:
     world.ready(ttl=timedelta(hours=1))
     world.clock.sleep(3600)
 
@@ -78,8 +72,7 @@ def test_an_environment_changed_since_the_index_was_read_is_left_alone() -> None
     assert world.record().status == "ready"
 
 
-def test_expiries_beyond_the_limit_of_one_run_are_left_to_the_next() -> None:
-    world = World()
+def test_expiries_beyond_the_limit_of_one_run_are_left_to_the_next(world: World) -> None:
     for number in range(due.EXPIRIES_PER_RUN + 5):
         world.ready(f"env-{number:03d}", ttl=timedelta(hours=1))
     world.clock.sleep(3600)

@@ -23,8 +23,15 @@ class LateListing(FakeCloud):
         return None if self.calls_to_service <= 2 else super().service(environment)
 
 
-def test_an_own_service_that_is_not_in_the_state_is_removed_and_created_again() -> None:
-    world = World()
+def list_late(world: World, **options: bool) -> LateListing:
+    """Replace the world's cloud by one that lists services late."""
+    late = LateListing(**options)
+    world.cloud = late
+    world.reconciler = replace(world.reconciler, ports=replace(world.ports, engine=late, cloud=late, health=late))
+    return late
+
+
+def test_an_own_service_that_is_not_in_the_state_is_removed_and_created_again(world: World) -> None:
     world.environments.put(ALICE, "test1", request())
     world.cloud.services["test1"] = UNKNOWN_TO_THE_STATE
     world.cloud.errors = [Terminal("A service of this name runs already.", "name_taken")]
@@ -34,34 +41,27 @@ def test_an_own_service_that_is_not_in_the_state_is_removed_and_created_again() 
     assert environment.observed.service_arn != UNKNOWN_TO_THE_STATE.arn
 
 
-def test_create_waits_for_an_unlisted_service() -> None:
-    world = World()
-    world.cloud = late = LateListing()
-    world.reconciler = replace(world.reconciler, ports=replace(world.ports, engine=late, cloud=late, health=late))
+def test_create_waits_for_an_unlisted_service(world: World) -> None:
+    late = list_late(world)
     world.environments.put(ALICE, "test1", request())
     late.services["test1"] = UNKNOWN_TO_THE_STATE
     late.errors = [Terminal("A service of this name runs already.", "name_taken")]
-    environment = world.reconcile()
-    assert environment.status == "ready"
+    assert world.reconcile().status == "ready"
     assert late.calls == ["deploy new", "remove leftover", "deploy new"]
 
 
-def test_I5_destroy_waits_for_an_unlisted_service() -> None:
-    world = World()
+def test_I5_destroy_waits_for_an_unlisted_service(world: World) -> None:
     world.environments.put(ALICE, "test1", request())
     world.cloud.errors = [Transient("The connection was closed.", "aws_unreachable")]
     world.work("test1")
-    world.cloud = late = LateListing(forgets=True)
-    world.reconciler = replace(world.reconciler, ports=replace(world.ports, engine=late, cloud=late, health=late))
+    late = list_late(world, forgets=True)
     late.services["test1"] = UNKNOWN_TO_THE_STATE
     world.environments.remove(ALICE, "test1")
-    environment = world.reconcile()
-    assert environment.status == "destroyed"
+    assert world.reconcile().status == "destroyed"
     assert late.calls == ["destroy refresh", "remove leftover"]
 
 
-def test_a_name_taken_by_a_foreign_service_is_a_final_failure() -> None:
-    world = World()
+def test_a_name_taken_by_a_foreign_service_is_a_final_failure(world: World) -> None:
     world.environments.put(ALICE, "test1", request())
     world.cloud.errors = [Terminal("A service of this name runs already.", "name_taken")]
     environment = world.reconcile()
@@ -70,11 +70,9 @@ def test_a_name_taken_by_a_foreign_service_is_a_final_failure() -> None:
     assert world.cloud.calls == ["deploy new"]
 
 
-def test_a_create_refused_for_another_reason_removes_nothing() -> None:
-    world = World()
+def test_a_create_refused_for_another_reason_removes_nothing(world: World) -> None:
     world.environments.put(ALICE, "test1", request())
     world.cloud.services["test1"] = UNKNOWN_TO_THE_STATE
     world.cloud.errors = [Terminal("The quota is used up.", "quota")]
-    environment = world.reconcile()
-    assert environment.status == "failed"
+    assert world.reconcile().status == "failed"
     assert world.cloud.calls == ["deploy new"]

@@ -10,8 +10,7 @@ from orchestrator.sweeper.report import metrics_of
 from tests.unit.orchestrator.worlds import World
 
 
-def test_a_light_sweep_runs_while_another_sweep_is_marked_as_running() -> None:
-    world = World()
+def test_a_light_sweep_runs_while_another_sweep_is_marked_as_running(world: World) -> None:
     world.ready(ttl=timedelta(hours=1))
     world.clock.sleep(3600)
     world.reports.running = "a deep one"
@@ -19,8 +18,7 @@ def test_a_light_sweep_runs_while_another_sweep_is_marked_as_running() -> None:
     assert world.record().status == "destroying"
 
 
-def test_two_concurrent_light_sweeps_dispatch_one_worker() -> None:
-    world = World()
+def test_two_concurrent_light_sweeps_dispatch_one_worker(world: World) -> None:
     world.ready(ttl=timedelta(hours=1))
     world.clock.sleep(3600)
     world.dispatcher.asked.clear()
@@ -30,8 +28,7 @@ def test_two_concurrent_light_sweeps_dispatch_one_worker() -> None:
     assert world.dispatcher.asked == ["test1"]
 
 
-def test_the_longest_overdue_time_is_in_the_report_and_in_the_metrics() -> None:
-    world = World()
+def test_the_longest_overdue_time_is_in_the_report_and_in_the_metrics(world: World) -> None:
     world.ready(ttl=timedelta(hours=1))
     world.ready("test2", ttl=timedelta(hours=2))
     world.clock.sleep(2 * 3600 + 60)
@@ -42,8 +39,7 @@ def test_the_longest_overdue_time_is_in_the_report_and_in_the_metrics() -> None:
     assert metrics_of(report)["oldest_overdue_seconds"] == 3660
 
 
-def test_the_longest_overdue_time_is_zero_when_nothing_is_due() -> None:
-    world = World()
+def test_the_longest_overdue_time_is_zero_when_nothing_is_due(world: World) -> None:
     world.ready(ttl=timedelta(hours=1))
     assert metrics_of(world.sweep(SweepKind.LIGHT))["oldest_overdue_seconds"] == 0
 
@@ -54,9 +50,7 @@ def test_a_skipped_sweep_is_not_counted() -> None:
     assert metrics_of(replace(report, status=SweepStatus.SKIPPED))["deep_sweeps"] == 0
 
 
-def test_sweeps_are_counted_by_kind_and_dry_runs_are_not() -> None:
-    world = World()
-
+def test_sweeps_are_counted_by_kind_and_dry_runs_are_not(world: World) -> None:
     def counts(kind: SweepKind, *, dry_run: bool = False) -> tuple[int, int]:
         found = metrics_of(world.sweep(kind, dry_run=dry_run))
         return found["light_sweeps"], found["deep_sweeps"]

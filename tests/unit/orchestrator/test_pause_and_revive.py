@@ -14,22 +14,11 @@ from tests.unit.orchestrator.worlds import ALICE, BOB, IMAGE, World, request
 PRIVATE = "111122223333.dkr.ecr.us-west-2.amazonaws.com/team/app"
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
 def make_paused(world: World) -> None:
     world.ready()
     world.environments.pause(ALICE, "test1")
     world.work("test1")
     assert world.record().status == "paused"
-
-
-def destroy(world: World) -> None:
-    world.environments.remove(ALICE, "test1")
-    world.work("test1")
-    assert world.record().status == "destroyed"
 
 
 def test_a_paused_environment_keeps_its_url_and_its_service(world: World) -> None:
@@ -88,7 +77,7 @@ def test_a_pause_requested_during_the_first_deploy_follows_it(world: World) -> N
 
 def test_a_paused_environment_can_be_destroyed(world: World) -> None:
     make_paused(world)
-    destroy(world)
+    world.destroy()
     assert world.cloud.services == {}
 
 
@@ -150,7 +139,7 @@ def test_revive_restores_spec_labels_and_protection_as_the_next_incarnation(worl
 
 def test_revive_accepts_another_ttl(world: World) -> None:
     world.ready()
-    destroy(world)
+    world.destroy()
     revived = world.environments.revive(ALICE, "test1", ttl=timedelta(hours=1)).environment
     assert revived.expires_at == world.clock() + timedelta(hours=1)
 
@@ -160,8 +149,7 @@ def test_revive_uses_the_image_digest_of_the_receipt(world: World, tag: str) -> 
     world.cloud.digests[PRIVATE + tag] = "sha256:" + "a" * 64
     world.environments.put(ALICE, "test1", request(PRIVATE + tag))
     world.work("test1")
-    destroy(world)
-    receipt = world.record().receipt
+    receipt = world.destroy().receipt
     assert receipt and receipt.digest == "sha256:" + "a" * 64 and receipt.image == PRIVATE + tag
     revived = world.environments.revive(ALICE, "test1").environment
     assert revived.spec.image == f"{PRIVATE}@sha256:{'a' * 64}"
@@ -174,7 +162,7 @@ def test_revive_ignores_the_digest_of_another_image(world: World) -> None:
     world.cloud.errors = [Terminal("Bad image.", "create_failed")]
     world.environments.put(ALICE, "test1", request(f"{PRIVATE}:two"))
     world.work("test1")
-    destroy(world)
+    world.destroy()
     assert world.environments.revive(ALICE, "test1").environment.spec.image == f"{PRIVATE}:two"
 
 
@@ -189,7 +177,7 @@ def test_a_new_spec_followed_by_a_pause_resumes_a_paused_environment_in_between(
 
 def test_revive_uses_the_tag_if_no_digest_is_known(world: World) -> None:
     world.ready()
-    destroy(world)
+    world.destroy()
     assert world.environments.revive(ALICE, "test1").environment.spec.image == IMAGE
 
 
@@ -198,7 +186,7 @@ def test_only_the_owner_can_revive_and_only_a_tombstone(world: World) -> None:
     with pytest.raises(Conflict) as refused:
         world.environments.revive(ALICE, "test1")
     assert refused.value.code == "exists"
-    destroy(world)
+    world.destroy()
     with pytest.raises(NotFound):
         world.environments.revive(BOB, "test1")
     with pytest.raises(NotFound):
@@ -216,8 +204,7 @@ def test_an_orphan_without_a_known_spec_cannot_be_revived(world: World) -> None:
 
 def test_an_orphan_of_a_tombstone_is_revived_with_the_tombstones_spec(world: World) -> None:
     world.ready()
-    destroy(world)
-    tombstone = world.record()
+    tombstone = world.destroy()
     found = desired.orphan("test1", tombstone, ALICE.owner, "orphan_service", world.clock())
     world.records.reuse(tombstone, found, Event(world.clock(), "orphan_service", ""))
     world.work("test1")

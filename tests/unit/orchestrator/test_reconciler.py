@@ -15,11 +15,6 @@ from tests.unit.orchestrator.worlds import ALICE, World, request
 V2, V3 = "public.ecr.aws/a/b:v2", "public.ecr.aws/a/b:v3"
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
 def test_a_new_environment_is_deployed_and_ready(world: World) -> None:
     environment = world.ready()
     assert environment.observed.url == "https://test1.example"
@@ -81,8 +76,7 @@ def test_an_expired_lease_is_claimed_with_the_next_token(world: World) -> None:
 def test_a_delete_during_a_create_stops_it_and_destroys(world: World) -> None:
     world.environments.put(ALICE, "test1", request())
     world.cloud.during = lambda: world.environments.remove(ALICE, "test1")
-    environment = world.reconcile()
-    assert environment.status == "destroyed"
+    assert world.reconcile().status == "destroyed"
     assert world.cloud.calls == ["deploy new", "destroy refresh"]
     assert world.records.kinds("test1")[-2:] == ["destroying", "destroyed"]
 
@@ -104,16 +98,14 @@ def test_of_several_requests_during_a_deploy_only_the_newest_is_deployed(world: 
         world.environments.put(ALICE, "test1", request(V3))
 
     world.records.meanwhile["ready"] = put_twice
-    environment = world.reconcile()
-    assert environment.observed.image == V3
+    assert world.reconcile().observed.image == V3
     assert world.cloud.calls == ["deploy new", "deploy"]
 
 
 def test_a_delete_between_the_decision_and_its_first_write_is_carried_out(world: World) -> None:
     world.environments.put(ALICE, "test1", request())
     world.records.meanwhile["deploying"] = lambda: world.environments.remove(ALICE, "test1")
-    environment = world.reconcile()
-    assert environment.status == "destroyed"
+    assert world.reconcile().status == "destroyed"
     assert world.cloud.calls == ["destroy"]
 
 
@@ -123,8 +115,7 @@ def test_the_operation_after_a_failed_one_refreshes_the_state(world: World) -> N
     world.cloud.errors = [Transient("Throttled.", "aws_unavailable")]
     world.work("test1")
     world.clock.sleep(30)
-    environment = world.reconcile()
-    assert environment.status == "ready"
+    assert world.reconcile().status == "ready"
     world.environments.put(ALICE, "test1", request(V3))
     world.work("test1")
     assert world.cloud.calls == ["deploy new", "deploy", "deploy refresh", "deploy"]
@@ -134,8 +125,7 @@ def test_a_service_removed_outside_the_api_is_created_again(world: World) -> Non
     world.ready()
     world.cloud.services.clear()
     world.environments.put(ALICE, "test1", request(V2))
-    environment = world.reconcile()
-    assert environment.status == "ready"
+    assert world.reconcile().status == "ready"
     assert world.cloud.calls == ["deploy new", "deploy refresh"]
 
 
@@ -143,8 +133,7 @@ def test_a_create_while_destroying_waits_for_the_destroy_and_then_deploys(world:
     world.ready()
     world.environments.remove(ALICE, "test1")
     world.records.meanwhile["destroyed"] = lambda: world.environments.put(ALICE, "test1", request())
-    environment = world.reconcile()
-    assert environment.status == "ready"
+    assert world.reconcile().status == "ready"
     assert world.cloud.calls == ["deploy new", "destroy", "deploy new"]
 
 
@@ -184,8 +173,7 @@ def test_a_failed_environment_is_deployed_when_requested_again(world: World) -> 
 def test_a_service_that_never_ran_is_removed_before_the_next_deploy(world: World) -> None:
     world.environments.put(ALICE, "test1", request())
     world.cloud.services["test1"] = Service("arn:test1", "CREATE_FAILED", "image", "FAILED", "1")
-    environment = world.reconcile()
-    assert environment.status == "ready"
+    assert world.reconcile().status == "ready"
     assert world.cloud.calls == ["destroy refresh", "deploy new"]
 
 
@@ -216,8 +204,7 @@ def test_I1_a_removal_requested_while_the_deploy_failed_is_carried_out(world: Wo
     world.environments.put(ALICE, "test1", request())
     world.cloud.errors = [Terminal("No room.", "quota")]
     world.records.meanwhile["failed"] = lambda: world.environments.remove(ALICE, "test1")
-    environment = world.reconcile()
-    assert environment.status == "destroyed"
+    assert world.reconcile().status == "destroyed"
 
 
 def test_after_a_rollback_the_previous_spec_is_ready_without_a_new_operation(world: World) -> None:
@@ -229,8 +216,7 @@ def test_after_a_rollback_the_previous_spec_is_ready_without_a_new_operation(wor
     world.cloud.services["test1"] = rolled_back
     world.cloud.nothing_to_do = True
     world.environments.put(ALICE, "test1", request())
-    environment = world.reconcile()
-    assert environment.status == "ready"
+    assert world.reconcile().status == "ready"
 
 
 def test_an_update_that_left_the_old_image_running_is_not_ready(world: World) -> None:
@@ -298,9 +284,7 @@ def test_I5_a_receipt_says_what_was_checked_and_what_cannot_be_seen(world: World
 def test_I5_a_service_left_by_the_engine_is_removed_before_the_receipt(world: World) -> None:
     world.ready()
     world.cloud.forgets = True
-    world.environments.remove(ALICE, "test1")
-    environment = world.reconcile()
-    assert environment.status == "destroyed"
+    world.destroy()
     assert world.cloud.calls[-2:] == ["destroy", "remove leftover"]
     assert world.cloud.services == {}
 
@@ -354,8 +338,7 @@ def test_an_unexpected_error_is_recorded_and_raised(world: World) -> None:
     assert record.lease.holder is None
 
 
-def test_only_the_holder_of_the_token_may_write() -> None:
-    world = World()
+def test_only_the_holder_of_the_token_may_write(world: World) -> None:
     environment = world.environments.put(ALICE, "test1", request()).environment
     claimed = lease.claim(environment, "a", world.clock(), world.clock() + timedelta(minutes=1))
     assert claimed is not None

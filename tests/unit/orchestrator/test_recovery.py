@@ -22,11 +22,6 @@ class Killed(BaseException):
     """Ends a worker before it can write anything."""
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
 def kill_worker(world: World, holder: str = "killed-worker") -> None:
     """Run a worker that claims the lease and is killed in the middle of its operation."""
 

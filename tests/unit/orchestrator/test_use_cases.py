@@ -22,11 +22,6 @@ GROUP = "group:team-a"
 ALICE_OF_A, BOB_OF_A = (Caller(each.identity, operator=False, group="team-a") for each in (ALICE, BOB))
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
 def test_a_new_environment_is_stored_and_dispatched(world: World) -> None:
     accepted = world.environments.put(ALICE, "test1", request())
     assert accepted.working
@@ -156,8 +151,7 @@ def test_a_repeated_removal_changes_nothing(world: World) -> None:
 
 def test_a_tombstone_shows_its_receipt_and_cannot_be_adjusted(world: World) -> None:
     world.ready()
-    world.environments.remove(ALICE, "test1")
-    tombstone = world.reconcile()
+    tombstone = world.destroy()
     assert tombstone.receipt is not None
     assert world.environments.remove(ALICE, "test1").environment == tombstone
     with pytest.raises(Conflict):
@@ -167,8 +161,7 @@ def test_a_tombstone_shows_its_receipt_and_cannot_be_adjusted(world: World) -> N
 
 def test_a_reused_id_continues_its_counters_and_keeps_the_old_receipt(world: World) -> None:
     world.ready()
-    world.environments.remove(ALICE, "test1")
-    tombstone = world.reconcile()
+    tombstone = world.destroy()
     fresh = world.environments.put(BOB, "test1", request()).environment
     assert (fresh.incarnation, fresh.generation, fresh.owner) == (2, tombstone.generation + 1, BOB.owner)
     assert fresh.version > tombstone.version
@@ -188,8 +181,7 @@ def test_I7_if_match_does_not_reveal_the_version_of_another_owners_environment(w
 def test_a_post_repeated_after_the_destroy_creates_nothing(world: World) -> None:
     world.environments.create(ALICE, "test1", request(), idempotency="key")
     world.work("test1")
-    world.environments.remove(ALICE, "test1")
-    tombstone = world.work("test1")
+    tombstone = world.destroy()
     again = world.environments.create(ALICE, "test1", request(), idempotency="key")
     assert again.environment == tombstone and not again.working
     assert world.environments.create(ALICE, "test1", request(), idempotency="new key").environment.incarnation == 2
@@ -289,8 +281,7 @@ def test_a_group_member_can_list_the_groups_environments_and_its_own_only(world:
 def test_a_revived_environment_keeps_its_owner(world: World) -> None:
     for name, owner in (("own", ALICE), ("shared", BOB_OF_A)):
         world.ready(name, owner)
-        world.environments.remove(owner, name)
-        world.work(name)
+        world.destroy(name, owner)
         assert world.environments.revive(ALICE_OF_A, name).environment.owner == owner.owner
 
 
@@ -348,8 +339,7 @@ def test_revive_checks_the_spec_against_the_current_policy(policy: Policy, code:
     spec = replace(request().spec, secrets={"TOKEN": f"{prefix}token"})
     world.environments.put(ALICE, "test1", replace(request(), spec=spec))
     world.work("test1")
-    world.environments.remove(ALICE, "test1")
-    tombstone = world.work("test1")
+    tombstone = world.destroy()
     stricter = replace(world.environments, policy=policy)
     with pytest.raises(BadRequest) as refused:
         stricter.revive(ALICE, "test1")
@@ -362,8 +352,7 @@ def test_revive_needs_a_ttl_if_ttl_never_is_no_longer_allowed() -> None:
     policy = Policy(registries=("public.ecr.aws/",), allow_never=True)
     world = World(LifetimeLimits(timedelta(hours=12), None), policy)
     world.ready(ttl=None)
-    world.environments.remove(ALICE, "test1")
-    world.work("test1")
+    world.destroy()
     stricter = replace(world.environments, policy=replace(policy, allow_never=False))
     with pytest.raises(BadRequest, match="give a ttl") as refused:
         stricter.revive(ALICE, "test1")

@@ -37,8 +37,7 @@ def test_work_stops_before_the_functions_limit_and_the_lease_ends_after_it(secon
     assert limits.stop_at >= NOW + remaining * 0.6
 
 
-def test_the_outcome_of_work_is_named() -> None:
-    world = World()
+def test_the_outcome_of_work_is_named(world: World) -> None:
     assert outcome_of(world.work("test1")) == "nothing_to_do"
     world.environments.put(ALICE, "test1", request())
     assert outcome_of(world.work("test1")) == "environment_ready"

@@ -89,6 +89,13 @@ class World:
         assert environment.status == "ready"
         return environment
 
+    def destroy(self, environment_id: str = "test1", caller: Caller = ALICE) -> Environment:
+        """Remove an environment and run its worker until it is destroyed; returns the tombstone."""
+        self.environments.remove(caller, environment_id)
+        tombstone = self.reconcile(environment_id)
+        assert tombstone.status == "destroyed"
+        return tombstone
+
     def record(self, environment_id: str = "test1") -> Environment:
         environment = self.records.get(environment_id)
         assert environment is not None
