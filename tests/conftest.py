@@ -25,7 +25,7 @@ _HIDDEN_PREFIXES = ("AWS_", "PULUMI_", "FIBFACTORY_")
 _E2E = "tests/e2e/"
 _CONTAINERS = "tests/containers/"
 _PROGRAM_TESTS = {f"{_E2E}test_seed_command.py", f"{_E2E}test_any_automation_program.py"}
-_SWEEP_TESTS = {f"{_E2E}test_{name}.py" for name in ("deep_sweep", "schedule", "twenty")}
+_SWEEP_TESTS = {f"{_E2E}test_{name}.py" for name in ("deep_sweep", "sweeps", "twenty_environments")}
 _OWN_WORKER = {
     f"{_E2E}test_{name}.py"
     for name in ("api_fuzz", "crash_points", "demo", "long_operations", "stateful_model", "up_and_down")

@@ -309,7 +309,7 @@ def test_an_operator_limited_to_a_boundary_deploys_with_it_and_never_without(pol
 
 def test_the_guide_says_how_an_operator_is_limited_to_a_boundary() -> None:
     _, _, recipe = DOCS.partition("To limit that")
-    assert "take `iam:DeleteRolePermissionsBoundary` out" in recipe
+    assert "remove `iam:DeleteRolePermissionsBoundary`" in recipe
     assert '`"StringEquals": {"iam:PermissionsBoundary": "ARN"}`' in recipe
     assert '`"ArnEqualsIfExists": {"iam:PolicyARN": […]}`' in recipe
 
