@@ -97,7 +97,7 @@ class Settings(BaseModel):
     light_schedule: Schedule = "rate(5 minutes)"
     """When the light sweep runs, which does what is due."""
 
-    # API Gateway gives up after 30 s, so a later answer would reach nobody.
+    # API Gateway gives up after 30 s, so a later answer would be lost.
     api_timeout: int = Field(default=29, ge=5, le=29)
     api_memory: int = Field(default=512, ge=256, le=10240)
     worker_timeout: int = Field(default=900, ge=120, le=900)

@@ -22,7 +22,7 @@ from orchestrator.domain.metrics import Metric
 NAMESPACE = "fibfactory"
 _HOUR, _DAY, _WEEK = 3600, 86400, 7 * 86400
 
-# What the alarms mean, for whoever gets one.
+# What each alarm means; it is the text of its notification.
 _DEAD_LETTERS = (
     "An event did not reach the worker. Read it in this alarm's queue, remove the cause, delete it: sweeps send again what was "
     "not done."

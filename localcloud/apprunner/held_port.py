@@ -1,4 +1,4 @@
-"""Loopback ports that stay reserved for a service while nothing of it runs.
+"""Loopback ports that stay reserved for a service while it does not run.
 
 Rule: a port that was given to one service is never given to another one of the same emulator, so that a service that
 is created again under the same name has another URL.
