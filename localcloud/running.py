@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import boto3
 import botocore.session
@@ -22,6 +24,26 @@ from localcloud.settings import ACCOUNT, HOST, REGION, Ports
 from localcloud.token_issuer import TokenIssuer
 
 FILE = "cloud.json"
+
+
+class SharedClients(boto3.Session):
+    """A session that gives every caller the same client of a service, because making one costs more than its calls.
+
+    With any option a caller gets a client of its own. Threads may share clients, but not make them at the same time.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._clients: dict[str, Any] = {}
+        self._making = threading.Lock()
+
+    def client(self, service_name: str, *arguments: Any, **options: Any) -> Any:
+        with self._making:
+            if arguments or options:
+                return super().client(service_name, *arguments, **options)
+            if service_name not in self._clients:
+                self._clients[service_name] = super().client(service_name)
+            return self._clients[service_name]
 
 
 @dataclass(frozen=True)
@@ -95,15 +117,21 @@ class RunningCloud:
         return [str(folder) for folder in (self.pulumi_bin, Path(sys.executable).parent) if folder]
 
     def session(self, name: str) -> boto3.Session:
-        """A boto3 session whose every client goes to this cloud as that identity.
+        """A boto3 session whose every client goes to this cloud as that identity; always the same one for a name.
 
         Profile and endpoints come from files in the cloud's folder, so nothing in the process changes.
         AWS_ENDPOINT_URL… variables, where set, would win over them: that is botocore's order.
         """
-        botocore_session = botocore.session.Session(profile=name)
-        botocore_session.set_config_variable("config_file", str(self.folder / "aws" / "config"))
-        botocore_session.set_config_variable("credentials_file", str(self.folder / "aws" / "credentials"))
-        return boto3.Session(botocore_session=botocore_session)
+        if name not in self._sessions:
+            botocore_session = botocore.session.Session(profile=name)
+            botocore_session.set_config_variable("config_file", str(self.folder / "aws" / "config"))
+            botocore_session.set_config_variable("credentials_file", str(self.folder / "aws" / "credentials"))
+            self._sessions[name] = SharedClients(botocore_session=botocore_session)
+        return self._sessions[name]
+
+    @cached_property
+    def _sessions(self) -> dict[str, boto3.Session]:
+        return {}
 
     def marked_environment(self) -> dict[str, str]:
         """To be added to the environment of a process that has to end with the cloud at the latest."""

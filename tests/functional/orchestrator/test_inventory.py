@@ -112,7 +112,7 @@ def test_all_pages_of_services_are_read(
 def test_tags_that_aws_refuses_to_list_are_unknown(
     operator_session: boto3.Session, state: StateBucket, apprunner: AppRunnerAdmin
 ) -> None:
-    client = operator_session.client("apprunner")
+    client = operator_session.client("apprunner", config=Config())
     create_service(operator_session, "fib-app-test1-service", platform="tests", environment="test1")
     client.meta.events.register("before-call.apprunner.ListTagsForResource", _name_an_unknown_operation)
     tagging = operator_session.client("resourcegroupstaggingapi")
@@ -160,7 +160,7 @@ def test_resources_are_everything_with_the_platforms_tag_except_services(
 
 def tagging_client_for_all_services(session: boto3.Session, cloud: RunningCloud) -> Any:
     """A client of the tagging API that lists, as on AWS, App Runner's resources together with all others."""
-    apprunner = session.client("resourcegroupstaggingapi")
+    apprunner = session.client("resourcegroupstaggingapi", config=Config())
     others = session.client("resourcegroupstaggingapi", endpoint_url=cloud.endpoint_url)
     parameters: dict[str, Any] = {}
     apprunner.meta.events.register(
