@@ -110,6 +110,14 @@ def last_words(ran: Ran) -> str:
     return ran.said[ran.said.index("error ") :]
 
 
+def one_sentence(ran: Ran) -> str:
+    """The final error: one line of what happened, one of what to do, and no traceback."""
+    words = last_words(ran)
+    assert "Traceback" not in ran.said
+    assert len(words.strip().splitlines()) == 2, words
+    return words
+
+
 def changes(ran: Ran) -> list[str]:
     """The lines about changed resources, without their times."""
     lines = [line.strip() for line in ran.said.splitlines() if line.startswith(("  + ", "  ~ ", "  - "))]

@@ -17,11 +17,10 @@ from localcloud.running import RunningCloud
 from tests.functional.bootstrap_operator import (
     EVERYTHING,
     Operator,
-    Ran,
     allow,
     bucket_of,
     but,
-    last_words,
+    one_sentence,
     user_with,
 )
 
@@ -43,14 +42,6 @@ def through(proxy: Proxy) -> dict[str, str]:
 
 def refusing(status: int, code: str, message: str) -> faults.Deed:
     return lambda call: faults.Refusal(status, code, message)
-
-
-def one_sentence(ran: Ran) -> str:
-    """The final error: one line of what happened, one of what to do, and no traceback."""
-    words = last_words(ran)
-    assert "Traceback" not in ran.said
-    assert len(words.strip().splitlines()) == 2, words
-    return words
 
 
 def nothing_made(session: boto3.Session, platform: str) -> bool:
@@ -168,23 +159,13 @@ def test_each_missing_permission_is_named_and_the_next_run_continues(
     while needed:
         ran = operator.deploys("beginners", environment=user)
         words = one_sentence(ran)
+        assert "run it again" in words
         named.append(next(action for action in needed if action in words or action.partition(":")[2] in words))
         needed.remove(named[-1])
         allow(operator_session, "beginner", EVERYTHING, *([but(*needed)] if needed else []))
     assert operator.deploys("beginners", environment=user).code == 0
+    assert operator_session.client("lambda").get_function(FunctionName="beginners-worker")
     kms = operator_session.client("kms")
     keys = [kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"] for key in kms.list_keys()["Keys"]]
     states = sorted(key["KeyState"] for key in keys if key["Description"].endswith("platform beginners"))
     assert states == ["Enabled", "PendingDeletion"], "the key that got no alias is being deleted"
-
-
-def test_a_failed_teardown_restores_the_tables_protection(operator: Operator, operator_session: boto3.Session) -> None:
-    settings = operator.folder / "guarded.toml"
-    settings.write_text("protect_table = true\n")
-    assert operator.deploys("guarded", "--settings", str(settings)).code == 0
-    user = user_with(operator_session, "careless", EVERYTHING, but("dynamodb:DeleteTable"))
-    teardown = ("destroy", "--platform", "guarded", "--yes")
-    assert "dynamodb:DeleteTable" in one_sentence(operator.runs(*teardown, environment=user))
-    table = operator_session.client("dynamodb").describe_table(TableName="guarded-environments")["Table"]
-    assert table["DeletionProtectionEnabled"]
-    assert operator.runs(*teardown).code == 0

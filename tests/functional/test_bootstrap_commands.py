@@ -195,10 +195,65 @@ def test_an_upgrade_refuses_a_missing_platform_and_an_unknown_setting(
 # Teardown
 
 
-def test_a_teardown_destroys_the_environments_first_with_the_option(
-    operator: Operator, operator_session: boto3.Session, cloud: RunningCloud
+@pytest.fixture(scope="module")
+def crowded(operator: Operator) -> dict[str, str]:
+    """The outputs of a platform that teardowns are refused for, until the last of its tests destroys it."""
+    return outputs_of(operator.deploys("crowded", "--prefix", "crowd"))
+
+
+def test_a_service_without_a_record_stops_the_teardown(
+    operator: Operator, operator_session: boto3.Session, crowded: dict[str, str]
 ) -> None:
-    outputs = outputs_of(operator.deploys("crowded", "--prefix", "crowd"))
+    apprunner = operator_session.client("apprunner")
+    source = {"ImageRepository": {"ImageIdentifier": LATEST, "ImageRepositoryType": "ECR_PUBLIC"}}
+    service = apprunner.create_service(
+        ServiceName="crowd-one-service",
+        SourceConfiguration={**source, "AutoDeploymentsEnabled": False},
+        Tags=[{"Key": "fibfactory:platform", "Value": "crowded"}],
+    )["Service"]
+    refused = operator.runs("destroy", "--platform", "crowded", "--yes")
+    assert (
+        refused.code == 1
+        and "have this platform's tag and no record" in refused.said
+        and "crowd-one-service" in refused.said
+    )
+    assert exists(operator_session, "crowded-api")
+    arn = service["ServiceArn"]
+    wait_for(lambda: apprunner.describe_service(ServiceArn=arn)["Service"]["Status"] == "RUNNING")
+    apprunner.delete_service(ServiceArn=arn)
+    wait_for(lambda: apprunner.describe_service(ServiceArn=arn)["Service"]["Status"] == "DELETED")
+
+
+def test_a_request_while_the_api_closes_stops_the_teardown_and_an_upgrade_reopens_it(
+    operator: Operator, operator_session: boto3.Session, cloud: RunningCloud, crowded: dict[str, str]
+) -> None:
+    table, late = operator_session.client("dynamodb"), record_of("late", "pending")
+
+    late_ran = operator.runs_until(
+        lambda line: "closing the API" in line,
+        lambda _: table.put_item(TableName="crowded-environments", Item=late),
+        *("destroy", "--platform", "crowded", "--yes"),
+    )
+    assert late_ran.code == 1
+    assert "somebody requested 1 environment: late" in late_ran.said and "upgrade" in late_ran.said
+    assert exists(operator_session, "crowded-worker")
+    apis, schedules = operator_session.client("apigatewayv2"), operator_session.client("scheduler")
+    assert "crowded" not in {api["Name"] for api in apis.get_apis()["Items"]}
+    assert not any(each["Name"].startswith("crowded-") for each in schedules.list_schedules()["Schedules"])
+
+    closed = operator.runs("destroy", "--platform", "crowded", "--environments", "--yes")
+    assert closed.code == 1 and "opens it again" in last_words(closed)
+
+    reopened = outputs_of(operator.runs("upgrade", "--platform", "crowded", "--yes", "--json"))
+    assert client(cloud, reopened).call("GET", "/health").status == 200
+    table.delete_item(TableName="crowded-environments", Key={"pk": late["pk"], "sk": late["sk"]})
+
+
+def test_a_teardown_destroys_the_environments_first_with_the_option(
+    operator: Operator, operator_session: boto3.Session, cloud: RunningCloud, crowded: dict[str, str]
+) -> None:
+    """The last test of this platform: it destroys it."""
+    outputs = outputs_of(operator.runs("outputs", "--platform", "crowded", "--json"))
     api = client(cloud, outputs)
     ready(api, "guarded", protected=True)
     ready(client(cloud, outputs, "alice"), "alices")
@@ -239,90 +294,42 @@ def test_an_interrupted_teardown_is_completed_by_the_next(
     assert not exists(operator_session, "slow-worker")
 
 
-def test_a_request_while_the_api_closes_stops_the_teardown_and_an_upgrade_reopens_it(
-    operator: Operator, operator_session: boto3.Session, cloud: RunningCloud
-) -> None:
-    outputs_of(operator.deploys("doors"))
-    table, late = operator_session.client("dynamodb"), record_of("late", "pending")
-
-    late_ran = operator.runs_until(
-        lambda line: "closing the API" in line,
-        lambda _: table.put_item(TableName="doors-environments", Item=late),
-        *("destroy", "--platform", "doors", "--yes"),
-    )
-    assert late_ran.code == 1
-    assert "somebody requested 1 environment: late" in late_ran.said and "upgrade" in late_ran.said
-    assert exists(operator_session, "doors-worker")
-    apis, schedules = operator_session.client("apigatewayv2"), operator_session.client("scheduler")
-    assert "doors" not in {api["Name"] for api in apis.get_apis()["Items"]}
-    assert not any(each["Name"].startswith("doors-") for each in schedules.list_schedules()["Schedules"])
-
-    closed = operator.runs("destroy", "--platform", "doors", "--environments", "--yes")
-    assert closed.code == 1 and "opens it again" in last_words(closed)
-
-    reopened = outputs_of(operator.runs("upgrade", "--platform", "doors", "--yes", "--json"))
-    assert client(cloud, reopened).call("GET", "/health").status == 200
-    table.delete_item(TableName="doors-environments", Key={"pk": late["pk"], "sk": late["sk"]})
-    assert operator.runs("destroy", "--platform", "doors", "--yes").code == 0
-
-
-def test_a_service_without_a_record_stops_the_teardown(operator: Operator, operator_session: boto3.Session) -> None:
-    outputs_of(operator.deploys("haunted", "--prefix", "ghost"))
-    apprunner = operator_session.client("apprunner")
-    source = {"ImageRepository": {"ImageIdentifier": LATEST, "ImageRepositoryType": "ECR_PUBLIC"}}
-    service = apprunner.create_service(
-        ServiceName="ghost-one-service",
-        SourceConfiguration={**source, "AutoDeploymentsEnabled": False},
-        Tags=[{"Key": "fibfactory:platform", "Value": "haunted"}],
-    )["Service"]
-    refused = operator.runs("destroy", "--platform", "haunted", "--yes")
-    assert (
-        refused.code == 1
-        and "have this platform's tag and no record" in refused.said
-        and "ghost-one-service" in refused.said
-    )
-    assert exists(operator_session, "haunted-api")
-    arn = service["ServiceArn"]
-    wait_for(lambda: apprunner.describe_service(ServiceArn=arn)["Service"]["Status"] == "RUNNING")
-    apprunner.delete_service(ServiceArn=arn)
-    wait_for(lambda: apprunner.describe_service(ServiceArn=arn)["Service"]["Status"] == "DELETED")
-    assert operator.runs("destroy", "--platform", "haunted", "--yes").code == 0
-
-
 # Purge
 
 
-def test_a_purge_asks_its_own_question_and_leaves_nothing(operator: Operator, operator_session: boto3.Session) -> None:
-    outputs_of(operator.deploys("purged", "--prefix", "purge"))
+def test_a_purge_asks_its_own_question_and_leaves_nothing(
+    operator: Operator, operator_session: boto3.Session, lived_in: dict[str, str]
+) -> None:
+    """The last test of the platform that was upgraded: it destroys it."""
     logs, s3, kms = (operator_session.client(name) for name in ("logs", "s3", "kms"))
-    gone = "/aws/apprunner/purge-one-service/0123456789abcdef0123456789abcdef/application"
-    others = "/aws/apprunner/purgatory-one-service/0123456789abcdef0123456789abcdef/application"
+    gone = "/aws/apprunner/lived-one-service/0123456789abcdef0123456789abcdef/application"
+    others = "/aws/apprunner/livedin-one-service/0123456789abcdef0123456789abcdef/application"
     strangers = "/aws/apprunner/fib-app-one-service/0123456789abcdef0123456789abcdef/application"
-    nobodys = "/aws/apprunner/purge-mine/0123456789abcdef0123456789abcdef/application"
+    nobodys = "/aws/apprunner/lived-mine/0123456789abcdef0123456789abcdef/application"
     for name in (gone, others, strangers, nobodys):
         logs.create_log_group(logGroupName=name)
-    key = kms.describe_key(KeyId="alias/purged-state")["KeyMetadata"]["KeyId"]
+    key = kms.describe_key(KeyId="alias/lived-in-state")["KeyMetadata"]["KeyId"]
 
-    wrong = operator.runs("destroy", "--platform", "purged", "--purge", "--prefix", "fib-app", "--yes")
-    assert wrong.code == 2 and "begin with purge, not with fib-app" in last_words(wrong)
-    asked = operator.runs("destroy", "--platform", "purged", "--purge", answers="y\nn\n")
+    wrong = operator.runs("destroy", "--platform", "lived-in", "--purge", "--prefix", "fib-app", "--yes")
+    assert wrong.code == 2 and "begin with lived, not with fib-app" in last_words(wrong)
+    asked = operator.runs("destroy", "--platform", "lived-in", "--purge", answers="y\nn\n")
     assert (
         asked.code == 130
-        and f"Remove for ever, with all objects and their versions: the bucket {bucket_of('purged')}" in asked.said
+        and f"Remove for ever, with all objects and their versions: the bucket {bucket_of('lived-in')}" in asked.said
     )
-    assert s3.list_object_versions(Bucket=bucket_of("purged"))["Versions"], "the state's history is there"
+    assert s3.list_object_versions(Bucket=bucket_of("lived-in"))["Versions"], "the state's history is there"
 
-    done = operator.runs("destroy", "--platform", "purged", "--purge", "--prefix", "purge", "--yes")
+    done = operator.runs("destroy", "--platform", "lived-in", "--purge", "--prefix", "lived", "--yes")
     assert done.code == 0, done.said
-    assert bucket_of("purged") not in {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
-    assert "alias/purged-state" not in {alias["AliasName"] for alias in kms.list_aliases()["Aliases"]}
+    assert bucket_of("lived-in") not in {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
+    assert "alias/lived-in-state" not in {alias["AliasName"] for alias in kms.list_aliases()["Aliases"]}
     assert kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "PendingDeletion"
     assert f"cancel-key-deletion --region us-west-2 --key-id {key}" in done.said
     left = {group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]}
     assert gone not in left and left >= {others, strangers, nobodys}
 
-    again = operator.runs("destroy", "--platform", "purged", "--purge", "--yes")
-    assert again.code == 0 and "no platform purged" in again.said and "nothing is left to purge" in again.said
+    again = operator.runs("destroy", "--platform", "lived-in", "--purge", "--yes")
+    assert again.code == 0 and "no platform lived-in" in again.said and "nothing is left to purge" in again.said
     assert strangers in {group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]}
 
 

@@ -19,13 +19,17 @@ from bootstrap.settings import Settings
 from localcloud.running import RunningCloud
 from tests.functional.bootstrap_operator import (
     ACCOUNT,
+    EVERYTHING,
     REGION,
     Operator,
     bucket_of,
+    but,
     changes,
     interrupt,
     keys_below,
+    one_sentence,
     outputs_of,
+    user_with,
 )
 from tests.functional.emulated_services import look_for, services
 
@@ -157,18 +161,19 @@ def test_a_permanent_failure_of_the_worker_becomes_a_dead_letter(
     assert letter["requestContext"]["condition"] == "RetriesExhausted"
 
 
-def test_a_changed_setting_changes_only_its_resources(operator: Operator, operator_session: boto3.Session) -> None:
-    first = operator.deploys("changing")
-    assert len(changes(first)) == RESOURCES, first.said
-    changed = operator.deploys("changing", "--light-schedule", "rate(1 hour)", "--default-ttl", "6h")
+def test_a_changed_setting_changes_only_its_resources(
+    operator: Operator, operator_session: boto3.Session, deployed: dict[str, str]
+) -> None:
+    """The last test of this platform: it changes it."""
+    changed = operator.deploys("deployed", "--light-schedule", "rate(1 hour)", "--default-ttl", "6h")
     assert changed.code == 0, changed.said
     assert 'default_ttl: "12h" → "6h"' in changed.said
     assert sorted(changes(changed)) == [
         *(f"~ changed cloudwatch MetricAlarm {name}" for name in ("backlog", "no-light-sweep", "overdue")),
-        *(f"~ changed lambda Function changing-{name}" for name in ("api", "worker")),
-        "~ changed scheduler Schedule changing-light",
+        *(f"~ changed lambda Function deployed-{name}" for name in ("api", "worker")),
+        "~ changed scheduler Schedule deployed-light",
     ]
-    schedule = operator_session.client("scheduler").get_schedule(Name="changing-light")
+    schedule = operator_session.client("scheduler").get_schedule(Name="deployed-light")
     assert schedule["ScheduleExpression"] == "rate(1 hour)"
 
 
@@ -237,7 +242,8 @@ def test_changing_all_settings_replaces_nothing_and_a_destroy_leaves_nothing(
     operator: Operator, operator_session: boto3.Session
 ) -> None:
     assert CHANGED.keys() | FIXED == Settings.model_fields.keys()
-    outputs_of(operator.deploys("vanishing"))
+    first = operator.deploys("vanishing")
+    assert len(changes(first)) == RESOURCES, first.said
     before = holding_data(operator_session, "vanishing")
     assert len(before) == 1 + 3 + 2 + 1
 
@@ -275,28 +281,47 @@ def test_changing_all_settings_replaces_nothing_and_a_destroy_leaves_nothing(
     }
 
 
-def test_a_destroy_is_refused_while_there_are_environments_and_keeps_the_state(
-    operator: Operator, operator_session: boto3.Session
-) -> None:
+@pytest.fixture(scope="module")
+def ending(operator: Operator) -> str:
+    """A platform whose table is protected, and which the last of its tests destroys."""
     file = operator.folder / "protected.toml"
     file.write_text("protect_table = true\n")
     outputs_of(operator.deploys("ending", "--settings", str(file)))
+    return "ending"
+
+
+def is_protected(session: boto3.Session, platform: str) -> bool:
+    table = session.client("dynamodb").describe_table(TableName=f"{platform}-environments")["Table"]
+    return bool(table["DeletionProtectionEnabled"])
+
+
+def test_a_destroy_is_refused_while_there_are_environments(
+    operator: Operator, operator_session: boto3.Session, ending: str
+) -> None:
+    assert is_protected(operator_session, ending)
     dynamodb = operator_session.client("dynamodb")
-    table = dynamodb.describe_table(TableName="ending-environments")["Table"]
-    assert table["DeletionProtectionEnabled"]
     record = {"pk": {"S": "ENV#test1"}, "sk": {"S": "RECORD"}, "status": {"S": "ready"}, "created_at": {"S": "now"}}
     dynamodb.put_item(TableName="ending-environments", Item=record)
 
     refused = operator.runs("destroy", "--platform", "ending", "--yes")
     assert refused.code == 1
     assert "still has 1 environment: test1" in refused.said
-    assert dynamodb.describe_table(TableName="ending-environments")["Table"]["DeletionProtectionEnabled"]
+    assert is_protected(operator_session, ending)
     assert "ending-worker" in named(operator_session, "ending")
 
     dynamodb.put_item(TableName="ending-environments", Item=record | {"status": {"S": "destroyed"}})
     asked = operator.runs("destroy", "--platform", "ending", answers="n\n")
     assert asked.code == 130 and "Not done" in asked.said
     assert "ending-worker" in named(operator_session, "ending")
+
+
+def test_a_failed_destroy_restores_the_tables_protection_and_the_next_leaves_nothing(
+    operator: Operator, operator_session: boto3.Session, ending: str
+) -> None:
+    user = user_with(operator_session, "careless", EVERYTHING, but("dynamodb:DeleteTable"))
+    failed = operator.runs("destroy", "--platform", "ending", "--yes", environment=user)
+    assert "dynamodb:DeleteTable" in one_sentence(failed)
+    assert is_protected(operator_session, ending)
 
     done = operator.runs("destroy", "--platform", "ending", answers="y\n")
     assert done.code == 0, done.said
@@ -355,28 +380,6 @@ def test_the_lock_of_a_killed_run_is_named_with_the_command_that_removes_it(
     environment = operator.environment | dict([backend.split("=", 1)])
     subprocess.run(command, env=environment, cwd=operator.folder, check=True, capture_output=True, timeout=60)
     assert keys_below(operator_session, "locked", ".pulumi/locks/") == []
-
-
-def test_a_permission_missing_in_the_middle_is_named_and_the_next_run_continues(
-    operator: Operator, operator_session: boto3.Session
-) -> None:
-    iam = operator_session.client("iam")
-    iam.create_user(UserName="halfway")
-    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
-    but = {"Effect": "Deny", "Action": "iam:CreateRole", "Resource": "*"}
-    policy = {"Version": "2012-10-17", "Statement": [everything, but]}
-    iam.put_user_policy(UserName="halfway", PolicyName="halfway", PolicyDocument=json.dumps(policy))
-    key = iam.create_access_key(UserName="halfway")["AccessKey"]
-    halfway = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
-
-    ran = operator.deploys("halfway", environment=halfway)
-    assert ran.code == 1
-    last = ran.said[ran.said.index("error ") :]
-    assert "AccessDenied for iam:CreateRole" in last
-    assert "run it again" in last
-
-    assert operator.deploys("halfway").code == 0
-    assert "halfway-worker" in named(operator_session, "halfway")
 
 
 def test_a_user_without_permissions_is_told_the_first_missing_one(
