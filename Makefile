@@ -7,7 +7,7 @@
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 TYPED := orchestrator fibservice bootstrap fibfactory_cli localcloud tools template_stack.py fibfactory.py \
-	tests/simulation tests/chaos tests/safeguards tests/fakes
+	tests/simulation tests/chaos tests/safeguards tests/fakes tests/figures.py
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command "make requirements"
 

@@ -96,7 +96,7 @@ def heal(fixture: PlatformFixture, step: Step, environment_id: str, sweep: Sweep
     started, sweeps = time.monotonic(), 0
 
     def ended(how: str, *wrong: str) -> Healing:
-        return Healing(sweeps, time.monotonic() - started, how, wrong)
+        return Healing(sweeps, round(time.monotonic() - started, 1), how, wrong)
 
     while True:
         try:

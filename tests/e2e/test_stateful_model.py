@@ -27,9 +27,9 @@ from hypothesis.stateful import (
 
 from fibfactory_cli.client import Answer
 from localcloud.apprunner.views import ServiceView
-from tests.chaos.figures import wanted_examples, write_figures
 from tests.e2e.conftest import client_of
 from tests.e2e.story import BROKEN, LATEST, V2, visit
+from tests.figures import wanted_examples, write_figures
 from tools.platform_on_localcloud import Platform
 
 SEQUENCES = max(1, wanted_examples(600) // 200)

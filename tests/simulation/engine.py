@@ -8,7 +8,7 @@ from orchestrator.domain import names
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import ErrorCode, Interrupted, LockLeft, OperationFailed, Terminal, Transient
 from orchestrator.ports import Deployed, Lock, PendingCreate, Progress, StopSignal
-from tests.simulation.cli import Cli, Command, Target
+from tests.simulation.cli import Cli, Command
 from tests.simulation.monitor import SimStopSignal
 from tests.simulation.scheduler import moment_of
 from tests.simulation.world import SimStack, World
@@ -72,15 +72,8 @@ class SimEngine:
         """Run a process to its end. Raises its failure, once it has left no lock."""
         assert isinstance(stop, SimStopSignal)
         world = self._world
-        target = Target(
-            environment.id,
-            names.stack_name(environment.id),
-            environment.spec.image,
-            world.tags_of(environment),
-            environment.lease.token,
-        )
         actor = world.call_port("the CLI starts", (command, "refresh" if refresh else "", "new" if new else ""))
-        cli = Cli(world, target, actor, command, new=new, refresh=refresh)
+        cli = Cli(world, environment, actor, command, new=new, refresh=refresh)
         actor.process = cli
         drive(world, cli, stop)
         actor.process = None
