@@ -7,7 +7,6 @@ that it asks for.
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from collections.abc import Callable, Iterator
 
 from localcloud.faults.calls import Call
@@ -48,36 +47,18 @@ def _record(fixture: PlatformFixture, kind: SweepKind) -> list[Effect]:
         seen.append((effects.name_of(call), call.client()))
         return None
 
-    armed = fixture.proxy.arm(Fault(Match(also=lambda call: call.changes), spy, times=1_000_000))
-    try:
+    with fixture.armed(Fault(effects.CHANGES, spy, times=effects.ALWAYS)):
         fixture.sweep(kind)
-    finally:
-        fixture.proxy.faults.disarm(armed)
     heal(fixture, _EXPIRE, environment_id, fixture.sweep)
     sweeper = next(process for name, process in seen if "SWEEP" in name)
-    times: Counter[str] = Counter()
-    found = []
-    for name, process in seen:
-        if process == sweeper:
-            times[name] += 1
-            found.append(Effect(name, times[name]))
-    return found
+    return effects.numbered(name for name, process in seen if process == sweeper)
 
 
 def _kill(fixture: PlatformFixture, kind: SweepKind, environment_id: str, point: Point) -> Kill:
     _create_expired(fixture, environment_id)
-    armed = fixture.proxy.arm(
-        Fault(
-            Match(also=lambda call: call.changes and effects.name_of(call) == point.effect.name),
-            kill_targets.kill(point.target, "", (fixture.worker_function,)),
-            point.moment,
-            nth=point.effect.nth,
-        )
-    )
-    try:
+    deed = kill_targets.kill(point.target, "", (fixture.worker_function,))
+    with fixture.armed(Fault(Match(also=point.effect.is_done_by), deed, point.moment, point.effect.nth)) as armed:
         fixture.sweep(kind)
-    finally:
-        fixture.proxy.faults.disarm(armed)
     healing = heal(fixture, _EXPIRE, environment_id, lambda: fixture.sweep(kind))
     deaths = tuple(effects.name_of(call) for call in armed.calls)
     return Kill(environment_id, f"{kind} sweep", point, deaths, healing, strays=0)

@@ -58,14 +58,10 @@ def emulator() -> Path:
 
 
 @pytest.fixture(scope="session")
-def quiet_platform(platform: Platform) -> Platform:
+def quiet_platform(platform: Platform) -> Iterator[Platform]:
     """The platform with its schedules off, so that only the tests start anything."""
-    scheduler = platform.cloud.session("operator").client("scheduler")
-    for output in ("nightly_schedule", "light_schedule"):
-        found = scheduler.get_schedule(Name=platform.outputs[output])
-        kept = {key: found[key] for key in ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")}
-        scheduler.update_schedule(**kept, State="DISABLED")
-    return platform
+    with platform.schedules_off():
+        yield platform
 
 
 @pytest.fixture(scope="session")
