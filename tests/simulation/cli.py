@@ -20,20 +20,8 @@ from tests.simulation.scenario import PLATFORM, PREFIX
 from tests.simulation.scheduler import NEVER, Actor
 from tests.simulation.world import SimLock, SimStack, StackService, World
 
-EFFECTS = frozenset(
-    {
-        "the stack is created",
-        "the lock is taken",
-        "the lock is removed",
-        "the checkpoint is written",
-        "the service is tagged",
-        "the stack is removed",
-        "CreateService",
-        "UpdateService",
-        "DeleteService",
-    }
-)
-"""The effects of a process at which its worker may die while the process goes on."""
+EFFECT_PREFIX = "CLI: "
+"""Begins the effects of a process: at these its worker may die while the process goes on."""
 
 _SERVICE_TYPE = "aws:apprunner/service:Service"
 _PROVIDER_PATIENCE = 1200.0

@@ -8,7 +8,7 @@ from orchestrator.domain import names
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import ErrorCode, Interrupted, LockLeft, OperationFailed, Terminal, Transient
 from orchestrator.ports import Deployed, Lock, PendingCreate, Progress, StopSignal
-from tests.simulation.cli import Cli, Command
+from tests.simulation.cli import EFFECT_PREFIX, Cli, Command
 from tests.simulation.monitor import SimStopSignal
 from tests.simulation.scheduler import moment_of
 from tests.simulation.world import SimStack, World
@@ -102,13 +102,13 @@ def drive(world: World, cli: Cli, stop: SimStopSignal | None) -> None:
     """Let a process go on until it ends or is killed. Without `stop` it has outlived its worker."""
     scheduler = world.scheduler
     while True:
-        effect = cli.next_effect
+        effect = EFFECT_PREFIX + cli.next_effect if cli.next_effect else ""
         if effect:
             scheduler.before_effect(effect)
         step = cli.go_on()
         cli.next_effect = ""
         if effect:
-            world.log(world.actor.name, f"  CLI: {effect}")
+            world.log(world.actor.name, f"  {effect}")
             scheduler.after_effect(effect)
         if step is None:
             return
