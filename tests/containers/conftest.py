@@ -42,10 +42,9 @@ def docker_daemon() -> None:
 def images(docker_daemon: None) -> Images:
     """Both images, built from this checkout with this machine's Pulumi CLI."""
     try:
-        orchestrator, fibservice = build(print, machine_cli=True, tag="test")
+        return Images(*build(print, machine_cli=True, tag="test"))
     except NoBase as reason:
         _skip_or_fail(str(reason))
-    return Images(orchestrator.tag, fibservice.tag)
 
 
 @pytest.fixture(scope="session")

@@ -23,8 +23,7 @@ import pytest
 from tools.commands import CommandFailed, ToolFailure, tail
 from tools.setup import pulumi_cli, venv
 from tools.setup.layout import Layout, cache_folder, pulumi_version, venv_key
-from tools.setup.locking import only_one
-from tools.setup.steps import Workplace, advice_for, require_space
+from tools.setup.steps import Workplace, advice_for, only_one, require_space
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 LIMIT_SECONDS = 30
@@ -295,7 +294,7 @@ def gone(pid: int) -> bool:
 def test_a_second_set_up_waits_until_the_first_has_ended(layout: Layout, tmp_path: Path) -> None:
     report = tmp_path / "report"
     program = (
-        "import sys; from pathlib import Path; from tools.setup.locking import only_one\n"
+        "import sys; from pathlib import Path; from tools.setup.steps import only_one\n"
         "with only_one(Path(sys.argv[1])): print('held', flush=True)"
     )
     with report.open("w") as sink, only_one(layout.lock):
