@@ -21,8 +21,9 @@ from localcloud.faults import faults
 from localcloud.faults.calls import Call
 from localcloud.faults.faults import Fault, Match, Moment, Outcome, Refusal
 from tests.chaos.effects import ALWAYS, CHANGES, effects_of
-from tests.chaos.lifecycle import STEPS, Healing, Step, Sweep, heal, perform, send
+from tests.chaos.lifecycle import POLL_SECONDS, STEPS, Healing, Step, Sweep, heal, perform, send
 from tests.chaos.platform_fixture import PlatformFixture
+from tests.waiting import eventually
 
 FUNCTION_SECONDS = 60
 """Long enough for an operation in which every call is slow."""
@@ -37,7 +38,6 @@ _REFUSALS = {
 """Each service's own internal error, and its own throttling error."""
 _OTHER_REFUSALS = (Refusal(500, "InternalFailure"), Refusal(400, "ThrottlingException"))
 _DISK_MEGABYTES = 64
-_ATTEMPT_SECONDS = 120.0
 _IN_A_ROW = 25
 """More than any SDK retries by itself."""
 
@@ -131,7 +131,7 @@ class FaultRun:
         for step in STEPS:
             disk.fill()
             send(self.fixture, step, "fulltmp")
-            self.fixture.until(attempted, _ATTEMPT_SECONDS, "the worker to find no space")
+            eventually(attempted, "the worker to find no space", every=POLL_SECONDS)
             disk.free()
             yield self._trial("a full /tmp", "fulltmp", step, 1, heal(self.fixture, step, "fulltmp", self.sweep))
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,7 +35,6 @@ FUNCTION_SECONDS = 30
 LEASE_MARGIN_SECONDS = 2
 _CLIENT_CONFIG = Config(connect_timeout=5, read_timeout=180, retries={"total_max_attempts": 1}, max_pool_connections=64)
 _PREFIX = "fib-app"
-_POLL_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -135,15 +133,6 @@ class PlatformFixture:
             with suppress(psutil.Error):
                 if stack in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
                     found.append(process.pid)
-        return found
-
-    def until(self, look: Callable[[], Any], seconds: float, what: str) -> Any:
-        """What `look` finds, once it finds something. Raises TimeoutError when it finds nothing in time."""
-        give_up = time.monotonic() + seconds
-        while not (found := look()):
-            if time.monotonic() > give_up:
-                raise TimeoutError(f"waited {seconds:.0f} s for {what}")
-            time.sleep(_POLL_SECONDS)
         return found
 
     @cached_property

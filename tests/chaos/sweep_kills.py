@@ -17,8 +17,9 @@ from tests.chaos import effects, kill_targets
 from tests.chaos.effects import Effect
 from tests.chaos.kill_targets import KillTarget
 from tests.chaos.kills import Kill, Point
-from tests.chaos.lifecycle import LATEST, STEPS, Step, heal, send
+from tests.chaos.lifecycle import LATEST, POLL_SECONDS, STEPS, Step, heal, send
 from tests.chaos.platform_fixture import PlatformFixture
+from tests.waiting import eventually
 
 FUNCTION_SECONDS = 12
 """A killed sweep keeps the place of the running sweep until its function's hard limit, and each kill here waits for that."""
@@ -71,4 +72,4 @@ def _create_expired(fixture: PlatformFixture, environment_id: str) -> None:
         record = fixture.record(environment_id)
         return record is not None and record.settled and record.lease.holder is None
 
-    fixture.until(ready, 60, f"{environment_id} to be ready")
+    eventually(ready, f"{environment_id} to be ready", every=POLL_SECONDS)
