@@ -176,7 +176,7 @@ class KillRun:
                 armed.append(until_healed.enter_context(self.fixture.armed(second)))
             healing = heal(self.fixture, step, environment_id, self.sweep)
         deaths = tuple(effects.name_of(call) for each in armed for call in each.calls)
-        return Kill(environment_id, step.name, point, deaths, healing, len(self.fixture.strays(environment_id)))
+        return Kill(environment_id, step.name, point, deaths, healing, len(kill_targets.processes_of(stack)))
 
     def _fault(
         self, environment_id: str, target: KillTarget, condition: Callable[[Call], bool], moment: Moment, nth: int

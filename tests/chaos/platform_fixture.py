@@ -10,14 +10,13 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import psutil
 from botocore.config import Config
 
 from fibfactory_cli.client import Client
@@ -124,16 +123,6 @@ class PlatformFixture:
     @cached_property
     def _s3(self) -> Any:
         return self._client("s3")
-
-    def strays(self, environment_id: str) -> list[int]:
-        """The processes that still work on the environment's stack: CLIs, and what those started."""
-        stack = names.stack_name(environment_id)
-        found = []
-        for process in psutil.process_iter():
-            with suppress(psutil.Error):
-                if stack in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
-                    found.append(process.pid)
-        return found
 
     @cached_property
     def _records(self) -> DynamoRecords:

@@ -27,6 +27,7 @@ from orchestrator.domain.environment import Environment, Lease, LeaseSpan, Obser
 from orchestrator.domain.errors import Terminal, Transient
 from orchestrator.ports import StopSignal, WorkerPorts
 from orchestrator.worker.operations import Operations, Pauses
+from tests.chaos.kill_targets import processes_of
 from tests.fakes.cloud import FakeInventory
 from tests.fakes.dispatcher import FakeDispatcher
 from tests.fakes.records import FakeRecords, FakeReports
@@ -103,17 +104,6 @@ def with_expired_lease(environment: Environment) -> Environment:
     )
 
 
-def find_cli(environment_id: str) -> psutil.Process | None:
-    for process in psutil.process_iter():
-        try:
-            command = process.cmdline()
-        except psutil.Error:
-            continue
-        if command and "pulumi" in command[0] and f"fibfactory-{environment_id}" in command:
-            return process
-    return None
-
-
 def test_a_killed_cli_leaves_no_lock_and_the_next_deploy_succeeds(adapters: Adapters) -> None:
     wanted = environment("cli-killed1")
     adapters.apprunner.behave(delays={"create": 3})
@@ -121,9 +111,7 @@ def test_a_killed_cli_leaves_no_lock_and_the_next_deploy_succeeds(adapters: Adap
     def kill_when_created(line: str) -> None:
         if "app-runner-service: create" in line:
             eventually(adapters.active_services, "the service")
-            process = find_cli("cli-killed1")
-            assert process
-            process.kill()
+            processes_of("fibfactory-cli-killed1", "pulumi")[0].kill()
 
     with pytest.raises(Transient) as failure:
         adapters.engine.deploy(wanted, new=True, refresh=False, progress=kill_when_created, stop=StopSignal(grace=25.0))
@@ -158,10 +146,10 @@ def killed_worker(adapters: Adapters, tmp_path: Path) -> Iterator[Callable[[Envi
         )
         started.append(worker)
         eventually(adapters.active_services, "the service")
-        cli = find_cli(environment.id)
+        clis = processes_of(f"fibfactory-{environment.id}", "pulumi")
         worker.kill()
         worker.wait()
-        assert cli
+        cli = clis[0]
         cli.kill()
         eventually(lambda: not cli.is_running() or cli.status() == psutil.STATUS_ZOMBIE, "the CLI's end")
         return with_expired_lease(environment)
