@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +14,6 @@ from pulumi import automation as auto
 
 from localcloud.apprunner.admin import AppRunnerAdmin
 from tests.functional.provider_programs import IMAGE, WARNINGS_OF_THE_SDK, Workspace, changes, drift, provider
-from tests.waiting import eventually
 
 pytest_plugins = ("tests.functional.provider_fixtures",)
 pytestmark = WARNINGS_OF_THE_SDK
@@ -61,11 +61,10 @@ def apprunner(operator_session: boto3.Session) -> Iterator[Any]:
 
 def wait_idle(admin: AppRunnerAdmin, name: str) -> None:
     """Returns once the service's operation has ended."""
-
-    def idle() -> bool:
-        return all(each.status != "OPERATION_IN_PROGRESS" for each in admin.services() if each.name == name)
-
-    eventually(idle, f"{name} to be idle")
+    deadline = time.monotonic() + 30
+    while any(each.status == "OPERATION_IN_PROGRESS" for each in admin.services() if each.name == name):
+        assert time.monotonic() < deadline, f"{name} stays busy"
+        time.sleep(0.05)
 
 
 def operations(client: Any, arn: str) -> list[str]:

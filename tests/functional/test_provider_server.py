@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
@@ -21,7 +22,6 @@ from localcloud.provider.property_values import decode, encode
 from localcloud.provider.server import serve
 from localcloud.running import RunningCloud
 from localcloud.settings import ROOT
-from tests.waiting import eventually
 
 pytest_plugins = ("tests.functional.provider_fixtures",)
 
@@ -98,7 +98,10 @@ def test_twenty_engines_wait_for_their_creates_at_once_and_each_is_cancelled_alo
         for stub in stubs:
             configure(stub, cloud)
         creates = [create(stub, f"many-{number}") for number, stub in enumerate(stubs)]
-        eventually(lambda: busy(apprunner_admin) == _ENGINES, "all creates to start")
+        deadline = time.monotonic() + 60
+        while busy(apprunner_admin) < _ENGINES:
+            assert time.monotonic() < deadline, "not all creates have started"
+            time.sleep(0.05)
 
         token = "aws:index/getCallerIdentity:getCallerIdentity"
         who = decode(getattr(stubs[0].Invoke(provider_pb2.InvokeRequest(tok=token)), "return"))
