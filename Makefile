@@ -7,7 +7,7 @@
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 TYPED := orchestrator fibservice bootstrap fibfactory_cli localcloud tools template_stack.py fibfactory.py \
-	tests/simulation tests/chaos tests/safeguards tests/fakes
+	tests/simulation tests/chaos tests/safeguards tests/fakes tests/figures.py tests/waiting.py
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command "make requirements"
 
@@ -40,10 +40,10 @@ check: setup ## formatter, linter, types, import rules, with a table of the modu
 	echo "imports: ok"
 
 up: setup ## the local cloud with the platform on it, left running
-	python -m tools.up
+	python -m tools.local up
 
 down: setup ## stop what `make up` started
-	python -m tools.down
+	python -m tools.local down
 
 images: setup ## both container images, their sizes and what fills them (ARGS=--machine-cli where the internet can't be reached)
 	python -m tools.images $(ARGS)

@@ -36,8 +36,6 @@ class ApiError(Exception):
 class Answer:
     """The answer to one call, and how many seconds it took."""
 
-    method: str
-    path: str
     status: int
     headers: Mapping[str, str]
     body: Any
@@ -81,9 +79,7 @@ class Client:
             answer = self._pool.request(method, url, body=data, headers=dict(request.headers))
         except urllib3.exceptions.HTTPError as error:
             raise ApiError(0, "unreachable", f"{self._url} could not be reached: {error}") from error
-        return Answer(
-            method, path, answer.status, dict(answer.headers), _parsed(answer.data), time.monotonic() - started
-        )
+        return Answer(answer.status, dict(answer.headers), _parsed(answer.data), time.monotonic() - started)
 
     def follow(
         self, environment_id: str, *, patience: float = 1800, on_change: Callable[[Any], None] | None = None

@@ -105,6 +105,23 @@ class Platform:
             ActionAfterCompletion="DELETE",
         )
 
+    @contextmanager
+    def schedules_off(self) -> Iterator[None]:
+        """Scheduled sweeps off, so that within the block only the caller starts any."""
+        scheduler = self.cloud.session("operator").client("scheduler")
+        schedules = [scheduler.get_schedule(Name=self.outputs[each]) for each in ("light_schedule", "nightly_schedule")]
+        kept = ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target", "Description")
+
+        def switch(state: str) -> None:
+            for schedule in schedules:
+                scheduler.update_schedule(**{key: schedule[key] for key in kept if key in schedule}, State=state)
+
+        switch("DISABLED")
+        try:
+            yield
+        finally:
+            switch("ENABLED")
+
 
 @contextmanager
 def running_platform(progress: Progress = print) -> Iterator[Platform]:

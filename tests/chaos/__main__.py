@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tempfile
@@ -12,23 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from orchestrator.domain.sweeps import SweepKind
 from tests.chaos import fault_plans, kills, report, sweep_kills
-from tests.chaos.platform_fixture import FUNCTION_SECONDS, WrappedCli, behind_proxy
+from tests.chaos.platform_fixture import WrappedCli, behind_proxy
+from tests.figures import console, json_option, write_json
 from tools.platform_on_localcloud import Platform, forget_other_clouds, running_platform
 
-console = Console(highlight=False, soft_wrap=True)
 _at_once = click.option("--at-once", default=8, show_default=True, help="Environments at the same time.")
-_seconds = click.option(
-    "--function-seconds",
-    "seconds",
-    default=FUNCTION_SECONDS,
-    show_default=True,
-    help="The worker function's limit: long enough for an operation here, and a dead worker's lease ends after it.",
-)
-_json = click.option("--json", "file", type=click.Path(path_type=Path), help="Write the figures to this file.")
 
 
 @click.group()
@@ -38,25 +28,22 @@ def main() -> None:
 
 @main.command("kills")
 @click.option("--most", type=click.IntRange(1), help="At most so many points of each operation, evenly spread.")
-@click.option("--sweeps/--no-sweeps", "with_sweeps", default=True, help="Kill sweeps too.")
 @_at_once
-@_seconds
-@_json
-def run_kills(most: int | None, with_sweeps: bool, at_once: int, seconds: int, file: Path | None) -> None:
+@json_option
+def run_kills(most: int | None, at_once: int, file: Path | None) -> None:
     """SIGKILL before and after every effect of every operation."""
 
     def run(platform: Platform) -> dict[str, Any]:
         started = time.monotonic()
         cli = WrappedCli(platform.cloud.folder / "wrapped")
-        with behind_proxy(platform, cli.variables(platform), seconds) as fixture:
+        with behind_proxy(platform, cli.variables(platform)) as fixture:
             recording = kills.record_effects(fixture, "recorded")
             _say(f"undisturbed: {', '.join(f'{name} {len(each)} effects' for name, each in recording.items())}")
             kill_run = kills.KillRun(fixture, cli, kills.Sweeper(fixture), _say)
             done = list(kill_run.all(kills.plan_lives(recording, most), at_once))
-        if with_sweeps:
-            with behind_proxy(platform, seconds=sweep_kills.FUNCTION_SECONDS) as fixture:
-                for kind in SweepKind:
-                    done += sweep_kills.sweep_kills(fixture, kind, _say)
+        with behind_proxy(platform, seconds=sweep_kills.FUNCTION_SECONDS) as fixture:
+            for kind in SweepKind:
+                done += sweep_kills.sweep_kills(fixture, kind, _say)
         return report.of_kills(done, time.monotonic() - started, fixture.services())
 
     _on_a_platform(run, file)
@@ -64,7 +51,7 @@ def run_kills(most: int | None, with_sweeps: bool, at_once: int, seconds: int, f
 
 @main.command("faults")
 @_at_once
-@_json
+@json_option
 @click.option("--small-disk", type=click.Path(path_type=Path), hidden=True)
 def run_faults(at_once: int, file: Path | None, small_disk: Path | None) -> None:
     """500, throttling, cut connections, slow calls, several workers, a full /tmp."""
@@ -91,10 +78,8 @@ def _on_a_platform(run: Callable[[Platform], Mapping[str, Any]], file: Path | No
     forget_other_clouds()
     with running_platform(progress=_say) as platform:
         figures = run(platform)
-    report.show(figures, console)
-    if file:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(figures, indent=2) + "\n")
+    report.show(figures)
+    write_json(file, figures)
     sys.exit(0 if report.ok(figures) else 1)
 
 

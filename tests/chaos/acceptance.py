@@ -21,15 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from localcloud.settings import ROOT
+from tests.figures import console, show, write_json
 
 OUT = ROOT / "bench" / "out"
 _PYTEST = ("pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", "-o", "faulthandler_timeout=0")
-
-console = Console(highlight=False, soft_wrap=True)
 
 
 @dataclass(frozen=True)
@@ -96,8 +94,7 @@ def main(seeds: int, names: tuple[str, ...]) -> None:
         results.append(_try(criterion, seeds))
         console.print(f"  {results[-1].result}, after {results[-1].seconds:.0f} s")
     _show(results)
-    summary = json.dumps([asdict(each) for each in results], indent=2)
-    (OUT / "chaos.json").write_text(summary + "\n", encoding="utf-8")
+    write_json(OUT / "chaos.json", [asdict(each) for each in results])
     sys.exit(0 if all(each.met for each in results) else 1)
 
 
@@ -143,7 +140,7 @@ def _show(results: list[Result]) -> None:
     for each in results:
         met = "yes" if each.met else "[red]no[/]"
         table.add_row(each.subject, each.promise, each.result, met, f"{each.seconds:.0f}")
-    Console(width=max(console.width, 120), highlight=False).print(table)
+    show(table)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from localcloud.faults.calls import Call
+from localcloud.faults.faults import Match
+
+ALWAYS = 1_000_000
+"""How often a fault happens that never stops."""
+CHANGES = Match(also=lambda call: call.changes)
 
 _STATE = (
     (re.compile(r"\.pulumi/stacks/.*\.json\.bak$"), "checkpoint's copy"),
@@ -35,16 +40,24 @@ class Effect:
     def __str__(self) -> str:
         return f"{self.name} #{self.nth}"
 
+    def is_done_by(self, call: Call) -> bool:
+        """Whether this call has an effect of this name."""
+        return call.changes and name_of(call) == self.name
+
 
 def effects_of(calls: Iterable[Call], about: str) -> list[Effect]:
     """The effects among these calls that concern the environment, in order."""
+    return numbered(name_of(call) for call in calls if call.changes and call.mentions(about))
+
+
+def numbered(found: Iterable[str]) -> list[Effect]:
+    """The effects with these names, in order."""
     seen: Counter[str] = Counter()
-    found = []
-    for call in calls:
-        if call.changes and call.mentions(about):
-            seen[name_of(call)] += 1
-            found.append(Effect(name_of(call), seen[name_of(call)]))
-    return found
+    effects = []
+    for name in found:
+        seen[name] += 1
+        effects.append(Effect(name, seen[name]))
+    return effects
 
 
 def name_of(call: Call) -> str:

@@ -14,83 +14,72 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from localcloud.faults import faults
 from localcloud.faults.calls import Call
-from localcloud.faults.faults import Deed, Fault, Match, Moment, Outcome, Refusal
-from tests.chaos import effects
-from tests.chaos.lifecycle import STEPS, Healing, Step, Sweep, heal, perform, send
+from localcloud.faults.faults import Fault, Match, Moment, Outcome, Refusal
+from tests.chaos.effects import ALWAYS, CHANGES, effects_of
+from tests.chaos.lifecycle import POLL_SECONDS, STEPS, Healing, Step, Sweep, heal, perform, send
 from tests.chaos.platform_fixture import PlatformFixture
+from tests.waiting import eventually
 
 FUNCTION_SECONDS = 60
 """Long enough for an operation in which every call is slow."""
 
-_ERRORS = {
-    "dynamodb": (500, "InternalServerError"),
-    "s3": (500, "InternalError"),
-    "apprunner": (500, "InternalServiceErrorException"),
-    "lambda": (500, "ServiceException"),
-    "kms": (500, "KMSInternalException"),
+_REFUSALS = {
+    "dynamodb": (Refusal(500, "InternalServerError"), Refusal(400, "ProvisionedThroughputExceededException")),
+    "s3": (Refusal(500, "InternalError"), Refusal(503, "SlowDown")),
+    "apprunner": (Refusal(500, "InternalServiceErrorException"), Refusal(400, "ThrottlingException")),
+    "lambda": (Refusal(500, "ServiceException"), Refusal(429, "TooManyRequestsException")),
+    "kms": (Refusal(500, "KMSInternalException"), Refusal(400, "ThrottlingException")),
 }
-_THROTTLINGS = {
-    "dynamodb": (400, "ProvisionedThroughputExceededException"),
-    "s3": (503, "SlowDown"),
-    "apprunner": (400, "ThrottlingException"),
-    "lambda": (429, "TooManyRequestsException"),
-    "kms": (400, "ThrottlingException"),
-}
-_ALWAYS = 1_000_000
+"""Each service's own internal error, and its own throttling error."""
+_OTHER_REFUSALS = (Refusal(500, "InternalFailure"), Refusal(400, "ThrottlingException"))
 _DISK_MEGABYTES = 64
-_ATTEMPT_SECONDS = 120.0
 _IN_A_ROW = 25
 """More than any SDK retries by itself."""
 
 
 def error(call: Call) -> Outcome:
     """The service's own internal error."""
-    return Refusal(*_ERRORS.get(call.service, (500, "InternalFailure")))
+    return _REFUSALS.get(call.service, _OTHER_REFUSALS)[0]
 
 
 def throttled(call: Call) -> Outcome:
     """The service's own throttling error."""
-    return Refusal(*_THROTTLINGS.get(call.service, (400, "ThrottlingException")))
+    return _REFUSALS.get(call.service, _OTHER_REFUSALS)[1]
 
 
 @dataclass(frozen=True)
 class FaultPlan:
-    """What happens to the calls about an environment in each step of its life."""
+    """The fault that happens to the calls about an environment in each of these steps of its life."""
 
     name: str
-    deed: Deed
-    moment: Moment = Moment.BEFORE
-    match: Match = field(default_factory=Match)
-    nth: int = 1
-    every: int = 1
-    times: int = _ALWAYS
+    fault: Fault
     steps: tuple[Step, ...] = STEPS
 
-    def fault(self, environment_id: str) -> Fault:
-        match = replace(self.match, about=environment_id)
-        return Fault(match, self.deed, self.moment, self.nth, self.every, self.times)
+    def about(self, environment_id: str) -> Fault:
+        """The fault, for the calls about this environment only."""
+        return replace(self.fault, match=replace(self.fault.match, about=environment_id))
 
 
-_CHANGES = Match(also=lambda call: call.changes)
+_ANY = Match()
 
 FAULT_PLANS = (
     # The record waits two minutes for the worker that did not start, so one step is enough.
-    FaultPlan("no worker can be asked for", faults.cut, match=Match("lambda", "Invoke"), times=4, steps=STEPS[:1]),
-    FaultPlan("500 at every 4th call", error, every=4),
-    FaultPlan(f"500 at {_IN_A_ROW} calls in a row", error, nth=12, times=_IN_A_ROW),
-    FaultPlan("throttling at every 5th call", throttled, every=5),
-    FaultPlan(f"throttling at {_IN_A_ROW} calls in a row", throttled, nth=12, times=_IN_A_ROW),
-    FaultPlan("cut before every 5th call", faults.cut, every=5),
-    FaultPlan("cut after every 4th effect", faults.cut, Moment.AFTER, _CHANGES, every=4),
-    FaultPlan("cut after 8 effects in a row", faults.cut, Moment.AFTER, _CHANGES, nth=5, times=8),
-    FaultPlan("App Runner away for 12 calls", faults.cut, match=Match("apprunner"), times=12),
-    FaultPlan("the state bucket away for 12 calls", faults.cut, match=Match("s3"), nth=5, times=12),
-    FaultPlan("each call 0.3 s slower", faults.delay(0.3)),
+    FaultPlan("no worker can be asked for", Fault(Match("lambda", "Invoke"), faults.cut, times=4), STEPS[:1]),
+    FaultPlan("500 at every 4th call", Fault(_ANY, error, every=4, times=ALWAYS)),
+    FaultPlan(f"500 at {_IN_A_ROW} calls in a row", Fault(_ANY, error, nth=12, times=_IN_A_ROW)),
+    FaultPlan("throttling at every 5th call", Fault(_ANY, throttled, every=5, times=ALWAYS)),
+    FaultPlan(f"throttling at {_IN_A_ROW} calls in a row", Fault(_ANY, throttled, nth=12, times=_IN_A_ROW)),
+    FaultPlan("cut before every 5th call", Fault(_ANY, faults.cut, every=5, times=ALWAYS)),
+    FaultPlan("cut after every 4th effect", Fault(CHANGES, faults.cut, Moment.AFTER, every=4, times=ALWAYS)),
+    FaultPlan("cut after 8 effects in a row", Fault(CHANGES, faults.cut, Moment.AFTER, nth=5, times=8)),
+    FaultPlan("App Runner away for 12 calls", Fault(Match("apprunner"), faults.cut, times=12)),
+    FaultPlan("the state bucket away for 12 calls", Fault(Match("s3"), faults.cut, nth=5, times=12)),
+    FaultPlan("each call 0.3 s slower", Fault(_ANY, faults.delay(0.3), times=ALWAYS)),
 )
 
 
@@ -142,18 +131,15 @@ class FaultRun:
         for step in STEPS:
             disk.fill()
             send(self.fixture, step, "fulltmp")
-            self.fixture.until(attempted, _ATTEMPT_SECONDS, "the worker to find no space")
+            eventually(attempted, "the worker to find no space", every=POLL_SECONDS)
             disk.free()
             yield self._trial("a full /tmp", "fulltmp", step, 1, heal(self.fixture, step, "fulltmp", self.sweep))
 
     def _live(self, environment_id: str, plan: FaultPlan) -> list[Trial]:
         trials = []
         for step in plan.steps:
-            armed = self.fixture.proxy.arm(plan.fault(environment_id))
-            try:
+            with self.fixture.armed(plan.about(environment_id)) as armed:
                 healing = perform(self.fixture, step, environment_id, self.sweep)
-            finally:
-                self.fixture.proxy.faults.disarm(armed)
             trials.append(self._trial(plan.name, environment_id, step, len(armed.calls), healing))
         if STEPS[-1] not in plan.steps:
             perform(self.fixture, STEPS[-1], environment_id, self.sweep)
@@ -171,7 +157,7 @@ class FaultRun:
             healing = heal(self.fixture, step, "doubled", self.sweep)
             for other in others:
                 other.join()
-            names = [str(each) for each in effects.effects_of(self.fixture.proxy.calls[before:], "doubled")]
+            names = [str(each) for each in effects_of(self.fixture.proxy.calls[before:], "doubled")]
             twice = [name for name in names if name.startswith("apprunner: ") and name.endswith("Service #2")]
             if twice:
                 healing = replace(healing, wrong=(*healing.wrong, f"done twice: {twice}"))

@@ -47,7 +47,7 @@ def kill(target: KillTarget, stack: str, functions: tuple[str, ...]) -> Deed:
 
 
 def _kill(target: KillTarget, worker: psutil.Process | None, stack: str) -> set[int]:
-    roots = _clis(stack) if target.is_cli else [worker] if worker else []
+    roots = processes_of(stack, "pulumi") if target.is_cli else [worker] if worker else []
     alone = target in (KillTarget.WORKER, KillTarget.CLI)
     processes = [each for root in roots for each in (root, *([] if alone else root.children(recursive=True)))]
     for process in processes:
@@ -57,7 +57,7 @@ def _kill(target: KillTarget, worker: psutil.Process | None, stack: str) -> set[
 
 
 def _worker_of(caller: psutil.Process | None, stack: str, functions: tuple[str, ...]) -> psutil.Process | None:
-    for process in (caller, *_clis(stack)):
+    for process in (caller, *processes_of(stack, "pulumi")):
         with suppress(psutil.Error):
             for each in (process, *process.parents()) if process else ():
                 if any(f"ministack-lambda-{function}-" in " ".join(each.cmdline()) for function in functions):
@@ -65,11 +65,12 @@ def _worker_of(caller: psutil.Process | None, stack: str, functions: tuple[str, 
     return None
 
 
-def _clis(stack: str) -> list[psutil.Process]:
+def processes_of(stack: str, program: str = "") -> list[psutil.Process]:
+    """The processes that work on a stack: CLIs, and what those started; or only those of one program."""
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if process.name() == "pulumi" and stack in process.cmdline():
+            if stack in process.cmdline() and program in ("", process.name()):
                 found.append(process)
     return found
 

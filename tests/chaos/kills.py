@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from localcloud.faults.calls import Call
@@ -162,32 +163,28 @@ class KillRun:
 
     def _disturb(self, environment_id: str, step: Step, point: Point) -> Kill:
         """One step with its kill, and the healing."""
-        stack = names.stack_name(environment_id)
-
-        def at_point(call: Call) -> bool:
-            return call.changes and effects.name_of(call) == point.effect.name
-
+        stack, effect = names.stack_name(environment_id), point.effect
+        first = self._fault(environment_id, point.target, effect.is_done_by, point.moment, effect.nth)
         self.cli.plug_in(stack, point.target.is_cli)
-        armed = [self._arm(environment_id, point.target, at_point, point.moment, point.effect.nth)]
-        try:
+        with ExitStack() as until_healed:
+            armed = [until_healed.enter_context(self.fixture.armed(first))]
             send(self.fixture, step, environment_id)
             self._wait(armed[0], environment_id)
             self.cli.plug_in(stack, False)
             if point.again and armed[0].happened.is_set():
-                armed.append(self._arm(environment_id, KillTarget.SANDBOX, _of_a_worker, point.moment, point.again))
+                second = self._fault(environment_id, KillTarget.SANDBOX, _of_a_worker, point.moment, point.again)
+                armed.append(until_healed.enter_context(self.fixture.armed(second)))
             healing = heal(self.fixture, step, environment_id, self.sweep)
-        finally:
-            self.fixture.proxy.faults.disarm(*armed)
         deaths = tuple(effects.name_of(call) for each in armed for call in each.calls)
-        return Kill(environment_id, step.name, point, deaths, healing, len(self.fixture.strays(environment_id)))
+        return Kill(environment_id, step.name, point, deaths, healing, len(kill_targets.processes_of(stack)))
 
-    def _arm(
+    def _fault(
         self, environment_id: str, target: KillTarget, condition: Callable[[Call], bool], moment: Moment, nth: int
-    ) -> Armed:
+    ) -> Fault:
         outputs = self.fixture.platform.outputs
         functions = (outputs["worker_function"], outputs["api_function"])
         deed = kill_targets.kill(target, names.stack_name(environment_id), functions)
-        return self.fixture.proxy.arm(Fault(Match(about=environment_id, also=condition), deed, moment, nth=nth))
+        return Fault(Match(about=environment_id, also=condition), deed, moment, nth)
 
     def _wait(self, armed: Armed, environment_id: str) -> None:
         """Wait until a process was killed, or nothing is left to do for a worker."""

@@ -9,16 +9,19 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from fibfactory_cli.client import ApiError, Client
 from orchestrator.domain.environment import Environment, Status
 from orchestrator.domain.sweeps import SweepReport
 from tests.chaos.platform_fixture import PlatformFixture, now
+from tests.waiting import eventually
 
 LATEST = "public.ecr.aws/fibfactory/fibservice:latest"
 V2 = "public.ecr.aws/fibfactory/fibservice:v2"
 AS_DESIRED = "as desired"
+POLL_SECONDS = 0.25
 _REQUEST_TRIES = 20
 _REST_SECONDS = 300.0
 _HEALING_SECONDS = 600.0
@@ -96,14 +99,17 @@ def heal(fixture: PlatformFixture, step: Step, environment_id: str, sweep: Sweep
     started, sweeps = time.monotonic(), 0
 
     def ended(how: str, *wrong: str) -> Healing:
-        return Healing(sweeps, time.monotonic() - started, how, wrong)
+        return Healing(sweeps, round(time.monotonic() - started, 1), how, wrong)
 
     while True:
         try:
-            record = fixture.until(lambda: _at_rest(fixture, environment_id), _REST_SECONDS, "it to come to rest")
+            record = eventually(
+                partial(_at_rest, fixture, environment_id), "it to come to rest", _REST_SECONDS, POLL_SECONDS
+            )
         except TimeoutError as error:
             return ended(f"stuck: {error}")
         if record.failed_permanently:
+            assert record.failure is not None
             return ended(f"failed: {record.failure.code}: {record.failure.message}")
         if not _due(record):
             break
@@ -150,7 +156,7 @@ def _wait_for_worker(fixture: PlatformFixture, before: Environment) -> None:
         return record is not None and record.lease.token > before.lease.token
 
     with suppress(TimeoutError):
-        fixture.until(claimed, _PICKUP_SECONDS, "a worker")
+        eventually(claimed, "a worker", _PICKUP_SECONDS, POLL_SECONDS)
 
 
 def _due(record: Environment) -> bool:

@@ -9,19 +9,18 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import psutil
 from botocore.config import Config
 
 from fibfactory_cli.client import Client
+from localcloud.faults.faults import Armed, Fault
 from localcloud.faults.proxy import Proxy, serve
 from orchestrator.adapters.dynamodb.records import DynamoRecords
 from orchestrator.adapters.dynamodb.reports import DynamoReports
@@ -31,10 +30,10 @@ from orchestrator.domain.sweeps import SweepKind, SweepReport
 from tools.platform_on_localcloud import Platform
 
 FUNCTION_SECONDS = 30
+"""The worker function's limit: long enough for an operation here, and a dead worker's lease ends after it."""
 LEASE_MARGIN_SECONDS = 2
 _CLIENT_CONFIG = Config(connect_timeout=5, read_timeout=180, retries={"total_max_attempts": 1}, max_pool_connections=64)
 _PREFIX = "fib-app"
-_POLL_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,15 @@ class PlatformFixture:
         event = {"version": "0", "detail-type": "Scheduled Event", "source": "aws.scheduler", "detail": {"sweep": kind}}
         sweep_id = json.loads(self.invoke(event)).get("id")
         return self._reports.read(sweep_id) if sweep_id else None
+
+    @contextmanager
+    def armed(self, fault: Fault) -> Iterator[Armed]:
+        """Let a fault happen to the calls within the block."""
+        armed = self.proxy.arm(fault)
+        try:
+            yield armed
+        finally:
+            self.proxy.faults.disarm(armed)
 
     def work(self, environment_id: str) -> bytes:
         """Run one worker for this environment."""
@@ -116,25 +124,6 @@ class PlatformFixture:
     def _s3(self) -> Any:
         return self._client("s3")
 
-    def strays(self, environment_id: str) -> list[int]:
-        """The processes that still work on the environment's stack: CLIs, and what those started."""
-        stack = names.stack_name(environment_id)
-        found = []
-        for process in psutil.process_iter():
-            with suppress(psutil.Error):
-                if stack in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
-                    found.append(process.pid)
-        return found
-
-    def until(self, look: Callable[[], Any], seconds: float, what: str) -> Any:
-        """What `look` finds, once it finds something. Raises TimeoutError when it finds nothing in time."""
-        give_up = time.monotonic() + seconds
-        while not (found := look()):
-            if time.monotonic() > give_up:
-                raise TimeoutError(f"waited {seconds:.0f} s for {what}")
-            time.sleep(_POLL_SECONDS)
-        return found
-
     @cached_property
     def _records(self) -> DynamoRecords:
         return DynamoRecords(self._table, self.platform.outputs["table_name"])
@@ -165,7 +154,7 @@ def behind_proxy(
     `variables` are added to the worker function's; its hard limit is set to `seconds`, so that a dead worker's lease ends soon.
     """
     cloud = platform.cloud
-    with serve(cloud.endpoint_url, cloud.apprunner_url) as proxy, _schedules_off(platform):
+    with serve(cloud.endpoint_url, cloud.apprunner_url) as proxy, platform.schedules_off():
         endpoints = {
             "AWS_ENDPOINT_URL": proxy.url,
             "AWS_ENDPOINT_URL_APPRUNNER": proxy.url,
@@ -177,24 +166,6 @@ def behind_proxy(
             platform.configured("worker_function", worker, seconds),
         ):
             yield PlatformFixture(platform, proxy)
-
-
-@contextmanager
-def _schedules_off(platform: Platform) -> Iterator[None]:
-    """Scheduled sweeps off: only the sweeps that the test starts are counted."""
-    scheduler = platform.cloud.session("operator").client("scheduler")
-    schedules = [scheduler.get_schedule(Name=platform.outputs[each]) for each in ("light_schedule", "nightly_schedule")]
-    kept = ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target", "Description")
-
-    def switch(state: str) -> None:
-        for schedule in schedules:
-            scheduler.update_schedule(**{key: schedule[key] for key in kept if key in schedule}, State=state)
-
-    switch("DISABLED")
-    try:
-        yield
-    finally:
-        switch("ENABLED")
 
 
 def now() -> datetime:

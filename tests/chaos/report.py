@@ -6,29 +6,25 @@ The rule: every figure is counted from the kills and trials themselves, and each
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from statistics import median
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from tests.chaos.fault_plans import Trial
 from tests.chaos.kills import Kill
-from tests.chaos.lifecycle import AS_DESIRED, Healing
+from tests.chaos.lifecycle import AS_DESIRED
+from tests.figures import console, show_rows
 
 MOST_SWEEPS = 2
 """The criterion: whatever was killed is healed within so many sweeps."""
 
-_WIDE = 130
 _ENDINGS = {"as_desired": AS_DESIRED, "failed": "failed", "stuck": "stuck", "lost": "lost"}
 """Each column, and how the endings begin that it counts."""
 
 
 def of_kills(kills: Sequence[Kill], seconds: float, left: Sequence[str]) -> dict[str, Any]:
     """The figures: of all, by step and by target. `left` is what App Runner has when all environments are destroyed."""
-    groups: dict[str, list[Kill]] = {}
-    for key in (lambda kill: kill.step, lambda kill: str(kill.point.target)):
-        _group(groups, kills, key)
+    groups = _grouped(kills, lambda kill: kill.step) | _grouped(kills, lambda kill: str(kill.point.target))
     return {
         "kind": "kills",
         "seconds": round(seconds, 1),
@@ -42,8 +38,6 @@ def of_kills(kills: Sequence[Kill], seconds: float, left: Sequence[str]) -> dict
 
 def of_trials(trials: Sequence[Trial], seconds: float, left: Sequence[str], skipped: Sequence[str]) -> dict[str, Any]:
     """The figures of the fault plans. `skipped` are those that this machine does not allow."""
-    plans: dict[str, list[Trial]] = {}
-    _group(plans, trials, lambda trial: trial.plan)
     return {
         "kind": "faults",
         "seconds": round(seconds, 1),
@@ -52,7 +46,7 @@ def of_trials(trials: Sequence[Trial], seconds: float, left: Sequence[str], skip
         "steps": len(trials),
         "as_desired": sum(trial.healing.ok for trial in trials),
         "failed_with_a_reason": sum(not trial.healing.ok and trial.ok for trial in trials),
-        "by_group": {name: _count_trials(each) for name, each in plans.items()},
+        "by_group": {plan: _count_trials(each) for plan, each in _grouped(trials, lambda trial: trial.plan).items()},
         "not_ok": [_trial(trial) for trial in trials if not trial.ok],
         "trials": [_trial(trial) for trial in trials],
     }
@@ -63,18 +57,12 @@ def ok(figures: Mapping[str, Any]) -> bool:
     return not figures["not_ok"] and not figures["left_in_the_end"]
 
 
-def show(figures: Mapping[str, Any], console: Console) -> None:
+def show(figures: Mapping[str, Any]) -> None:
     """Print the figures."""
-    table = Table(title=f"{figures['kind']}, {figures['seconds']:.0f} s", title_justify="left")
     rows = dict(figures["by_group"])
-    columns = list(next(iter(rows.values()), {}))
     if figures["kind"] == "kills":
         rows["all"] = figures
-    for column in ("", *columns):
-        table.add_column(column.replace("_", " "), justify="right" if column else "left", no_wrap=True)
-    for name, row in rows.items():
-        table.add_row(name, *(str(row[column]) for column in columns))
-    Console(width=max(console.width, _WIDE), highlight=False).print(table)
+    show_rows(f"{figures['kind']}, {figures['seconds']:.0f} s", rows)
     for each in figures["not_ok"]:
         console.print(f"[red]did not end well[/] {each}", markup=True)
     console.print(f"left in App Runner in the end: {figures['left_in_the_end'] or 'nothing'}")
@@ -82,9 +70,11 @@ def show(figures: Mapping[str, Any], console: Console) -> None:
         console.print(f"not run here: {figures['not_run']}")
 
 
-def _group(groups: dict[str, list[Any]], items: Sequence[Any], key: Callable[[Any], str]) -> None:
+def _grouped(items: Sequence[Any], key: Callable[[Any], str]) -> dict[str, list[Any]]:
+    groups: dict[str, list[Any]] = {}
     for item in items:
         groups.setdefault(key(item), []).append(item)
+    return groups
 
 
 def _count(kills: Sequence[Kill]) -> dict[str, Any]:
@@ -116,19 +106,10 @@ def _kill(kill: Kill) -> dict[str, Any]:
         "step": kill.step,
         "point": str(kill.point),
         "deaths": kill.deaths,
-        **_healing(kill.healing),
+        **asdict(kill.healing),
     }
 
 
 def _trial(trial: Trial) -> dict[str, Any]:
-    shown = {"plan": trial.plan, "step": trial.step, "faults": trial.faults, **_healing(trial.healing)}
-    return shown | ({"retried": _healing(trial.retried)} if trial.retried else {})
-
-
-def _healing(healing: Healing) -> dict[str, Any]:
-    return {
-        "ended": healing.ended,
-        "wrong": list(healing.wrong),
-        "sweeps": healing.sweeps,
-        "seconds": round(healing.seconds, 1),
-    }
+    shown = {"plan": trial.plan, "step": trial.step, "faults": trial.faults, **asdict(trial.healing)}
+    return shown | ({"retried": asdict(trial.retried)} if trial.retried else {})

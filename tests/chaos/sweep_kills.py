@@ -7,7 +7,6 @@ that it asks for.
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from collections.abc import Callable, Iterator
 
 from localcloud.faults.calls import Call
@@ -18,8 +17,9 @@ from tests.chaos import effects, kill_targets
 from tests.chaos.effects import Effect
 from tests.chaos.kill_targets import KillTarget
 from tests.chaos.kills import Kill, Point
-from tests.chaos.lifecycle import LATEST, STEPS, Step, heal, send
+from tests.chaos.lifecycle import LATEST, POLL_SECONDS, STEPS, Step, heal, send
 from tests.chaos.platform_fixture import PlatformFixture
+from tests.waiting import eventually
 
 FUNCTION_SECONDS = 12
 """A killed sweep keeps the place of the running sweep until its function's hard limit, and each kill here waits for that."""
@@ -48,36 +48,18 @@ def _record(fixture: PlatformFixture, kind: SweepKind) -> list[Effect]:
         seen.append((effects.name_of(call), call.client()))
         return None
 
-    armed = fixture.proxy.arm(Fault(Match(also=lambda call: call.changes), spy, times=1_000_000))
-    try:
+    with fixture.armed(Fault(effects.CHANGES, spy, times=effects.ALWAYS)):
         fixture.sweep(kind)
-    finally:
-        fixture.proxy.faults.disarm(armed)
     heal(fixture, _EXPIRE, environment_id, fixture.sweep)
     sweeper = next(process for name, process in seen if "SWEEP" in name)
-    times: Counter[str] = Counter()
-    found = []
-    for name, process in seen:
-        if process == sweeper:
-            times[name] += 1
-            found.append(Effect(name, times[name]))
-    return found
+    return effects.numbered(name for name, process in seen if process == sweeper)
 
 
 def _kill(fixture: PlatformFixture, kind: SweepKind, environment_id: str, point: Point) -> Kill:
     _create_expired(fixture, environment_id)
-    armed = fixture.proxy.arm(
-        Fault(
-            Match(also=lambda call: call.changes and effects.name_of(call) == point.effect.name),
-            kill_targets.kill(point.target, "", (fixture.worker_function,)),
-            point.moment,
-            nth=point.effect.nth,
-        )
-    )
-    try:
+    deed = kill_targets.kill(point.target, "", (fixture.worker_function,))
+    with fixture.armed(Fault(Match(also=point.effect.is_done_by), deed, point.moment, point.effect.nth)) as armed:
         fixture.sweep(kind)
-    finally:
-        fixture.proxy.faults.disarm(armed)
     healing = heal(fixture, _EXPIRE, environment_id, lambda: fixture.sweep(kind))
     deaths = tuple(effects.name_of(call) for call in armed.calls)
     return Kill(environment_id, f"{kind} sweep", point, deaths, healing, strays=0)
@@ -90,4 +72,4 @@ def _create_expired(fixture: PlatformFixture, environment_id: str) -> None:
         record = fixture.record(environment_id)
         return record is not None and record.settled and record.lease.holder is None
 
-    fixture.until(ready, 60, f"{environment_id} to be ready")
+    eventually(ready, f"{environment_id} to be ready", every=POLL_SECONDS)

@@ -42,10 +42,9 @@ def docker_daemon() -> None:
 def images(docker_daemon: None) -> Images:
     """Both images, built from this checkout with this machine's Pulumi CLI."""
     try:
-        orchestrator, fibservice = build(print, machine_cli=True, tag="test")
+        return Images(*build(print, machine_cli=True, tag="test"))
     except NoBase as reason:
         _skip_or_fail(str(reason))
-    return Images(orchestrator.tag, fibservice.tag)
 
 
 @pytest.fixture(scope="session")
@@ -58,14 +57,10 @@ def emulator() -> Path:
 
 
 @pytest.fixture(scope="session")
-def quiet_platform(platform: Platform) -> Platform:
+def quiet_platform(platform: Platform) -> Iterator[Platform]:
     """The platform with its schedules off, so that only the tests start anything."""
-    scheduler = platform.cloud.session("operator").client("scheduler")
-    for output in ("nightly_schedule", "light_schedule"):
-        found = scheduler.get_schedule(Name=platform.outputs[output])
-        kept = {key: found[key] for key in ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")}
-        scheduler.update_schedule(**kept, State="DISABLED")
-    return platform
+    with platform.schedules_off():
+        yield platform
 
 
 @pytest.fixture(scope="session")

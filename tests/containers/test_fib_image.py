@@ -10,6 +10,7 @@ import urllib3
 
 from tests.containers.conftest import Images
 from tests.containers.containers import Container, container, docker, free_ports, python
+from tests.waiting import eventually
 
 
 def answer(url: str) -> bytes:
@@ -27,9 +28,7 @@ def test_it_answers_on_the_given_port_and_its_health_check_passes(images: Images
     port, _ = free_ports()
     with container(images.fibservice, options=("--network", "host"), environment={"PORT": str(port)}) as running:
         assert json.loads(answer(f"http://127.0.0.1:{port}/fib/20")) == {"fib": 6765, "n": 20}
-        deadline = time.monotonic() + 30
-        while health_of(running) == "starting" and time.monotonic() < deadline:
-            time.sleep(0.2)
+        eventually(lambda: health_of(running) != "starting", seconds=30)
         assert health_of(running) == "healthy"
 
 
@@ -50,9 +49,7 @@ def test_it_listens_on_8080_by_default(images: Images) -> None:
         ),
     ) as running:
         program = "from urllib.request import urlopen; print(urlopen('http://127.0.0.1:8080/fib/20').read())"
-        deadline = time.monotonic() + 10
-        while "listens" not in running.logs() and time.monotonic() < deadline:
-            time.sleep(0.05)
+        eventually(lambda: "listens" in running.logs(), seconds=10)
         assert "6765" in running.run("python", "-c", program)
 
 

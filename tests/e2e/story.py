@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import urllib3
 
 from fibfactory_cli.client import Client
+from tests.waiting import eventually
 from tools.platform_on_localcloud import Platform
 
 LATEST = "public.ecr.aws/fibfactory/fibservice:latest"
@@ -16,7 +15,6 @@ V2 = "public.ecr.aws/fibfactory/fibservice:v2"
 BROKEN = "public.ecr.aws/fibfactory/fibservice:broken"
 UNKNOWN = "public.ecr.aws/fibfactory/no-such-image:latest"
 WAIT_SECONDS = 120.0
-T = TypeVar("T")
 
 
 def put(client: Client, environment_id: str, image: str = LATEST, **more: Any) -> Any:
@@ -47,17 +45,6 @@ def destroyed(client: Client, environment_id: str) -> Any:
 
 def visit(url: str) -> bytes:
     return urllib3.request("GET", url, timeout=10).data
-
-
-def eventually(find: Callable[[], T | None], what: str) -> T:
-    """The first truthy result of `find`, called repeatedly; fails after two minutes. `what` names it in the failure."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while time.monotonic() < deadline:
-        found = find()
-        if found:
-            return found
-        time.sleep(0.2)
-    raise AssertionError(f"Waited two minutes for {what}.")
 
 
 def run_sweep(operator: Client, **body: Any) -> Any:

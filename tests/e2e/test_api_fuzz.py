@@ -22,8 +22,8 @@ from typing import Any
 import pytest
 
 from fibfactory_cli.client import Client
-from tests.chaos.figures import wanted_examples, write_figures
 from tests.e2e.story import UNKNOWN, destroyed, follow, put, ready, table_keys
+from tests.figures import wanted_examples, write_figures
 from tools.platform_on_localcloud import Platform
 
 WANTED = wanted_examples(1000)

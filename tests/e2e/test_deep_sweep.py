@@ -18,7 +18,8 @@ from orchestrator.adapters.pulumi.state import StateBucket
 from orchestrator.domain import names
 from orchestrator.ports import SweepPorts
 from orchestrator.sweeper.deep import DeepSweep
-from tests.e2e.story import create_foreign_service, destroyed, eventually, follow, ready, run_sweep, service_arn, visit
+from tests.e2e.story import create_foreign_service, destroyed, follow, ready, run_sweep, service_arn, visit
+from tests.waiting import eventually
 from tools.platform_on_localcloud import NAME, Platform
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from fibfactory_cli.client import Client
 from localcloud.apprunner.admin import AppRunnerAdmin
-from tests.e2e.story import LATEST, V2, destroyed, eventually, follow, put, ready, service_arn, visit
+from tests.e2e.story import LATEST, V2, destroyed, follow, put, ready, service_arn, visit
+from tests.waiting import eventually
 from tools.platform_on_localcloud import Platform
 
 

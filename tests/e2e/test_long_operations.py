@@ -8,7 +8,8 @@ import pytest
 
 from fibfactory_cli.client import Client
 from localcloud.apprunner.admin import AppRunnerAdmin
-from tests.e2e.story import LATEST, V2, eventually, put
+from tests.e2e.story import LATEST, V2, put
+from tests.waiting import eventually
 from tools.platform_on_localcloud import Platform
 
 FUNCTION_LIMIT = 20

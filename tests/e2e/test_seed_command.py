@@ -13,7 +13,8 @@ import psutil
 import pytest
 
 from localcloud.apprunner.admin import AppRunnerAdmin
-from tests.e2e.story import LATEST, eventually, service_arn
+from tests.e2e.story import LATEST, service_arn
+from tests.waiting import eventually
 from tools.platform_on_localcloud import Platform, clean_environment
 
 ROOT = Path(__file__).resolve().parents[2]

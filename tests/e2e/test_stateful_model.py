@@ -27,9 +27,10 @@ from hypothesis.stateful import (
 
 from fibfactory_cli.client import Answer
 from localcloud.apprunner.views import ServiceView
-from tests.chaos.figures import wanted_examples, write_figures
 from tests.e2e.conftest import client_of
 from tests.e2e.story import BROKEN, LATEST, V2, visit
+from tests.figures import wanted_examples, write_figures
+from tests.waiting import eventually
 from tools.platform_on_localcloud import Platform
 
 SEQUENCES = max(1, wanted_examples(600) // 200)
@@ -322,10 +323,7 @@ class ApiModel(RuleBasedStateMachine):
         return f"{self.prefix}-{name}"
 
     def wait_until_service_is(self, name: str, status: str) -> None:
-        deadline = time.monotonic() + 60
-        while self.services(name)[0].status != status:
-            assert time.monotonic() < deadline, self.services(name)
-            time.sleep(0.1)
+        eventually(lambda: self.services(name)[0].status == status, f"the service of {name} to be {status}")
 
     def run_sweep(self, kind: str) -> Any:
         """Run a sweep and return its report; waits while another one is running."""

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from fibfactory_cli.client import Client
-from tests.e2e.story import destroyed, eventually, follow, ready, run_sweep
+from tests.e2e.story import destroyed, follow, ready, run_sweep
+from tests.waiting import eventually
 from tools.platform_on_localcloud import Platform
 
 

@@ -18,7 +18,7 @@ import pytest
 from localcloud import cloud_handle
 from localcloud.processes import marked
 from localcloud.settings import ROOT, port_is_free
-from tools.local_state import LocalState
+from tools.local import LocalState
 
 
 def three_free_ports_in_a_row() -> int:
@@ -28,10 +28,10 @@ def three_free_ports_in_a_row() -> int:
     )
 
 
-def run(module: str, state: LocalState, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run `tools.up` or `tools.down` on that state."""
-    command = [sys.executable, "-m", f"tools.{module}", "--folder", str(state.folder), *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
+def run(command: str, state: LocalState, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run `up` or `down` on that state."""
+    program = [sys.executable, "-m", "tools.local", command, "--folder", str(state.folder), *options]
+    return subprocess.run(program, cwd=ROOT, capture_output=True, text=True, timeout=240)
 
 
 def in_shell(state: LocalState, script: str) -> str:
@@ -85,7 +85,7 @@ def test_up_leaves_a_platform_that_a_shell_reaches_and_down_leaves_nothing(tmp_p
 def test_an_up_interrupted_at_any_moment_leaves_no_process(tmp_path: Path, moment: str) -> None:
     state = LocalState(tmp_path / "local")
     port = str(three_free_ports_in_a_row())
-    command = [sys.executable, "-m", "tools.up", "--folder", str(state.folder), "--port", port]
+    command = [sys.executable, "-m", "tools.local", "up", "--folder", str(state.folder), "--port", port]
     try:
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
             assert process.stdout is not None

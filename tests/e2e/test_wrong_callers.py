@@ -19,9 +19,9 @@ import urllib3
 from fibfactory_cli.client import Client
 from localcloud.faults.proxy import Proxy, serve
 from localcloud.token_issuer import workflow
-from tests.chaos.figures import write_figures
 from tests.e2e.story import LATEST, follow, ready, table_items
 from tests.e2e.wrong_callers import Signed, Signer, wrong_signers, wrong_tokens
+from tests.figures import write_figures
 from tools.platform_on_localcloud import Platform
 
 BODIES: dict[str, Any] = {

@@ -7,7 +7,6 @@ import the functions named `fixture_…`.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from botocore.exceptions import ClientError
 from localcloud.apprunner.admin import AppRunnerAdmin
 from localcloud.apprunner.server import RunningEmulator, serve
 from localcloud.apprunner.settings import Behaviour, Delays, EmulatorSettings
+from tests.waiting import eventually
 
 REGION = "us-west-2"
 ACCESS_KEY = "AKIAIOSFODNN7EXAMPLE"
@@ -87,16 +87,6 @@ def private_image(role: str | None = ACCESS_ROLE) -> dict[str, Any]:
     repository = {"ImageIdentifier": f"{PRIVATE}:v1", "ImageRepositoryType": "ECR"}
     authentication = {"AuthenticationConfiguration": {"AccessRoleArn": role}} if role else {}
     return {"ImageRepository": repository, **authentication}
-
-
-def eventually(condition: Callable[[], bool]) -> bool:
-    """Whether the condition becomes true within a generous limit."""
-    deadline = time.monotonic() + LIMIT_SECONDS
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def is_gone(pid: int) -> bool:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from tests.functional.bootstrap_operator import (
     outputs_of,
     user_with,
 )
+from tests.waiting import eventually
 
 LATEST = "public.ecr.aws/fibfactory/fibservice:latest"
 
@@ -59,13 +59,6 @@ def slow(cloud: RunningCloud, **seconds: float) -> Iterator[None]:
         yield
     finally:
         cloud.apprunner_admin.behave(delays=before.model_dump())
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < give_up, "waited a minute in vain"
-        time.sleep(0.2)
 
 
 def record_of(environment_id: str, status: str) -> dict[str, Any]:
@@ -121,10 +114,10 @@ def test_environments_survive_an_upgrade_also_while_being_deployed(
     worker.update_function_configuration(FunctionName="lived-in-worker", **patience)
     with cloud.apprunner_admin.standing_still():
         api.call("PUT", "/environments/halfway", {"image": LATEST}).checked()
-        wait_for(lambda: api.call("GET", "/environments/halfway").checked().body["status"] == "deploying")
+        eventually(lambda: api.call("GET", "/environments/halfway").checked().body["status"] == "deploying")
         assert operator.runs("upgrade", "--platform", "lived-in", "--default-ttl", "6h", "--yes").code == 0
         assert api.call("GET", "/environments/halfway").checked().body["status"] == "deploying"
-    wait_for(lambda: swept(worker) and api.call("GET", "/environments/halfway").checked().body["status"] == "ready")
+    eventually(lambda: swept(worker) and api.call("GET", "/environments/halfway").checked().body["status"] == "ready")
     assert api.call("GET", "/environments/survivor").checked().body == before
     for environment_id in ("survivor", "halfway"):
         api.call("DELETE", f"/environments/{environment_id}").checked()
@@ -219,9 +212,9 @@ def test_a_service_without_a_record_stops_the_teardown(
     )
     assert exists(operator_session, "crowded-api")
     arn = service["ServiceArn"]
-    wait_for(lambda: apprunner.describe_service(ServiceArn=arn)["Service"]["Status"] == "RUNNING")
+    eventually(lambda: apprunner.describe_service(ServiceArn=arn)["Service"]["Status"] == "RUNNING")
     apprunner.delete_service(ServiceArn=arn)
-    wait_for(lambda: apprunner.describe_service(ServiceArn=arn)["Service"]["Status"] == "DELETED")
+    eventually(lambda: apprunner.describe_service(ServiceArn=arn)["Service"]["Status"] == "DELETED")
 
 
 def test_a_request_while_the_api_closes_stops_the_teardown_and_an_upgrade_reopens_it(

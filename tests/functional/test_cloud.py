@@ -25,7 +25,8 @@ from localcloud.errors import FolderInUse, NotReady, PortTaken
 from localcloud.processes import MARK, marked
 from localcloud.running import RunningCloud
 from localcloud.settings import ROOT, Ports
-from tests.functional.apprunner_fixtures import eventually, refused
+from tests.functional.apprunner_fixtures import refused
+from tests.waiting import eventually
 
 FUNCTION = """
 import os, subprocess, sys, time

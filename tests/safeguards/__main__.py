@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
+from tests.figures import json_option, show, write_json
 from tests.safeguards.check import CannotCheck, check, mutants
 
 
 @click.command(help="Take out each safeguard, or those with a NAME in their name, and show that its checks notice.")
-@click.option(
-    "--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write the results to this file too."
-)
+@json_option
 @click.option("--jobs", default=2, show_default=True, help="Copies of the code at the same time.")
 @click.argument("names", nargs=-1)
 def main(file: Path | None, jobs: int, names: tuple[str, ...]) -> None:
@@ -34,16 +31,11 @@ def main(file: Path | None, jobs: int, names: tuple[str, ...]) -> None:
     for result in results:
         missed = [f"[red]not by {each}[/]" for each in result.missed_by]
         table.add_row(result.safeguard, "\n".join([*result.noticed_by, *missed]), f"{result.seconds:.1f}")
-    Console().print(table)
-    if file:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        figures = {
-            "safeguards": len(results),
-            "noticed": sum(result.noticed for result in results),
-            "results": [asdict(result) for result in results],
-        }
-        file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    sys.exit(0 if all(result.noticed for result in results) else 1)
+    show(table)
+    noticed = sum(result.noticed for result in results)
+    figures = {"safeguards": len(results), "noticed": noticed, "results": [asdict(result) for result in results]}
+    write_json(file, figures)
+    sys.exit(0 if noticed == len(results) else 1)
 
 
 if __name__ == "__main__":

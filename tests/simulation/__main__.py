@@ -5,7 +5,7 @@ The rule: the exit code is 1 when a promise does not hold, and each figure stand
 
 from __future__ import annotations
 
-import json
+import math
 import os
 import sys
 import time
@@ -18,24 +18,21 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import track
 from rich.table import Table
 
+from tests.figures import console, json_option, show, show_rows, write_json
 from tests.simulation import campaign, crashes
-from tests.simulation.counters import Counters
+from tests.simulation.campaign import Counters
 from tests.simulation.history import lines
 from tests.simulation.scenario import SCENARIOS
 from tests.simulation.shrink import shrink
 from tests.simulation.simulation import LIGHT_EVERY, Simulation
 
-console = Console(highlight=False, soft_wrap=True)
-_WIDE = 120
-
-_json = click.option("--json", "file", type=click.Path(path_type=Path), help="Write the figures to this file too.")
 _jobs = click.option("--jobs", default=os.cpu_count() or 1, show_default=True, help="Processes.")
-_from = click.option("--from", "start", default=0, show_default=True, help="The first seed.")
 _kind = click.option("--kind", type=click.Choice(list(SCENARIOS)), default="any", show_default=True)
 _number = partial(click.option, show_default=True)
+_with_progress = partial(track, console=Console(stderr=True), transient=True)
 
 
 @click.group(help="The orchestrator's real decisions in a simulated world; each run follows from one number.")
@@ -44,13 +41,15 @@ def main() -> None:
 
 
 @main.command(help="Play many seeds, and check I1–I6 at each step.")
+@_kind
 @_number("--seeds", default=10_000)
-@_from
+@_number("--from", "start", default=0, help="The first seed.")
 @_jobs
-@_json
-def run(seeds: int, start: int, jobs: int, file: Path | None) -> None:
+@json_option
+def run(kind: str, seeds: int, start: int, jobs: int, file: Path | None) -> None:
     began = time.monotonic()
-    counters = _play(seeds, start, jobs, "any")
+    parts = campaign.parts(start, seeds, jobs, kind)
+    counters = campaign.total(_with_progress(parts, total=math.ceil(seeds / campaign.CHUNK)))
     report = counters.as_json() | _duration(began, seeds)
     _table("Faults that happened", report["faults"])
     other = {
@@ -61,12 +60,12 @@ def run(seeds: int, start: int, jobs: int, file: Path | None) -> None:
     _table("Deaths, checks, and what happened", other)
     for failing in report["failing"][:20]:
         console.print(f"[red]seed {failing['seed']}[/] violates {failing['invariant']}: {failing['message']}")
-        console.print(f"  python -m tests.simulation replay {failing['seed']}")
+        console.print(f"  python -m tests.simulation replay {failing['seed']} --kind {kind}")
     console.print(
         f"{seeds:,} seeds in {report['seconds']:.0f} s ({report['milliseconds_a_seed']} ms a seed), "
         f"{report['virtual_years']} virtual years, {counters.violations} violations"
     )
-    _finish(report, file, counters.violations == 0)
+    _finish(report, file, counters.violations == 0 and counters.most_services <= 1)
 
 
 @main.command(help="Play one seed again and print its history; --shrink leaves out what the violation does not need.")
@@ -86,7 +85,7 @@ def replay(seed: int, kind: str, shrinks: bool) -> None:
 @main.command(help="Play seeds up to the first violation, and play that seed again.")
 @_kind
 @_number("--seeds", default=400)
-@_json
+@json_option
 def find(kind: str, seeds: int, file: Path | None) -> None:
     for seed in range(seeds):
         found = Simulation(SCENARIOS[kind](seed)).play().violation
@@ -104,51 +103,27 @@ def find(kind: str, seeds: int, file: Path | None) -> None:
 
 
 @main.command("crash-points", help="Die before and after each effect of each operation, once each.")
-@_json
+@json_option
 def crash_points(file: Path | None) -> None:
     _finish_cases("A death at each effect", crashes.crash_points(), None, file)
 
 
 @main.command("crash-pairs", help="Die at an effect, and once more in the recovery.")
 @_number("--pairs", default=600)
-@_from
-@_json
-def crash_pairs(pairs: int, start: int, file: Path | None) -> None:
-    _finish_cases("A death at an effect, and one in the recovery", crashes.crash_pairs(pairs, start), pairs, file)
-
-
-@main.command(help="Lose, double and delay the requests for workers; nothing else goes wrong.")
-@_number("--schedules", default=5_000)
-@_from
-@_jobs
-@_json
-def deliveries(schedules: int, start: int, jobs: int, file: Path | None) -> None:
-    began = time.monotonic()
-    counters = _play(schedules, start, jobs, "deliveries")
-    figures = counters.as_json()
-    report = {
-        "schedules": schedules,
-        "deliveries": figures["faults"],
-        "invocations": figures["happened"].get("invocations", 0),
-        "requests_accepted": figures["happened"].get("requests accepted", 0),
-        "requests_lost": counters.violations,
-        "failing": figures["failing"],
-        "most_services_of_one_environment": counters.most_services,
-    } | _duration(began, schedules)
-    _table("Deliveries lost, doubled and late", report)
-    _finish(report, file, counters.violations == 0 and counters.most_services == 1)
+@json_option
+def crash_pairs(pairs: int, file: Path | None) -> None:
+    _finish_cases("A death at an effect, and one in the recovery", crashes.crash_pairs(pairs), pairs, file)
 
 
 @main.command("stale-writes", help="Let workers outlive their lease; the table has to refuse what they write.")
 @_number("--writes", default=1_000, help="At least so many.")
-@_from
 @_jobs
-@_json
-def stale_writes(writes: int, start: int, jobs: int, file: Path | None) -> None:
+@json_option
+def stale_writes(writes: int, jobs: int, file: Path | None) -> None:
     counters, began = Counters(), time.monotonic()
     without_lease = counters.counts["without_lease"]
     while without_lease["writes refused"] + without_lease["writes accepted"] < writes:
-        counters.merge(campaign.play(start + counters.seeds, 250 * jobs, jobs, kind="stale-writes"))
+        counters.merge(campaign.play(counters.seeds, 250 * jobs, jobs, "stale-writes"))
     accepted = sum(message.endswith("was accepted") for _, _, message in counters.failures)
     report = {
         "seeds": counters.seeds,
@@ -164,10 +139,9 @@ def stale_writes(writes: int, start: int, jobs: int, file: Path | None) -> None:
 
 @main.command("healing-time", help="How long after a worker's death its environment is taken up, and as desired.")
 @_number("--deaths", default=2_000)
-@_from
-@_json
-def healing_time(deaths: int, start: int, file: Path | None) -> None:
-    cases = list(_with_progress(crashes.deaths_under_lease(deaths, start), deaths, "deaths"))
+@json_option
+def healing_time(deaths: int, file: Path | None) -> None:
+    cases = list(_with_progress(crashes.deaths_under_lease(deaths), total=deaths))
     taken_up = [case.taken_up_after for case in cases if case.taken_up_after is not None]
     as_desired = [case.healed_after for case in cases if case.healed_after is not None]
     work = [after - taken for after, taken in zip(as_desired, taken_up, strict=False)]
@@ -183,31 +157,9 @@ def healing_time(deaths: int, start: int, file: Path | None) -> None:
         "light_sweep_every_seconds": LIGHT_EVERY,
         "seconds_from_lease_end": rows,
     }
-    _grid("Seconds from the end of a dead worker's lease", rows)
+    show_rows("Seconds from the end of a dead worker's lease", rows)
     console.print(f"{len(cases)} deaths, {healed} healed")
     _finish(report, file, healed == len(cases) and max(taken_up) <= LIGHT_EVERY + 5)
-
-
-def _play(count: int, start: int, jobs: int, kind: str) -> Counters:
-    with _progress() as bar:
-        task = bar.add_task("seeds", total=count)
-        return campaign.play(start, count, jobs, lambda done: bar.advance(task, done), kind)
-
-
-def _with_progress(cases: Iterable[crashes.Case], total: int | None, what: str) -> Iterable[crashes.Case]:
-    with _progress() as bar:
-        yield from bar.track(cases, total=total, description=what)
-
-
-def _progress() -> Progress:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
 def _duration(began: float, seeds: int) -> dict[str, float]:
@@ -216,10 +168,10 @@ def _duration(began: float, seeds: int) -> dict[str, float]:
 
 
 def _finish_cases(title: str, cases: Iterable[crashes.Case], total: int | None, file: Path | None) -> None:
-    done = list(_with_progress(cases, total, "cases"))
+    done = list(_with_progress(cases, total=total))
     rows = {name: _row([case for case in done if case.operation == name]) for name in crashes.OPERATIONS}
     rows["all"] = _row(done)
-    _grid(title, rows)
+    show_rows(title, rows)
     bad = [case for case in done if not case.healed or case.sweeps > 2]
     for case in bad[:20]:
         console.print(f"  {case.operation}: {', then '.join(case.died)}: {case.outcome}, {case.sweeps} sweeps")
@@ -254,27 +206,11 @@ def _table(title: str, figures: Mapping[str, Any]) -> None:
         for label, figure in (value if isinstance(value, Mapping) else {name.replace("_", " "): value}).items():
             if not isinstance(figure, list):
                 table.add_row(label, f"{figure:,}" if isinstance(figure, int) else str(figure))
-    _print(table)
-
-
-def _grid(title: str, rows: Mapping[str, Mapping[str, Any]]) -> None:
-    table = Table(title=title)
-    table.add_column("")
-    for column in next(iter(rows.values())):
-        table.add_column(column.replace("_", " "), justify="right")
-    for name, row in rows.items():
-        table.add_row(name, *(str(value) for value in row.values()))
-    _print(table)
-
-
-def _print(table: Table) -> None:
-    Console(width=max(console.width, _WIDE), highlight=False).print(table)
+    show(table)
 
 
 def _finish(report: Mapping[str, Any], file: Path | None, holds: bool) -> None:
-    if file:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps({"holds": holds, **report}, indent=2) + "\n", encoding="utf-8")
+    write_json(file, {"holds": holds, **report})
     if not holds:
         console.print("[red]A promise does not hold.[/]")
     sys.exit(0 if holds else 1)

@@ -9,31 +9,19 @@ The rule: a killed process leaves what the real one leaves: its lock, a pending 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from orchestrator.domain import names
+from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import ErrorCode, Interrupted, OperationFailed, Terminal, Transient
 from orchestrator.ports import PendingCreate
 from tests.simulation.apprunner import ApiError, SimService
-from tests.simulation.scenario import PREFIX
+from tests.simulation.scenario import PLATFORM, PREFIX
 from tests.simulation.scheduler import NEVER, Actor
 from tests.simulation.world import SimLock, SimStack, StackService, World
 
-EFFECTS = frozenset(
-    {
-        "the stack is created",
-        "the lock is taken",
-        "the lock is removed",
-        "the checkpoint is written",
-        "the service is tagged",
-        "the stack is removed",
-        "CreateService",
-        "UpdateService",
-        "DeleteService",
-    }
-)
-"""The effects of a process at which its worker may die while the process goes on."""
+EFFECT_PREFIX = "CLI: "
+"""Begins the effects of a process: at these its worker may die while the process goes on."""
 
 _SERVICE_TYPE = "aws:apprunner/service:Service"
 _PROVIDER_PATIENCE = 1200.0
@@ -43,28 +31,20 @@ Command = Literal["up", "destroy", "clear"]
 Steps = Iterator[tuple[str, float]]
 
 
-@dataclass(frozen=True)
-class Target:
-    """What a process works on."""
-
-    environment_id: str
-    stack: str
-    image: str
-    tags: Mapping[str, str]
-    token: int
-
-
 class Cli:
     """One process. `failure` is why it failed, `not_found` that there was no stack."""
 
     def __init__(
-        self, world: World, target: Target, worker: Actor, command: Command, *, new: bool, refresh: bool
+        self, world: World, environment: Environment, worker: Actor, command: Command, *, new: bool, refresh: bool
     ) -> None:
         self.world = world
-        self.target = target
-        self.who = worker.name
-        self.host = worker.host
-        self.skew = worker.skew
+        self.environment = environment
+        self.stack_name = names.stack_name(environment.id)
+        self.image = environment.spec.image
+        self.tags = names.tags(
+            PLATFORM, environment.owner, environment.id, environment.generation, paused=environment.paused
+        )
+        self.worker = worker
         self.command = command
         self.new = new
         self.refresh = refresh
@@ -97,18 +77,18 @@ class Cli:
         self.over = True
         if self._counted:
             self._counted = False
-            self.world.checks.process_ended(self.target.stack)
+            self.world.checks.process_ended(self.stack_name)
 
     def _run(self) -> Steps:
-        world, target = self.world, self.target
+        world, name = self.world, self.stack_name
         yield "", self._seconds(0.3, 1.5)
-        stack = world.stacks.get(target.stack)
+        stack = world.stacks.get(name)
         if stack is None and not self.new:
             self.not_found = True
             return
         if stack is None:
             yield "the stack is created", self._seconds(0.1, 0.4)
-            stack = world.stacks.setdefault(target.stack, SimStack(changed_at=world.now()))
+            stack = world.stacks.setdefault(name, SimStack(changed_at=world.now()))
         yield from self._take_lock()
         if self._lock is None:
             return
@@ -125,25 +105,25 @@ class Cli:
         self.in_update = False
         if self.command == "destroy" and not self.failure:
             yield "the stack is removed", self._seconds(0.05, 0.3)
-            world.stacks.pop(target.stack, None)
+            world.stacks.pop(name, None)
         yield "the lock is removed", self._seconds(0.02, 0.1)
-        _drop(world.locks[target.stack], self._lock)
+        _drop(world.locks[name], self._lock)
 
     def _take_lock(self) -> Steps:
         """LIST, PUT, LIST: of two that come at once, both may give up, and at most one gets it."""
-        world, target = self.world, self.target
+        world, worker, stack = self.world, self.worker, self.stack_name
         yield "", self._seconds(0.02, 0.2)
-        locks = world.locks.setdefault(target.stack, [])
+        locks = world.locks.setdefault(stack, [])
         if not locks:
             yield "the lock is taken", self._seconds(0.02, 0.1)
-            key = f"{target.stack}/{self.who}/{world.now():.6f}"
-            mine = SimLock(key, world.now() + self.skew, f"fibfactory@{self.host}, process 7", self.host)
+            key = f"{stack}/{worker.name}/{world.now():.6f}"
+            mine = SimLock(key, world.now() + worker.skew, f"fibfactory@{worker.host}, process 7", worker.host)
             locks.append(mine)
             yield "", self._seconds(0.02, 0.1)
             if all(lock is mine for lock in locks):
                 self._lock = mine
                 self._counted = True
-                world.checks.process_started(self.who, target.stack)
+                world.checks.process_started(worker.name, stack)
                 return
             yield "the lock is given back", self._seconds(0.02, 0.1)
             _drop(locks, mine)
@@ -163,34 +143,33 @@ class Cli:
             yield from self._create(stack)
             return
         arn, image, tags = stack.service
-        target = self.target
-        if image != target.image:
+        if image != self.image:
             yield from self._update(stack, arn)
-        if not self.failure and tags != target.tags:
+        if not self.failure and tags != self.tags:
             yield "the service is tagged", self._seconds(0.1, 0.5)
             service = self.world.apprunner.at(arn)
             if service is None:
                 self.failure = Transient("The service does not exist any more.", ErrorCode.SERVICE_GONE)
                 return
             self._check_change(service)
-            self.world.apprunner.tag(arn, target.tags)
-            stack.tags = target.tags
+            self.world.apprunner.tag(arn, self.tags)
+            stack.tags = self.tags
             yield from self._save(stack)
             if not self.failure:
-                stack.service = StackService(arn, target.image, target.tags)
+                stack.service = StackService(arn, self.image, self.tags)
 
     def _create(self, stack: SimStack) -> Steps:
-        world, target = self.world, self.target
+        world, environment = self.world, self.environment
 
         def create() -> SimService:
-            world.checks.changed(self.who, target.token, target.environment_id)
-            return world.apprunner.create(names.service_name(PREFIX, target.environment_id), target.image, target.tags)
+            world.checks.changed(self.worker.name, environment.lease.token, environment.id)
+            return world.apprunner.create(names.service_name(PREFIX, environment.id), self.image, self.tags)
 
         yield from self._save(stack)
         if self.failure:
             return
-        stack.tags = target.tags
-        urn = f"urn:pulumi:{target.stack}::{_SERVICE_TYPE}::app-runner-service"
+        stack.tags = self.tags
+        urn = f"urn:pulumi:{self.stack_name}::{_SERVICE_TYPE}::app-runner-service"
         pending = PendingCreate(urn, _SERVICE_TYPE, main=True)
         stack.pending.append(pending)
         yield "CreateService", self._seconds(0.2, 1.5)
@@ -206,13 +185,13 @@ class Cli:
         if not self._unsaved:
             # With an ID the resource is in the state, however its creation ended.
             _drop(stack.pending, pending)
-            stack.service = StackService(service.arn, target.image, target.tags)
+            stack.service = StackService(service.arn, self.image, self.tags)
         if not self.failure and service.status == "CREATE_FAILED":
             self.failure = Terminal("App Runner could not start the service.", ErrorCode.CREATE_FAILED)
 
     def _update(self, stack: SimStack, arn: str) -> Steps:
         yield "UpdateService", self._seconds(0.2, 1.5)
-        service = self._call(lambda: self.world.apprunner.update(self._checked(arn), self.target.image))
+        service = self._call(lambda: self.world.apprunner.update(self._checked(arn), self.image))
         if service is None:
             return
         if not self._unreported():
@@ -220,7 +199,7 @@ class Cli:
         tags = stack.service.tags if stack.service else {}
         yield from self._save(stack)
         # Even a failed update leaves the desired values in the state (Pulumi's issue 21458).
-        stack.service = StackService(arn, self.target.image, tags)
+        stack.service = StackService(arn, self.image, tags)
 
     def _destroy(self, stack: SimStack) -> Steps:
         if stack.service is None:
@@ -284,9 +263,9 @@ class Cli:
         return arn
 
     def _check_change(self, service: SimService) -> None:
-        checks, target = self.world.checks, self.target
-        checks.changed(self.who, target.token, target.environment_id)
-        checks.service_changed(self.who, service, target.environment_id)
+        checks, who, environment = self.world.checks, self.worker.name, self.environment
+        checks.changed(who, environment.lease.token, environment.id)
+        checks.service_changed(who, service, environment.id)
 
     def _stopped(self) -> bool:
         if self.signalled and self.failure is None:

@@ -13,7 +13,7 @@ from random import Random
 
 from orchestrator.domain.sweeps import SweepKind, SweepStatus
 from tests.simulation.checks import Violation
-from tests.simulation.cli import EFFECTS
+from tests.simulation.cli import EFFECT_PREFIX
 from tests.simulation.scenario import IMAGE, Existing, Request, Scenario
 from tests.simulation.scheduler import Actor
 from tests.simulation.simulation import LIGHT_EVERY, Death, Simulation
@@ -88,7 +88,7 @@ def crash_points(seed: int = 0) -> Iterator[Case]:
     for name in OPERATIONS:
         for number, effect in enumerate(effects_of(name, seed), start=1):
             for after in (False, True):
-                for cli_survives in (False, True) if effect.removeprefix("worker: ") in EFFECTS else (False,):
+                for cli_survives in (False, True) if effect.startswith(f"worker: {EFFECT_PREFIX}") else (False,):
                     yield crash(name, (Death(number, after, cli_survives),), seed)
 
 
@@ -176,14 +176,14 @@ def _prepare(name: str, seed: int) -> Simulation:
     operation = OPERATIONS[name]
     simulation = Simulation(Scenario(seed, operation.before, existing=operation.existing, active_until=_MEASURED_AT))
     simulation.begin()
-    simulation.run_until(_MEASURED_AT - LIGHT_EVERY)
+    simulation.scheduler.run(_MEASURED_AT - LIGHT_EVERY)
     simulation.stop_faults()
     if operation.sweep is SweepKind.DEEP:
         # The first sweep only suspects; what is measured is the one that removes.
         simulation.deep_sweep_after(1)
         simulation.run_for(2 * 3600)
     elif operation.sweep is None:
-        simulation.run_until(_MEASURED_AT)
+        simulation.scheduler.run(_MEASURED_AT)
     return simulation
 
 
@@ -196,4 +196,4 @@ def _perform(simulation: Simulation, name: str) -> None:
         simulation.start_sweep(SweepKind.DEEP)
         simulation.run_for(1)
     else:
-        simulation.run_until(_MEASURED_AT + LIGHT_EVERY + 1)
+        simulation.scheduler.run(_MEASURED_AT + LIGHT_EVERY + 1)

@@ -8,7 +8,7 @@ from orchestrator.domain import names
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import ErrorCode, Interrupted, LockLeft, OperationFailed, Terminal, Transient
 from orchestrator.ports import Deployed, Lock, PendingCreate, Progress, StopSignal
-from tests.simulation.cli import Cli, Command, Target
+from tests.simulation.cli import EFFECT_PREFIX, Cli, Command
 from tests.simulation.monitor import SimStopSignal
 from tests.simulation.scheduler import moment_of
 from tests.simulation.world import SimStack, World
@@ -72,15 +72,8 @@ class SimEngine:
         """Run a process to its end. Raises its failure, once it has left no lock."""
         assert isinstance(stop, SimStopSignal)
         world = self._world
-        target = Target(
-            environment.id,
-            names.stack_name(environment.id),
-            environment.spec.image,
-            world.tags_of(environment),
-            environment.lease.token,
-        )
         actor = world.call_port("the CLI starts", (command, "refresh" if refresh else "", "new" if new else ""))
-        cli = Cli(world, target, actor, command, new=new, refresh=refresh)
+        cli = Cli(world, environment, actor, command, new=new, refresh=refresh)
         actor.process = cli
         drive(world, cli, stop)
         actor.process = None
@@ -109,13 +102,13 @@ def drive(world: World, cli: Cli, stop: SimStopSignal | None) -> None:
     """Let a process go on until it ends or is killed. Without `stop` it has outlived its worker."""
     scheduler = world.scheduler
     while True:
-        effect = cli.next_effect
+        effect = EFFECT_PREFIX + cli.next_effect if cli.next_effect else ""
         if effect:
             scheduler.before_effect(effect)
         step = cli.go_on()
         cli.next_effect = ""
         if effect:
-            world.log(world.actor.name, f"  CLI: {effect}")
+            world.log(world.actor.name, f"  {effect}")
             scheduler.after_effect(effect)
         if step is None:
             return

@@ -5,7 +5,8 @@ The real monitor reads the record every second. This one is called at each write
 
 from __future__ import annotations
 
-from types import TracebackType
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from orchestrator.domain.environment import Environment, Operation
 from orchestrator.domain.invocation import InvocationLimits
@@ -43,55 +44,37 @@ class SimStopSignal(StopSignal):
 
 
 class Monitors:
-    """The monitors of all running operations. `new` is `Reconciler.monitor`."""
+    """The monitors of all running operations."""
 
     def __init__(self, world: World) -> None:
-        self.world = world
-        self.open: list[SimMonitor] = []
+        self._world = world
+        self._open: list[Callable[[Environment], None]] = []
 
+    @contextmanager
     def new(
         self, ports: Ports, environment: Environment, operation: Operation, limits: InvocationLimits, every: float
-    ) -> SimMonitor:
-        return SimMonitor(self, environment, operation, limits, every)
+    ) -> Iterator[SimStopSignal]:
+        """Stands in for `CancellationMonitor`, as `Reconciler.monitor`."""
+        world = self._world
+        stop = SimStopSignal(
+            world, seconds_of(limits.stop_at) - world.actor.skew + every * world.random(), limits.grace
+        )
 
-    def written(self, latest: Environment) -> None:
-        for monitor in self.open:
-            monitor.written(latest)
+        def written(latest: Environment) -> None:
+            if latest.id != environment.id:
+                return
+            overtaken = latest.lease.token != environment.lease.token
+            if overtaken or (operation is not Operation.DESTROY and not latest.present):
+                stop.set_at(world.now() + every * world.random())
 
-
-class SimMonitor:
-    """Stands in for `CancellationMonitor`."""
-
-    def __init__(
-        self,
-        monitors: Monitors,
-        environment: Environment,
-        operation: Operation,
-        limits: InvocationLimits,
-        every: float,
-    ) -> None:
-        self._monitors = monitors
-        self._world = world = monitors.world
-        self._environment = environment
-        self._operation = operation
-        self._every = every
-        stop_at = seconds_of(limits.stop_at) - world.actor.skew + every * world.random()
-        self._stop = SimStopSignal(world, stop_at, limits.grace)
-
-    def __enter__(self) -> SimStopSignal:
-        self._monitors.open.append(self)
-        self.written(self._world.records[self._environment.id])
-        return self._stop
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._monitors.open.remove(self)
+        self._open.append(written)
+        try:
+            written(world.records[environment.id])
+            yield stop
+        finally:
+            self._open.remove(written)
 
     def written(self, latest: Environment) -> None:
         """This is the newest version of a record."""
-        if latest.id != self._environment.id:
-            return
-        overtaken = latest.lease.token != self._environment.lease.token
-        if overtaken or (self._operation is not Operation.DESTROY and not latest.present):
-            self._stop.set_at(self._world.now() + self._every * self._world.random())
+        for written in self._open:
+            written(latest)

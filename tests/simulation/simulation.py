@@ -128,7 +128,7 @@ class Simulation:
         violation = None
         try:
             self.begin()
-            self.run_until(self.scenario.active_until)
+            self.scheduler.run(self.scenario.active_until)
             self.stop_faults()
             self.settle()
             self.deep_sweep_after(self.scenario.hard_limit)  # by then the place of a sweep that died is free
@@ -153,9 +153,6 @@ class Simulation:
         for at in scenario.deep_sweeps:
             self.scheduler.call(at, partial(self.start_sweep, SweepKind.DEEP))
         self.scheduler.call(LIGHT_EVERY * self._rng.random(), self._light_schedule)
-
-    def run_until(self, moment: float) -> None:
-        self.scheduler.run(moment)
 
     def run_for(self, seconds: float) -> None:
         self.scheduler.run(self.world.now() + seconds)

@@ -11,14 +11,12 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, NamedTuple
 
-from orchestrator.domain import names
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import ErrorCode, Transient
 from orchestrator.ports import PendingCreate
 from tests.simulation.apprunner import AppRunner
 from tests.simulation.checks import Checks
 from tests.simulation.faults import Faults
-from tests.simulation.scenario import PLATFORM
 from tests.simulation.scheduler import Actor, Killed, Scheduler
 
 Entry = tuple[float, str, str, Any]
@@ -111,8 +109,3 @@ class World:
         """Remember what happened."""
         if self.history is not None:
             self.history.append((self.scheduler.now, who, what, detail))
-
-    def tags_of(self, environment: Environment) -> Mapping[str, str]:
-        return names.tags(
-            PLATFORM, environment.owner, environment.id, environment.generation, paused=environment.paused
-        )

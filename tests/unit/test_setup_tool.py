@@ -12,7 +12,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,11 +19,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.waiting import eventually
 from tools.commands import CommandFailed, ToolFailure, tail
 from tools.setup import pulumi_cli, venv
 from tools.setup.layout import Layout, cache_folder, pulumi_version, venv_key
-from tools.setup.locking import only_one
-from tools.setup.steps import Workplace, advice_for, require_space
+from tools.setup.steps import Workplace, advice_for, only_one, require_space
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 LIMIT_SECONDS = 30
@@ -279,30 +278,24 @@ def test_a_step_out_of_time_is_ended_with_all_its_children(layout: Layout) -> No
     script = f"sleep 600 & echo $! > {layout.scratch}/child; wait"
     with only_one(layout.lock) as lock, pytest.raises(CommandFailed, match="not done after"):
         workplace(layout, lock).run("slow", ["sh", "-c", script], cwd=layout.checkout, timeout=2)
-    assert gone(int((layout.scratch / "child").read_text()))
+    child = int((layout.scratch / "child").read_text())
+    eventually(lambda: gone(child), "the child to end", LIMIT_SECONDS)
 
 
 def gone(pid: int) -> bool:
-    """Whether a process ends within the limit; one that nobody has reaped yet has ended."""
-    deadline = time.monotonic() + LIMIT_SECONDS
-    while time.monotonic() < deadline:
-        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-            return True
-        time.sleep(0.05)
-    return False
+    """Whether a process has ended; one that nobody has reaped yet has."""
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 def test_a_second_set_up_waits_until_the_first_has_ended(layout: Layout, tmp_path: Path) -> None:
     report = tmp_path / "report"
     program = (
-        "import sys; from pathlib import Path; from tools.setup.locking import only_one\n"
+        "import sys; from pathlib import Path; from tools.setup.steps import only_one\n"
         "with only_one(Path(sys.argv[1])): print('held', flush=True)"
     )
     with report.open("w") as sink, only_one(layout.lock):
         second = subprocess.Popen([sys.executable, "-c", program, layout.lock], cwd=CHECKOUT, stdout=sink)
-        deadline = time.monotonic() + LIMIT_SECONDS
-        while "waiting" not in report.read_text() and time.monotonic() < deadline:
-            time.sleep(0.1)
+        eventually(lambda: "waiting" in report.read_text(), seconds=LIMIT_SECONDS)
         assert "held" not in report.read_text()
     assert second.wait(LIMIT_SECONDS) == 0
     assert report.read_text().splitlines()[-1] == "held"
@@ -335,7 +328,7 @@ def test_a_signal_leaves_no_process_and_nothing_half_made(tmp_path: Path) -> Non
     assert program.returncode == 128 + signal.SIGTERM
     assert output.splitlines()[-1] == "set-up: stopped; nothing half made is left, run it again to go on"
     assert children
-    assert all(gone(child.pid) for child in children)
+    eventually(lambda: all(gone(child.pid) for child in children), "all processes to end", LIMIT_SECONDS)
     assert [each.name for each in (tmp_path / "cache" / "fibfactory").iterdir()] == ["setup.lock"]
     assert not (tmp_path / ".venv").exists()
 

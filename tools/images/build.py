@@ -6,8 +6,6 @@ Rule: the Dockerfiles alone say what is in an image; this only finds their bases
 from __future__ import annotations
 
 import os
-import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from tools.commands import Say, ToolFailure
@@ -18,36 +16,23 @@ from tools.setup.layout import layout_of
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
-@dataclass(frozen=True)
-class Built:
-    """An image, and how long it took to build."""
-
-    tag: str
-    seconds: float
-
-
-def build(say: Say, *, machine_cli: bool, tag: str = "latest", wanted_base: str | None = None) -> tuple[Built, Built]:
-    """Build the orchestrator's image and the sample application's. Raises `ToolFailure`.
+def build(say: Say, *, machine_cli: bool, tag: str = "latest", wanted_base: str | None = None) -> tuple[str, str]:
+    """Build the orchestrator's image and the sample application's; their names. Raises `ToolFailure`.
 
     `machine_cli`: the image gets this machine's own Pulumi CLI, and no AWS plug-in. That is for tests, so a base that
     is made here is good enough.
     """
-    docker.require()
+    if reason := docker.missing():
+        raise ToolFailure(reason, "Install Docker and start its daemon, then run this again.")
     if not machine_cli:
         pins.fill(pins.PINS, say)
     image = base.base(wanted_base, say, own=machine_cli)
     build_base = base.build_base(image, _machine_cli() if machine_cli else None, say)
     bases = {"BASE": image, "BUILD_BASE": build_base.image}
-    return (
-        _built(f"fibfactory/orchestrator:{tag}", "Dockerfile.lambda", bases | build_base.programs, say),
-        _built(f"fibfactory/fibservice:{tag}", "Dockerfile.fib", bases, say),
-    )
-
-
-def _built(tag: str, dockerfile: str, arguments: dict[str, str], say: Say) -> Built:
-    started = time.monotonic()
-    docker.build(tag, CHECKOUT / dockerfile, CHECKOUT, arguments, say)
-    return Built(tag, time.monotonic() - started)
+    orchestrator, fibservice = f"fibfactory/orchestrator:{tag}", f"fibfactory/fibservice:{tag}"
+    docker.build(orchestrator, CHECKOUT / "Dockerfile.lambda", CHECKOUT, bases | build_base.programs, say)
+    docker.build(fibservice, CHECKOUT / "Dockerfile.fib", CHECKOUT, bases, say)
+    return orchestrator, fibservice
 
 
 def _machine_cli() -> Path:

@@ -24,12 +24,6 @@ def missing() -> str | None:
     return f"There is a docker command, but no daemon answers it ({reason})." if reason else None
 
 
-def require() -> None:
-    """Raise `ToolFailure` unless a daemon answers."""
-    if reason := missing():
-        raise ToolFailure(reason, "Install Docker and start its daemon, then run this again.")
-
-
 def has(image: str) -> bool:
     """Whether the daemon has this image already."""
     return _works("image", "inspect", image)
@@ -49,13 +43,11 @@ def load(archive: Path, image: str, say: Say) -> None:
     _run(f"{image}, imported", ["import", *_PLATFORM, "--change", 'CMD ["python"]', archive, image], say)
 
 
-def build(
-    tag: str, dockerfile: Path, context: Path, arguments: Mapping[str, str], say: Say, network: str = "host"
-) -> None:
+def build(tag: str, dockerfile: Path, context: Path, arguments: Mapping[str, str], say: Say) -> None:
     """Build an image. On the host's network, as a proxy or a package index may listen on the machine's loopback."""
     options = [option for name, value in arguments.items() for option in ("--build-arg", f"{name}={value}")]
     builder = {} if _works("buildx", "version") else {"DOCKER_BUILDKIT": "0"}
-    words: list[str | Path] = ["build", "--network", network, "--tag", tag, "--file", dockerfile, *options, context]
+    words: list[str | Path] = ["build", "--network", "host", "--tag", tag, "--file", dockerfile, *options, context]
     _run(tag, words, say, environ={**os.environ, **builder})
 
 

@@ -17,8 +17,7 @@ from types import FrameType
 from tools.commands import ToolFailure
 from tools.setup import pulumi_cli, venv
 from tools.setup.layout import Layout, layout_of
-from tools.setup.locking import only_one
-from tools.setup.steps import NO_SPACE, Workplace, say
+from tools.setup.steps import NO_SPACE, Workplace, only_one, say
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

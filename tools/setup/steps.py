@@ -1,15 +1,20 @@
-"""The steps of a set-up: each a command that runs with set-up's temporary folder and its lock.
+"""The steps of a set-up: each a command that runs with set-up's temporary folder and its lock, one set-up at a time.
 
 Rule: no command outlives its step, and none outlives the lock (commands hold it too, so even after a kill of the
-set-up alone no other one builds in a folder that an orphan still writes to).
+set-up alone no other one builds in a folder that an orphan still writes to). The kernel releases the lock when its last
+holder ends, however it ends; there is no stale lock to clean.
 """
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,3 +93,27 @@ def require_space(folder: Path, megabytes: int, what: str) -> None:
     free = shutil.disk_usage(folder).free // 1_000_000
     if free < megabytes:
         raise ToolFailure(f"{what} needs {megabytes} MB in {folder}, {free} MB are free.", NO_SPACE[1])
+
+
+@contextmanager
+def only_one(lock: Path) -> Iterator[int]:
+    """Hold the lock, waiting for another holder with a line of progress; yields its file descriptor."""
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        started = time.monotonic()
+        progress = progress_of("waiting for another set-up to end")
+        while not _taken(descriptor):
+            time.sleep(0.2)
+            if (waited := time.monotonic() - started) > 1:
+                progress.tick(waited)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +22,7 @@ from orchestrator.domain.environment import Environment, Spec
 from orchestrator.domain.errors import Interrupted, Terminal, Transient
 from orchestrator.ports import StopSignal
 from tests.functional.orchestrator.conftest import Backend
+from tests.waiting import eventually
 
 IMAGE = "public.ecr.aws/fibfactory/fibservice:latest"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -144,10 +144,7 @@ def test_a_stopped_deploy_keeps_its_service_in_the_state_and_leaves_no_process(
     children = [child.name() for child in psutil.Process().children(recursive=True)]
     assert "pulumi" not in children
     assert engine.state.exists("fibfactory-stopped1")
-    deadline = time.monotonic() + 60
-    while [each for each in apprunner.services() if each.status == "OPERATION_IN_PROGRESS"]:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    eventually(lambda: all(each.status != "OPERATION_IN_PROGRESS" for each in apprunner.services()))
     lines: list[str] = []
     engine.destroy(environment("stopped1"), refresh=False, progress=lines.append, stop=never_stop())
     assert "aws:apprunner/service:Service app-runner-service: delete done" in lines
@@ -163,10 +160,7 @@ def test_a_service_removed_outside_pulumi_is_created_again_and_can_be_destroyed(
 
     def remove_service() -> None:
         client.delete_service(ServiceArn=client.list_services()["ServiceSummaryList"][0]["ServiceArn"])
-        deadline = time.monotonic() + 60
-        while client.list_services()["ServiceSummaryList"]:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        eventually(lambda: not client.list_services()["ServiceSummaryList"])
 
     remove_service()
     assert engine.deploy(first, new=False, refresh=True, progress=print, stop=never_stop()).url

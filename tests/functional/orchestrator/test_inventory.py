@@ -25,6 +25,7 @@ from orchestrator.domain.environment import Environment, Spec
 from orchestrator.domain.errors import Terminal, Transient
 from tests.functional.orchestrator.conftest import Backend, create_bucket
 from tests.functional.orchestrator.test_cloud import IMAGE, create_service
+from tests.waiting import eventually
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 FOLDER = f".pulumi/stacks/{names.PROJECT}"
@@ -91,9 +92,9 @@ def test_a_deleted_service_is_not_listed(
     apprunner.behave(delays={"create": 0.0, "delete": 0.0})
     client = operator_session.client("apprunner")
     arn = create_service(operator_session, "fib-app-test1-service", platform="tests", environment="test1")
-    _wait_until(lambda: client.describe_service(ServiceArn=arn)["Service"]["Status"] == "RUNNING")
+    eventually(lambda: client.describe_service(ServiceArn=arn)["Service"]["Status"] == "RUNNING")
     client.delete_service(ServiceArn=arn)
-    _wait_until(lambda: inventory.services() == [])
+    eventually(lambda: inventory.services() == [])
 
 
 def test_all_pages_of_services_are_read(
@@ -270,13 +271,6 @@ def test_a_stacks_tags_come_from_its_providers_or_else_from_its_resources(
     resources: list[Mapping[str, Any]], tags: Mapping[str, str] | None
 ) -> None:
     assert tags_of({"resources": resources}) == tags
-
-
-def _wait_until(condition: Any) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def _name_an_unknown_operation(params: dict[str, Any], **_: object) -> None:

@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -28,10 +27,12 @@ from orchestrator.domain.environment import Environment, Lease, LeaseSpan, Obser
 from orchestrator.domain.errors import Terminal, Transient
 from orchestrator.ports import StopSignal, WorkerPorts
 from orchestrator.worker.operations import Operations, Pauses
+from tests.chaos.kill_targets import processes_of
 from tests.fakes.cloud import FakeInventory
 from tests.fakes.dispatcher import FakeDispatcher
 from tests.fakes.records import FakeRecords, FakeReports
 from tests.functional.orchestrator.conftest import Backend
+from tests.waiting import eventually
 
 IMAGE = "public.ecr.aws/fibfactory/fibservice:latest"
 
@@ -103,34 +104,14 @@ def with_expired_lease(environment: Environment) -> Environment:
     )
 
 
-def find_cli(environment_id: str) -> psutil.Process | None:
-    for process in psutil.process_iter():
-        try:
-            command = process.cmdline()
-        except psutil.Error:
-            continue
-        if command and "pulumi" in command[0] and f"fibfactory-{environment_id}" in command:
-            return process
-    return None
-
-
-def wait_until(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
-
-
 def test_a_killed_cli_leaves_no_lock_and_the_next_deploy_succeeds(adapters: Adapters) -> None:
     wanted = environment("cli-killed1")
     adapters.apprunner.behave(delays={"create": 3})
 
     def kill_when_created(line: str) -> None:
         if "app-runner-service: create" in line:
-            wait_until(adapters.active_services, "the service")
-            process = find_cli("cli-killed1")
-            assert process
-            process.kill()
+            eventually(adapters.active_services, "the service")
+            processes_of("fibfactory-cli-killed1", "pulumi")[0].kill()
 
     with pytest.raises(Transient) as failure:
         adapters.engine.deploy(wanted, new=True, refresh=False, progress=kill_when_created, stop=StopSignal(grace=25.0))
@@ -164,13 +145,13 @@ def killed_worker(adapters: Adapters, tmp_path: Path) -> Iterator[Callable[[Envi
             env={**os.environ, "PYTHONPATH": os.getcwd(), "TMPDIR": str(tmp_path)},
         )
         started.append(worker)
-        wait_until(adapters.active_services, "the service")
-        cli = find_cli(environment.id)
+        eventually(adapters.active_services, "the service")
+        clis = processes_of(f"fibfactory-{environment.id}", "pulumi")
         worker.kill()
         worker.wait()
-        assert cli
+        cli = clis[0]
         cli.kill()
-        wait_until(lambda: not cli.is_running() or cli.status() == psutil.STATUS_ZOMBIE, "the CLI's end")
+        eventually(lambda: not cli.is_running() or cli.status() == psutil.STATUS_ZOMBIE, "the CLI's end")
         return with_expired_lease(environment)
 
     yield deploy_and_kill

@@ -20,7 +20,7 @@ from orchestrator.domain.environment import Environment, Failure, Observed, Oper
 from orchestrator.domain.errors import FibfactoryError
 from orchestrator.domain.sweeps import Action, FindingKind, Outcome, SweepKind, SweepReport, SweepStatus
 from orchestrator.ports import FoundResource, FoundService, FoundStack
-from tests.chaos.figures import wanted_examples, write_figures
+from tests.figures import wanted_examples, write_figures
 from tests.unit.orchestrator.clouds import PREFIX, our_tags, queue, service, stack
 from tests.unit.orchestrator.worlds import ALICE, IMAGE, PLATFORM, World
 

@@ -44,9 +44,9 @@ def test_crash_pairs_are_two_deaths_each(tmp_path: Path) -> None:
 
 
 def test_deliveries_reports_how_many_were_bad(tmp_path: Path) -> None:
-    report = run(tmp_path, "deliveries", "--schedules", "250", "--jobs", "1")
-    assert (report["requests_lost"], report["most_services_of_one_environment"]) == (0, 1)
-    assert min(report["deliveries"].values()) > 100
+    report = run(tmp_path, "run", "--kind", "deliveries", "--seeds", "250", "--jobs", "1")
+    assert (report["violations"], report["most_services_of_one_environment"]) == (0, 1)
+    assert min(report["faults"].values()) > 100
 
 
 def test_stale_writes_are_counted_until_there_are_enough(tmp_path: Path) -> None:

@@ -22,18 +22,18 @@ def begin(*requests: Request) -> Simulation:
 def killed_at(effect: str, *, after: bool) -> World:
     """The world after a create whose worker died with its CLI before or after this effect."""
     simulation = begin()
-    number = effects_of("create").index(f"worker: {effect}") + 1
+    number = effects_of("create").index(f"worker: CLI: {effect}") + 1
     simulation.plan_deaths(Death(number, after))
     request = OPERATIONS["create"].request
     assert request is not None
     simulation.request(request)
-    simulation.run_until(request.at + 400)
+    simulation.scheduler.run(request.at + 400)
     return simulation.world
 
 
 def test_an_undisturbed_create_leaves_a_stack_a_service_and_no_lock() -> None:
     simulation = begin(PUT)
-    simulation.run_until(600)
+    simulation.scheduler.run(600)
     stack = simulation.world.stacks[STACK]
     assert stack.service is not None and stack.pending == []
     assert simulation.world.locks[STACK] == []
@@ -56,7 +56,7 @@ def test_a_cli_killed_before_create_service_leaves_no_service() -> None:
 
 def test_a_removal_during_a_create_stops_it_in_order() -> None:
     simulation = begin(PUT, Request(30, "alice", "remove", ENVIRONMENT))
-    simulation.run_until(1200)
+    simulation.scheduler.run(1200)
     world = simulation.world
     happened = [what for _, _, what, _ in world.history or ()]
     assert "interrupted" in happened and "destroyed" in happened
@@ -66,7 +66,7 @@ def test_a_removal_during_a_create_stops_it_in_order() -> None:
 
 def test_an_update_that_app_runner_rolls_back_fails() -> None:
     simulation = begin(PUT, Request(600, "alice", "put", ENVIRONMENT, f"{IMAGE}:bad"))
-    simulation.run_until(1500)
+    simulation.scheduler.run(1500)
     failure = simulation.world.records[ENVIRONMENT].failure
     assert failure is not None and failure.code == "rolled_back"
 

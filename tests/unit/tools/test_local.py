@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from tools.local_state import LocalState, as_shell
+from tools.local import LocalState, as_shell
 from tools.platform_on_localcloud import clean_environment
 
 
