@@ -44,24 +44,15 @@ class Live:
     outputs: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Naming:
-    """How the engine wants a resource without a name named: its logical name, a seed, and a proposal if it has one."""
-
-    logical: str
-    seed: bytes = b""
-    proposed: str = ""
-    disabled: bool = False
-
-
 def check(
-    handler: Resource, op: Operation, old: Mapping[str, Any], naming: Naming
+    handler: Resource, op: Operation, old: Mapping[str, Any], logical: str, seed: bytes
 ) -> tuple[dict[str, Any], list[Failure]]:
-    """The inputs with types, defaults and a name filled in, and what is wrong with them."""
+    """The inputs with types, defaults and a name filled in, and what is wrong with them.
+
+    `logical` and `seed` make the name of a resource whose program gives none.
+    """
     given = {key: value for key, value in op.inputs.items() if not key.startswith("__")}
-    named, failures = _named(handler, given, old, naming)
-    checked, wrong = schema.check(op.token, named)
-    failures += wrong
+    checked, failures = schema.check(op.token, _named(handler, given, old, logical, seed))
     for key in sorted(set(checked) - handler.supports - {"region", "tags", "tagsAll", _DEFAULTED}):
         if not any(diff.root_of(failure.path) == key for failure in failures):
             failures.append(Failure(key, f"'{key}' is not carried out by the stand-in provider for {op.token}"))
@@ -73,17 +64,14 @@ def check(
 
 
 def _named(
-    handler: Resource, given: dict[str, Any], old: Mapping[str, Any], naming: Naming
-) -> tuple[dict[str, Any], list[Failure]]:
+    handler: Resource, given: dict[str, Any], old: Mapping[str, Any], logical: str, seed: bytes
+) -> dict[str, Any]:
     rule = handler.auto_name
     if rule is None or rule.property in given:
-        return given, []
-    if naming.disabled:
-        return given, [Failure(rule.property, "automatic naming is disabled, so a name must be given")]
+        return given
     # `namePrefix`, which also makes a name, is refused elsewhere, as not carried out.
     kept = old.get(rule.property) if rule.property in (old.get(_DEFAULTED) or []) else None
-    name = kept or naming.proposed or name_for(rule, naming.logical, naming.seed)
-    return {**given, rule.property: name, _DEFAULTED: [rule.property]}, []
+    return {**given, rule.property: kept or name_for(rule, logical, seed), _DEFAULTED: [rule.property]}
 
 
 def changes(handler: Resource, op: Operation) -> list[diff.Change]:
@@ -155,12 +143,12 @@ def update(handler: Resource, op: Operation) -> dict[str, Any]:
     return _outputs(handler, op, live or {})
 
 
-def read(handler: Resource, op: Operation, imported: bool) -> Live | None:
-    """What is there now; None when it is gone. `imported`: there are no inputs of a program yet, only an id."""
+def read(handler: Resource, op: Operation) -> Live | None:
+    """What is there now; None when it is gone."""
     live = _read(handler, op)
     if live is None:
         return None
-    inputs = _imported_inputs(handler, op, live) if imported else _refreshed_inputs(handler, op, live)
+    inputs = _refreshed_inputs(handler, op, live)
     if handler.tagging:
         own = tags.own_of(live.get("tagsAll") or {}, op.connection.default_tags, op.inputs.get("tags") or {})
         inputs = {key: value for key, value in inputs.items() if key != "tags"}
@@ -221,12 +209,6 @@ def _refreshed_inputs(handler: Resource, op: Operation, live: Mapping[str, Any])
         elif live[key] is not None or given in ("", False, [], {}):
             inputs[key] = given if live[key] is None else _wording(given, diff.project(live[key], given), handler, key)
     return inputs
-
-
-def _imported_inputs(handler: Resource, op: Operation, live: Mapping[str, Any]) -> dict[str, Any]:
-    known, _ = schema.check(op.token, {key: value for key, value in live.items() if value not in (None, {}, [])})
-    names = schema.inputs_of(op.token) & handler.supports - handler.kept
-    return {key: value for key, value in known.items() if key in names}
 
 
 def _read(handler: Resource, op: Operation) -> dict[str, Any] | None:

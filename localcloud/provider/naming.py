@@ -12,13 +12,11 @@ class AutoName:
     """How one resource type names itself.
 
     property: the input that holds the name. longest: AWS's limit in characters. lower: AWS takes lowercase only.
-    prefix: what AWS wants in front.
     """
 
     property: str = "name"
     longest: int = 255
     lower: bool = False
-    prefix: str = ""
 
 
 def name_for(rule: AutoName, logical: str, seed: bytes) -> str:
@@ -27,6 +25,5 @@ def name_for(rule: AutoName, logical: str, seed: bytes) -> str:
     The length of the suffix is pulumi-terraform-bridge's (`AutoNameOptions{Randlen: 7}`).
     """
     suffix = (hashlib.sha256(seed).hexdigest() if seed else secrets.token_hex(4))[:7]
-    room = rule.longest - len(rule.prefix) - len(suffix) - 1
-    name = f"{rule.prefix}{logical[:room]}-{suffix}"
+    name = f"{logical[: rule.longest - len(suffix) - 1]}-{suffix}"
     return name.lower() if rule.lower else name

@@ -30,85 +30,55 @@ class Setting:
 
     inputs: their names, as words. put_by: the operation that sets them. reset_by: the operation that brings back the
     default, which needs no value; without it, `put_by` sets the default too. after_create: the create does not take
-    them. renamed, more: AWS's names of them and parameters that belong to `put_by` alone.
+    them. renamed: AWS's names of them in `put_by`.
     """
 
     inputs: str
-    put_by: str = ""
+    put_by: str
     reset_by: str = ""
     after_create: bool = False
     renamed: Mapping[str, str] = field(default_factory=dict)
-    more: Mapping[str, str] = field(default_factory=dict)
 
 
 class Resource:
-    """One resource type (or several under one handler).
+    """One resource type, described by these attributes; a special type replaces methods as well."""
 
-    What Pulumi says of it:
-    tokens: Pulumi's names of the type.
-    supports: inputs that are carried out. Others that Pulumi knows are refused, because ignoring them would hide errors.
-    replace_on: inputs that cannot change in place.
-    auto_name: how to name a resource whose program gives no name.
-    defaults: what the official plug-in fills in.
-    unordered: lists whose order has no meaning.
-    ignored: paths of inputs whose change is no change.
-    kept: inputs that AWS fills in and keeps, so that leaving them out of a program changes nothing.
+    # What Pulumi says of it.
+    token: ClassVar[str] = ""  # Pulumi's name of the type
+    supports: ClassVar[frozenset[str]] = frozenset()  # inputs that are carried out; ignoring others would hide errors
+    replace_on: ClassVar[frozenset[str]] = frozenset()  # inputs that cannot change in place
+    auto_name: ClassVar[AutoName | None] = None  # how to name a resource whose program gives no name
+    defaults: ClassVar[Mapping[str, Any]] = {}  # what the official plug-in fills in
+    unordered: ClassVar[frozenset[str]] = frozenset()  # lists whose order has no meaning
+    ignored: ClassVar[frozenset[str]] = frozenset()  # paths of inputs whose change is no change
+    kept: ClassVar[frozenset[str]] = frozenset()  # AWS fills these in and keeps them: leaving them out changes nothing
 
-    What AWS says of it:
-    service: boto3's name of the service.
-    create_by, read_by, update_by, delete_by: AWS's names of the operations.
-    identity: the parameters that say which resource is meant. Their values, joined by `separator`, are Pulumi's id.
-    member: where the answers of create and read have the resource; empty when they are the resource.
-    renamed: Pulumi's name to AWS's, where more than the case differs.
-    empty: what stands for an input without a value: read when AWS gives none, sent when a program takes it out.
-    settings: inputs that are changed by operations of their own, in the order in which they are changed.
-    updates_all: an update sends all inputs, because AWS replaces those it does not get.
-    tagging: how its tags are changed; None when it takes none.
-    gone: AWS's error codes for "not there".
-    role_errors, role_text: codes and text of AWS's refusal while a new role is not known yet; the create is repeated.
-
-    How long it takes:
-    status_in: the member with the status.
-    pending, ready: statuses to wait through after a create or update, and those that end the wait; no wait without.
-    deleting: statuses to wait through after a delete; no wait without.
-    deleted: statuses in which AWS still describes the resource and it is gone nevertheless.
-    title: what the official plug-in calls the type in its messages.
-    limit: seconds a wait may take.
-    """
-
-    tokens: ClassVar[tuple[str, ...]] = ()
-    supports: ClassVar[frozenset[str]] = frozenset()
-    replace_on: ClassVar[frozenset[str]] = frozenset()
-    auto_name: ClassVar[AutoName | None] = None
-    defaults: ClassVar[Mapping[str, Any]] = {}
-    unordered: ClassVar[frozenset[str]] = frozenset()
-    ignored: ClassVar[frozenset[str]] = frozenset()
-    kept: ClassVar[frozenset[str]] = frozenset()
-
-    service: ClassVar[str] = ""
-    create_by: ClassVar[str] = ""
+    # What AWS says of it.
+    service: ClassVar[str] = ""  # boto3's name of the service
+    create_by: ClassVar[str] = ""  # AWS's names of the four operations
     read_by: ClassVar[str] = ""
     update_by: ClassVar[str] = ""
     delete_by: ClassVar[str] = ""
-    identity: ClassVar[tuple[str, ...]] = ()
-    separator: ClassVar[str] = "/"
-    member: ClassVar[str] = ""
-    renamed: ClassVar[Mapping[str, str]] = {}
-    empty: ClassVar[Mapping[str, Any]] = {}
-    settings: ClassVar[tuple[Setting, ...]] = ()
-    updates_all: ClassVar[bool] = False
-    tagging: ClassVar[tags.Tagging | None] = None
-    gone: ClassVar[tuple[str, ...]] = ("ResourceNotFoundException",)
-    role_errors: ClassVar[tuple[str, ...]] = ()
-    role_text: ClassVar[str] = ""
+    identity: ClassVar[tuple[str, ...]] = ()  # the parameters that say which resource is meant
+    separator: ClassVar[str] = "/"  # joins their values to Pulumi's id
+    member: ClassVar[str] = ""  # where answers have the resource; empty when they are the resource
+    renamed: ClassVar[Mapping[str, str]] = {}  # Pulumi's name to AWS's, where more than the case differs
+    empty: ClassVar[Mapping[str, Any]] = {}  # stands for an absent input: read when AWS gives none, sent to take it out
+    settings: ClassVar[tuple[Setting, ...]] = ()  # in the order in which they are changed
+    updates_all: ClassVar[bool] = False  # an update sends all inputs, because AWS replaces those it does not get
+    tagging: ClassVar[tags.Tagging | None] = None  # how its tags are changed; None when it takes none
+    gone: ClassVar[tuple[str, ...]] = ("ResourceNotFoundException",)  # AWS's error codes for "not there"
+    role_errors: ClassVar[tuple[str, ...]] = ()  # AWS's codes while a new role is not known yet: the create is repeated
+    role_text: ClassVar[str] = ""  # what the message of such a refusal contains
 
-    status_in: ClassVar[str] = "Status"
-    pending: ClassVar[tuple[str, ...]] = ()
-    ready: ClassVar[tuple[str, ...]] = ()
-    deleting: ClassVar[tuple[str, ...]] = ()
-    deleted: ClassVar[tuple[str, ...]] = ()
-    title: ClassVar[str] = ""
-    limit: ClassVar[float] = 600
+    # How long it takes.
+    status_in: ClassVar[str] = "Status"  # the member with the status
+    pending: ClassVar[tuple[str, ...]] = ()  # statuses to wait through after a create or update
+    ready: ClassVar[tuple[str, ...]] = ()  # statuses that end that wait; no wait without
+    deleting: ClassVar[tuple[str, ...]] = ()  # statuses to wait through after a delete; no wait without
+    deleted: ClassVar[tuple[str, ...]] = ()  # AWS still describes it, and it is gone nevertheless
+    title: ClassVar[str] = ""  # what the official plug-in calls the type in its messages
+    limit: ClassVar[float] = 600  # seconds a wait may take
 
     # -- What the protocol asks for ------------------------------------------------------------------------------------
 
@@ -187,7 +157,8 @@ class Resource:
         """Pulumi's properties from what AWS says; a type with computed ones adds them here."""
         live = shapes.response(self.client(op), self.read_by, found, self.member, self.renamed)
         unset = self._unset()
-        known = schema.schema_of(op.token).outputs.keys() - {"tags", "tagsAll", "region"}
+        # An input that is not carried out may have another shape at AWS.
+        known = schema.schema_of(op.token).outputs.keys() - (schema.inputs_of(op.token) - self.supports) - {"tagsAll"}
         return {name: unset.get(name) if value is None else value for name, value in live.items() if name in known}
 
     def status(self, op: Operation) -> str | None:
@@ -224,11 +195,11 @@ class Resource:
     def _put_setting(self, op: Operation, setting: Setting) -> None:
         if setting.reset_by and self._is_default(op, setting):
             self.call(op, setting.reset_by, **self.key(op))
-        elif setting.put_by:
+        else:
             given = {name: op.inputs.get(name, self._unset().get(name)) for name in setting.inputs.split()}
             renamed = {**self.renamed, **setting.renamed}
             request = shapes.request(self.client(op), setting.put_by, given, renamed)
-            self.call(op, setting.put_by, **request | self.key(op), **setting.more)
+            self.call(op, setting.put_by, **request | self.key(op))
 
     def wait(self, op: Operation, doing: str) -> None:
         """Wait until the resource is ready, if its type takes time for that."""

@@ -104,7 +104,7 @@ def test_the_seed_decides_the_name() -> None:
 
 def test_a_name_keeps_the_services_limits() -> None:
     assert len(name_for(AutoName(longest=20), "a" * 50, b"1")) == 20
-    assert name_for(AutoName(lower=True, prefix="alias/"), "MyKey", b"1").startswith("alias/mykey-")
+    assert name_for(AutoName(lower=True), "MyKey", b"1").startswith("mykey-")
 
 
 # -- Property values ---------------------------------------------------------------------------------------------------
