@@ -4,11 +4,11 @@ AWS's API does not show.
 Rule: requests are unsigned, which is safe only because the port is on loopback. Requests that a web page could make a
 browser send (no JSON media type, another Host) are refused.
 
-    GET  /_emulator/settings      Behaviour            PUT  /_emulator/settings         Behaviour → Behaviour
-    GET  /_emulator/faults        [Fault]              POST /_emulator/faults           Fault → [Fault]
-    DELETE /_emulator/faults                           POST /_emulator/clock/advance    Advance → ClockView
-    GET  /_emulator/clock         ClockView            POST /_emulator/reset
-    GET  /_emulator/services      [ServiceView]        GET  /_emulator/calls            [CallView]
+    GET  /_emulator/settings      → Behaviour          PUT    /_emulator/settings       Behaviour →
+    GET  /_emulator/faults        → [Fault]            POST   /_emulator/faults         Fault →
+    GET  /_emulator/services      → [ServiceView]      DELETE /_emulator/faults
+    GET  /_emulator/calls         → [CallView]         POST   /_emulator/clock/advance  Advance →
+                                                       POST   /_emulator/reset
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pydantic_core import to_json
 
 from localcloud.apprunner.cloud import Cloud
 from localcloud.apprunner.settings import Behaviour, Fault
-from localcloud.apprunner.views import Advance, ClockView, ServiceView
+from localcloud.apprunner.views import Advance, ServiceView
 
 PREFIX = "/_emulator"
 _HOSTS = ("127.0.0.1", "localhost")
@@ -40,7 +40,7 @@ def control_api(cloud: Cloud) -> Blueprint:
     @routes.put("/settings")
     def change_settings() -> Response:
         cloud.behave(Behaviour.model_validate_json(request.get_data()))
-        return settings()
+        return Response(status=204)
 
     @routes.get("/faults")
     def faults() -> Response:
@@ -49,21 +49,17 @@ def control_api(cloud: Cloud) -> Blueprint:
     @routes.post("/faults")
     def add_fault() -> Response:
         cloud.faults.add(Fault.model_validate_json(request.get_data()))
-        return faults()
+        return Response(status=204)
 
     @routes.delete("/faults")
     def clear_faults() -> Response:
         cloud.faults.clear()
-        return faults()
-
-    @routes.get("/clock")
-    def clock() -> Response:
-        return _json(ClockView(now=cloud.clock.now()))
+        return Response(status=204)
 
     @routes.post("/clock/advance")
     def advance() -> Response:
-        seconds = Advance.model_validate_json(request.get_data()).seconds
-        return _json(ClockView(now=cloud.clock.advance(seconds)))
+        cloud.clock.advance(Advance.model_validate_json(request.get_data()).seconds)
+        return Response(status=204)
 
     @routes.get("/services")
     def services() -> Response:

@@ -14,7 +14,7 @@ import socket
 import sys
 import threading
 
-HOST = "127.0.0.1"
+from localcloud.settings import HOST
 
 
 class HeldPort:

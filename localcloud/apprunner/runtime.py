@@ -22,10 +22,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from localcloud.apprunner.child import Child
-from localcloud.apprunner.deployment import Deployment, DeploymentFailed, Instance
-from localcloud.apprunner.held_port import HOST, HeldPort, Ports
-from localcloud.apprunner.launcher import Launcher
+from localcloud.apprunner.deployment import Deployment, DeploymentFailed, Instance, Launcher
+from localcloud.apprunner.held_port import HeldPort, Ports
 from localcloud.apprunner.probe import is_healthy
+from localcloud.settings import HOST
 
 _PROBE_SECONDS = 0.05
 _REMOVED = "the service has been removed"

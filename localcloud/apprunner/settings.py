@@ -11,8 +11,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from localcloud.apprunner.model import OperationType
+from localcloud.settings import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_IMAGES = ROOT / "localcloud" / "images.toml"
 
 
@@ -55,7 +55,6 @@ class EmulatorSettings(_Model):
     folder: Path = Field(description="The folder for the services' logs")
     port: int = Field(default=0, ge=0, le=65535)
     images: Path = DEFAULT_IMAGES
-    account: str = Field(default="000000000000", pattern=r"^[0-9]{12}$")
     iam_url: str | None = Field(
         default=None,
         pattern=r"^http://127\.0\.0\.1:[0-9]+/",

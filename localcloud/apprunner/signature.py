@@ -19,7 +19,7 @@ _HEADER = re.compile(
 )
 
 
-def read_caller(authorization: str | None, date: str | None, *, signing_name: str, account: str) -> Caller:
+def read_caller(authorization: str | None, date: str | None, *, signing_name: str) -> Caller:
     """The caller, from the headers Authorization and X-Amz-Date. Raises NotAuthenticated with AWS's code."""
     if not authorization:
         raise NotAuthenticated("Missing Authentication Token")
@@ -34,4 +34,4 @@ def read_caller(authorization: str | None, date: str | None, *, signing_name: st
         raise NotAuthenticated(
             f"Credential should be scoped to correct service: '{signing_name}'.", code="InvalidSignatureException"
         )
-    return Caller(access_key=found["key"], region=found["region"], account=account)
+    return Caller(access_key=found["key"], region=found["region"])

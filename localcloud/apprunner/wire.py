@@ -18,7 +18,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from localcloud.apprunner import operations
 from localcloud.apprunner.cloud import Cloud
 from localcloud.apprunner.errors import ApiError, Malformed
-from localcloud.apprunner.iam import Iam, SignedRequest
+from localcloud.apprunner.iam import Iam
 from localcloud.apprunner.model import Block, Caller
 from localcloud.apprunner.operations import Target
 from localcloud.apprunner.permissions import required_permissions
@@ -44,9 +44,8 @@ class _Call:
 class Wire:
     """AWS's side of the emulator."""
 
-    def __init__(self, cloud: Cloud, account: str, iam: Iam | None) -> None:
+    def __init__(self, cloud: Cloud, iam: Iam | None) -> None:
         self._cloud = cloud
-        self._account = account
         self._iam = iam
         self._apis = operations.load_apis()
 
@@ -74,7 +73,6 @@ class Wire:
             incoming.headers.get("Authorization"),
             incoming.headers.get("X-Amz-Date"),
             signing_name=target.api.signing_name,
-            account=self._account,
         )
         body = _read_json(incoming)
         members: Block = body if isinstance(body, Mapping) else {}
@@ -83,7 +81,7 @@ class Wire:
         if self._iam:
             with store.lock:
                 permissions = required_permissions(target, caller, members, store)
-            self._iam.require(_signed(incoming), permissions)
+            self._iam.require(incoming, permissions)
         self._raise_fault(target, call.service)
         wanted = parse(target.operation.input_shape, body)
         with store.lock:
@@ -114,10 +112,6 @@ class Wire:
         )
         content_type = call.target.api.content_type if call.target else "application/x-amz-json-1.0"
         return Response(json.dumps(body), status, {"x-amzn-RequestId": str(uuid.uuid4())}, content_type=content_type)
-
-
-def _signed(incoming: Request) -> SignedRequest:
-    return SignedRequest(incoming.method, incoming.path, incoming.headers.to_wsgi_list(), incoming.get_data())
 
 
 def _read_json(incoming: Request) -> object:

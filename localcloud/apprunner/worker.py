@@ -115,8 +115,6 @@ class Worker:
 
     def _deploy(self, service: Service, wanted: Configuration) -> _Result:
         image = configuration.image_repository(wanted)
-        if image is None:
-            return Outcome.FAILED, "this runtime builds no code repositories"
         settings = image["ImageConfiguration"]
         check = wanted[configuration.HEALTH_CHECK]
         deployment = Deployment(

@@ -197,8 +197,8 @@ def running_lab(
         registry=registry,
         behaviour=Behaviour(delays=NO_DELAYS),
     )
-    with serve(settings) as emulator, emulator.admin() as admin:
-        yield Lab(emulator, admin, client("apprunner", emulator.url))
+    with serve(settings) as emulator:
+        yield Lab(emulator, emulator.admin(), client("apprunner", emulator.url))
 
 
 @pytest.fixture(name="lab")

@@ -27,6 +27,9 @@ from tests.functional.apprunner_fixtures import (  # noqa: F401
 INVALID = "InvalidRequestException"
 NOWHERE = "arn:aws:apprunner:us-west-2:000000000000:service/nowhere/" + "0" * 32
 
+SCALING = "arn:aws:apprunner:us-west-2:000000000000:autoscalingconfiguration/no"
+CODE = {"RepositoryUrl": "https://example.org/code", "SourceCodeVersion": {"Type": "BRANCH", "Value": "main"}}
+
 
 def with_members(source: dict[str, Any], **members: Any) -> dict[str, Any]:
     return source | {"ImageRepository": source["ImageRepository"] | members}
@@ -54,6 +57,7 @@ def test_a_bad_name_is_an_invalid_request(lab: Lab, name: str) -> None:
         ({"source": image() | {"AutoDeploymentsEnabled": True}}, "automatic deployments"),
         ({"source": image() | {"AuthenticationConfiguration": {"AccessRoleArn": ACCESS_ROLE}}}, "Authentication"),
         ({"source": {"AutoDeploymentsEnabled": False}}, "ImageRepository"),
+        ({"source": {"CodeRepository": CODE}}, "ImageRepository"),
         ({"InstanceConfiguration": {"Cpu": "3 vCPU"}}, "instanceConfiguration.cpu"),
         ({"InstanceConfiguration": {"Memory": "1 TB"}}, "instanceConfiguration.memory"),
         ({"InstanceConfiguration": {"Cpu": "256", "Memory": "12 GB"}}, "combination"),
@@ -61,10 +65,7 @@ def test_a_bad_name_is_an_invalid_request(lab: Lab, name: str) -> None:
         ({"HealthCheckConfiguration": {"Protocol": "UDP"}}, "[TCP, HTTP]"),
         ({"HealthCheckConfiguration": {"Interval": 21}}, "less than or equal to 20"),
         ({"NetworkConfiguration": {"EgressConfiguration": {"EgressType": "VPC"}}}, "VpcConnectorArn"),
-        (
-            {"AutoScalingConfigurationArn": "arn:aws:apprunner:us-west-2:000000000000:autoscalingconfiguration/no"},
-            "not",
-        ),
+        ({"AutoScalingConfigurationArn": SCALING}, "AutoScalingConfigurationArn"),
         ({"EncryptionConfiguration": {"KmsKey": "alias/mine"}}, "kmsKey"),
         ({"Tags": [{"Key": "aws:mine", "Value": "x"}]}, "tags.1.member.key"),
         ({"Tags": [{"Key": "k", "Value": "x" * 257}]}, "256"),
@@ -141,15 +142,6 @@ def test_an_access_role_that_cannot_be_assumed_is_refused(lab: Lab) -> None:
     [
         (image(), private_image()),
         (private_image(), with_members(private_image(), **image()["ImageRepository"])),
-        (
-            image(),
-            {
-                "CodeRepository": {
-                    "RepositoryUrl": "https://example.org/code",
-                    "SourceCodeVersion": {"Type": "BRANCH", "Value": "main"},
-                }
-            },
-        ),
     ],
 )
 def test_the_kind_of_repository_cannot_change(lab: Lab, before: dict[str, Any], after: dict[str, Any]) -> None:
