@@ -16,7 +16,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from localcloud.provider import diff, schema, tags
 from localcloud.provider.clients import service_id
 from localcloud.provider.errors import ProviderError, describe
-from localcloud.provider.naming import name_for
 from localcloud.provider.operation import Operation
 from localcloud.provider.property_values import UNKNOWN, has_unknown
 from localcloud.provider.resource import Resource
@@ -71,7 +70,7 @@ def _named(
         return given
     # `namePrefix`, which also makes a name, is refused elsewhere, as not carried out.
     kept = old.get(rule.property) if rule.property in (old.get(_DEFAULTED) or []) else None
-    return {**given, rule.property: kept or name_for(rule, logical, seed), _DEFAULTED: [rule.property]}
+    return {**given, rule.property: kept or rule.name_for(logical, seed), _DEFAULTED: [rule.property]}
 
 
 def changes(handler: Resource, op: Operation) -> list[diff.Change]:

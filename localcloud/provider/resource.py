@@ -6,6 +6,8 @@ inputs. For those it is enough to name the operations. A handler holds no state.
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -14,7 +16,6 @@ from botocore.exceptions import ClientError
 
 from localcloud.provider import schema, shapes, tags
 from localcloud.provider.errors import code_of
-from localcloud.provider.naming import AutoName
 from localcloud.provider.operation import Operation
 from localcloud.provider.schema import Failure
 
@@ -22,6 +23,27 @@ from localcloud.provider.schema import Failure
 def names(text: str) -> frozenset[str]:
     """Property names, written as words."""
     return frozenset(text.split())
+
+
+@dataclass(frozen=True)
+class AutoName:
+    """How one resource type is named when its program gives no name, as Pulumi does it.
+
+    property: the input that holds the name. longest: AWS's limit in characters. lower: AWS takes lowercase only.
+    """
+
+    property: str = "name"
+    longest: int = 255
+    lower: bool = False
+
+    def name_for(self, logical: str, seed: bytes) -> str:
+        """`<logical>-<7 hex>`, the same one for the same seed; without a seed a new one each time.
+
+        The length of the suffix is pulumi-terraform-bridge's (`AutoNameOptions{Randlen: 7}`).
+        """
+        suffix = (hashlib.sha256(seed).hexdigest() if seed else secrets.token_hex(4))[:7]
+        name = f"{logical[: self.longest - len(suffix) - 1]}-{suffix}"
+        return name.lower() if self.lower else name
 
 
 @dataclass(frozen=True)
@@ -87,11 +109,11 @@ class Resource:
         return []
 
     def create(self, op: Operation) -> None:
-        """Create it, wait until it is ready, then change settings. Calls `op.created` as soon as there is an id."""
+        """Create it, wait until it is ready, then change settings. Sets `op.id` as soon as there is one."""
         request = self.request(op, self.create_by, {**op.inputs, "tags": op.all_tags})
         answer = op.retry(lambda: self.call(op, self.create_by, **request), codes=self.role_errors, text=self.role_text)
         known = {**request, **(answer.get(self.member) or answer)}
-        op.created(self.separator.join(known[name] for name in self.identity))
+        op.id = self.separator.join(known[name] for name in self.identity)
         self.wait(op, "create")
         for setting in self.settings:
             if setting.after_create and not self._is_default(op, setting):

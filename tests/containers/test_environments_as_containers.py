@@ -284,7 +284,7 @@ def test_a_clouds_containers_and_pulled_images_are_removed_however_it_ends(
     images: Images, tmp_path: Path, end: str
 ) -> None:
     (tmp_path / "context").mkdir()
-    command = [sys.executable, "-m", "localcloud", "run", "--folder", str(tmp_path / "cloud")]
+    command = [sys.executable, "-m", "localcloud", "--folder", str(tmp_path / "cloud")]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True) as process:
         try:
             assert process.stdout is not None

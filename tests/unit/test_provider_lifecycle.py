@@ -14,10 +14,9 @@ from localcloud.provider.caller import Caller
 from localcloud.provider.connection import Connection
 from localcloud.provider.errors import ProviderError
 from localcloud.provider.lifecycle import PartialFailure
-from localcloud.provider.naming import AutoName
 from localcloud.provider.operation import Operation
 from localcloud.provider.property_values import UNKNOWN
-from localcloud.provider.resource import Resource, names
+from localcloud.provider.resource import AutoName, Resource, names
 from localcloud.provider.tags import TagChange, Tagging
 
 # The handler's properties are those of a queue; its cloud is not AWS.
@@ -45,7 +44,7 @@ class InMemory(Resource):
         if self.fails == "before":
             raise error("Refused")
         self.cloud = {**op.inputs, "arn": "arn", "tagsAll": op.all_tags}
-        op.created("one")
+        op.id = "one"
         if self.fails == "after":
             raise error("Wedged")
 

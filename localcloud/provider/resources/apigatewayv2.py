@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from localcloud.provider.naming import AutoName
 from localcloud.provider.operation import Operation
-from localcloud.provider.resource import Resource, names
+from localcloud.provider.resource import AutoName, Resource, names
 from localcloud.provider.schema import Failure
 from localcloud.provider.tags import Tagging
 
@@ -38,7 +37,7 @@ class Api(Resource):
         return super().properties(op, found) | {
             "apiEndpoint": _endpoint(op, op.id),
             "arn": _arn(op, op.id),
-            "executionArn": f"arn:aws:execute-api:{op.region}:{op.account}:{op.id}",
+            "executionArn": f"arn:aws:execute-api:{op.region}:{op.connection.account}:{op.id}",
         }
 
 
@@ -128,7 +127,7 @@ class Stage(_Part):
         url = _endpoint(op, api)
         return super().properties(op, found) | {
             "arn": _arn(op, f"{api}/stages/{op.id}"),
-            "executionArn": f"arn:aws:execute-api:{op.region}:{op.account}:{api}/{op.id}",
+            "executionArn": f"arn:aws:execute-api:{op.region}:{op.connection.account}:{api}/{op.id}",
             "invokeUrl": f"{url}/" if op.id == "$default" else f"{url}/{op.id}",
         }
 

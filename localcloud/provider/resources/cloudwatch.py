@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from localcloud.provider import shapes
-from localcloud.provider.naming import AutoName
 from localcloud.provider.operation import Operation
-from localcloud.provider.resource import ListedResource, Resource, names
+from localcloud.provider.resource import AutoName, ListedResource, Resource, names
 from localcloud.provider.tags import Tagging
 
 

@@ -59,7 +59,7 @@ class Image(Resource):
     def create(self, op: Operation) -> None:
         """Build it, and push it unless the program says not to."""
         self._build_and_push(op)
-        op.created(op.inputs["imageName"])
+        op.id = op.inputs["imageName"]
 
     def read(self, op: Operation) -> dict[str, Any] | None:
         """What the program gives and the last push printed; the registry is not asked, as in the official plug-in."""

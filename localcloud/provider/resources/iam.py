@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from localcloud.provider.naming import AutoName
 from localcloud.provider.operation import Operation
-from localcloud.provider.resource import Resource, Setting, names
+from localcloud.provider.resource import AutoName, Resource, Setting, names
 from localcloud.provider.tags import Tagging
 
 _GONE = ("NoSuchEntity", "NoSuchEntityException")

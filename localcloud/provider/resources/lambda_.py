@@ -8,9 +8,8 @@ from typing import Any, ClassVar
 
 from localcloud.provider import archive
 from localcloud.provider.errors import ProviderError
-from localcloud.provider.naming import AutoName
 from localcloud.provider.operation import Operation
-from localcloud.provider.resource import Resource, Setting, names
+from localcloud.provider.resource import AutoName, Resource, Setting, names
 from localcloud.provider.schema import Failure
 from localcloud.provider.tags import Tagging
 

@@ -9,9 +9,8 @@ from botocore.exceptions import ClientError
 
 from localcloud.provider import shapes
 from localcloud.provider.errors import code_of
-from localcloud.provider.naming import AutoName
 from localcloud.provider.operation import Operation
-from localcloud.provider.resource import Resource, names
+from localcloud.provider.resource import AutoName, Resource, names
 from localcloud.provider.tags import TagChange, Tagging
 
 
@@ -33,7 +32,7 @@ class Bucket(Resource):
         client, name = self.client(op), op.inputs["bucket"]
         request = {} if op.region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": op.region}}
         client.create_bucket(Bucket=name, **request)
-        op.created(name)
+        op.id = name
         if op.all_tags:
             self._put_tags(op)
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from localcloud.provider.naming import AutoName
-from localcloud.provider.resource import Resource, names
+from localcloud.provider.resource import AutoName, Resource, names
 
 
 class Schedule(Resource):
