@@ -1,12 +1,15 @@
 """AWS's JSON protocol: one POST to `/`, the operation in X-Amz-Target, errors as `{"__type": …, "Message": …}`.
 
-Rule: every request gets an answer of AWS's form and one line in the call log, also when the emulator itself fails.
+Rules: every request gets an answer of AWS's form and one line in the call log, also when the emulator itself fails. A
+request without a complete Authorization header of SigV4, or signed for another service, is refused with AWS's errors;
+`iam` checks the signature itself, because it knows the secret keys.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,17 +20,22 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from localcloud.apprunner import operations
 from localcloud.apprunner.cloud import Cloud
-from localcloud.apprunner.errors import ApiError, Malformed
+from localcloud.apprunner.errors import ApiError, Malformed, NotAuthenticated
 from localcloud.apprunner.iam import Iam
 from localcloud.apprunner.model import Block, Caller
 from localcloud.apprunner.operations import Target
 from localcloud.apprunner.permissions import required_permissions
 from localcloud.apprunner.schema import parse, serialise
 from localcloud.apprunner.settings import FaultKind
-from localcloud.apprunner.signature import read_caller
 from localcloud.apprunner.views import CallView
 
 _log = logging.getLogger(__name__)
+_HEADER = re.compile(
+    r"AWS4-HMAC-SHA256\s+"
+    r"Credential=(?P<key>[^/,\s]+)/(?P<date>\d{8})/(?P<region>[a-z0-9-]+)/(?P<service>[a-z0-9-]+)/aws4_request,\s*"
+    r"SignedHeaders=(?P<headers>[^,\s]+),\s*"
+    r"Signature=(?P<signature>[0-9a-f]{64})"
+)
 _ANSWERED_FAULTS = (FaultKind.THROTTLING, FaultKind.INTERNAL_ERROR)
 
 
@@ -112,6 +120,24 @@ class Wire:
         )
         content_type = call.target.api.content_type if call.target else "application/x-amz-json-1.0"
         return Response(json.dumps(body), status, {"x-amzn-RequestId": str(uuid.uuid4())}, content_type=content_type)
+
+
+def read_caller(authorization: str | None, date: str | None, *, signing_name: str) -> Caller:
+    """The caller, from the headers Authorization and X-Amz-Date. Raises NotAuthenticated with AWS's code."""
+    if not authorization:
+        raise NotAuthenticated("Missing Authentication Token")
+    found = _HEADER.fullmatch(authorization.strip())
+    if not found or not date:
+        raise NotAuthenticated(
+            "Authorization header requires 'Credential', 'SignedHeaders' and 'Signature', and a date.",
+            code="IncompleteSignatureException",
+            status=400,
+        )
+    if found["service"] != signing_name:
+        raise NotAuthenticated(
+            f"Credential should be scoped to correct service: '{signing_name}'.", code="InvalidSignatureException"
+        )
+    return Caller(access_key=found["key"], region=found["region"])
 
 
 def _read_json(incoming: Request) -> object:

@@ -82,10 +82,8 @@ def changes(handler: Resource, op: Operation) -> list[diff.Change]:
     for key in handler.unordered & old.keys() & new.keys():
         old[key], new[key] = _sorted(old[key]), _sorted(new[key])
     found = [each for each in diff.changes(old, new, handler.replace_on) if each.path not in handler.ignored]
-    if handler.tagging and not any(change.root == "tags" for change in found):
-        wanted = _all_tags(op)
-        if wanted is not UNKNOWN:
-            found += diff.changes({"tagsAll": op.outputs.get("tagsAll") or {}}, {"tagsAll": wanted})
+    if handler.tagging and op.all_tags is not UNKNOWN and not any(change.root == "tags" for change in found):
+        found += diff.changes({"tagsAll": op.outputs.get("tagsAll") or {}}, {"tagsAll": op.all_tags})
     return found
 
 
@@ -104,7 +102,7 @@ def deletes_first(handler: Resource, op: Operation) -> bool:
 def preview(handler: Resource, op: Operation) -> dict[str, Any]:
     """The properties as far as they are known without doing anything."""
     known = op.outputs or dict.fromkeys(schema.schema_of(op.token).outputs, UNKNOWN)
-    return _planned(handler, op, known, _all_tags(op))
+    return _planned(handler, op, known)
 
 
 def create(handler: Resource, op: Operation) -> dict[str, Any]:
@@ -137,7 +135,7 @@ def update(handler: Resource, op: Operation) -> dict[str, Any]:
                 handler.change_tags(op, change)
         live = _read(handler, op)
     except _FAILURES as exc:
-        planned = _planned(handler, op, op.outputs, op.all_tags)
+        planned = _planned(handler, op, op.outputs)
         raise PartialFailure(op.id, planned, str(_provider_error(handler, exc))) from exc
     return _outputs(handler, op, live or {})
 
@@ -172,12 +170,8 @@ def _provider_error(handler: Resource, error: BaseException) -> ProviderError:
     return error if isinstance(error, ProviderError) else ProviderError(describe(error, service))
 
 
-def _all_tags(op: Operation) -> Any:
-    return tags.merged(op.connection.default_tags, op.inputs.get("tags"))
-
-
-def _planned(handler: Resource, op: Operation, known: Mapping[str, Any], all_tags: Any) -> dict[str, Any]:
-    return _without_notes({**known, **op.inputs, **({"tagsAll": all_tags} if handler.tagging else {})})
+def _planned(handler: Resource, op: Operation, known: Mapping[str, Any]) -> dict[str, Any]:
+    return _without_notes({**known, **op.inputs, **({"tagsAll": op.all_tags} if handler.tagging else {})})
 
 
 def _outputs(handler: Resource, op: Operation, live: Mapping[str, Any]) -> dict[str, Any]:

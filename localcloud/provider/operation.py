@@ -48,9 +48,9 @@ class Operation:
         return str(self.inputs.get("region") or self.outputs.get("region") or self.connection.access.region)
 
     @property
-    def all_tags(self) -> dict[str, str]:
-        """The provider's default tags with the resource's own on top."""
-        return dict(tags.merged(self.connection.default_tags, self.inputs.get("tags")))
+    def all_tags(self) -> Any:
+        """The provider's default tags with the resource's own on top; UNKNOWN when a preview cannot know these yet."""
+        return tags.merged(self.connection.default_tags, self.inputs.get("tags"))
 
     def has_changed(self, *roots: str) -> bool:
         """Whether one of these top-level properties differs; without names, whether any but the tags does."""

@@ -240,17 +240,18 @@ def test_a_request_without_a_signature_is_refused(lab: Lab) -> None:
     assert [call.access_key for call in lab.admin.calls()] == [None]
 
 
-def post(lab: Lab, target: str, body: bytes, authorization: str | None = None) -> tuple[int, str]:
-    signed = authorization or (
-        f"AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/20250101/us-west-2/apprunner/aws4_request, "
-        f"SignedHeaders=host;x-amz-date, Signature={'0' * 64}"
-    )
-    answer = urllib3.request(
-        "POST",
-        lab.emulator.url,
-        body=body,
-        headers={"X-Amz-Target": target, "X-Amz-Date": "20250101T000000Z", "Authorization": signed},
-    )
+def signed_for(service: str) -> str:
+    scope = f"{ACCESS_KEY}/20250101/us-west-2/{service}/aws4_request"
+    return f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host;x-amz-date, Signature={'0' * 64}"
+
+
+def send(lab: Lab, target: str, body: bytes, authorization: str) -> urllib3.BaseHTTPResponse:
+    headers = {"X-Amz-Target": target, "X-Amz-Date": "20250101T000000Z", "Authorization": authorization}
+    return urllib3.request("POST", lab.emulator.url, body=body, headers=headers)
+
+
+def post(lab: Lab, target: str, body: bytes, authorization: str = signed_for("apprunner")) -> tuple[int, str]:
+    answer = send(lab, target, body, authorization)
     return answer.status, json.loads(answer.data)["__type"]
 
 
@@ -279,17 +280,7 @@ def test_a_request_that_cannot_be_read_gets_aws_s_error(
 
 
 def test_members_that_aws_does_not_know_are_ignored_as_aws_does(lab: Lab) -> None:
-    answer = urllib3.request(
-        "POST",
-        lab.emulator.url,
-        body=b'{"Colour": "blue"}',
-        headers={
-            "X-Amz-Target": "AppRunner.ListServices",
-            "X-Amz-Date": "20250101T000000Z",
-            "Authorization": f"AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/20250101/us-west-2/apprunner/aws4_request, "
-            f"SignedHeaders=host, Signature={'0' * 64}",
-        },
-    )
+    answer = send(lab, "AppRunner.ListServices", b'{"Colour": "blue"}', signed_for("apprunner"))
     assert (answer.status, json.loads(answer.data)) == (200, {"ServiceSummaryList": []})
     assert answer.headers["Content-Type"] == "application/x-amz-json-1.0"
     assert answer.headers["x-amzn-RequestId"]
@@ -297,8 +288,4 @@ def test_members_that_aws_does_not_know_are_ignored_as_aws_does(lab: Lab) -> Non
 
 def test_a_broken_signature_and_one_for_another_service_are_refused(lab: Lab) -> None:
     assert post(lab, "AppRunner.ListServices", b"{}", "Bearer abc") == (400, "IncompleteSignatureException")
-    other = (
-        f"AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/20250101/us-west-2/s3/aws4_request, "
-        f"SignedHeaders=host, Signature={'0' * 64}"
-    )
-    assert post(lab, "AppRunner.ListServices", b"{}", other) == (403, "InvalidSignatureException")
+    assert post(lab, "AppRunner.ListServices", b"{}", signed_for("s3")) == (403, "InvalidSignatureException")

@@ -14,7 +14,7 @@ from localcloud.apprunner.faults import Faults
 from localcloud.apprunner.images import ImagesFileError, load_images, with_tag
 from localcloud.apprunner.paging import page
 from localcloud.apprunner.settings import DEFAULT_IMAGES, Fault, FaultKind
-from localcloud.apprunner.signature import read_caller
+from localcloud.apprunner.wire import read_caller
 
 
 def waiting(clock: EmulatorClock, due: float) -> tuple[threading.Thread, list[bool]]:
