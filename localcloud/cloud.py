@@ -26,7 +26,7 @@ from localcloud.apprunner.probe import is_healthy
 from localcloud.apprunner.settings import DEFAULT_IMAGES
 from localcloud.cleanup_watchdog import CleanupWatchdog
 from localcloud.errors import CloudError, FolderInUse
-from localcloud.processes import Part, end, start
+from localcloud.processes import Part, end, start, tail
 from localcloud.registry import Registry
 from localcloud.running import RunningCloud
 from localcloud.settings import HOST, ROOT, Ports, find_pulumi_bin
@@ -95,7 +95,7 @@ class LocalCloud:
         for part in self._parts:
             code = part.process.poll()
             if code is not None:
-                raise CloudError(f"{part.name} ended by itself with code {code}. Its log ends:\n{part.tail()}")
+                raise CloudError(f"{part.name} ended by itself with code {code}. Its log ends:\n{tail(part.log)}")
 
     def stop(self) -> None:
         """End all processes, in the reverse order of their start, and remove the folder. Can be called again."""

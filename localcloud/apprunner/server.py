@@ -47,9 +47,7 @@ class RunningEmulator:
 def serve(settings: EmulatorSettings) -> Iterator[RunningEmulator]:
     """Run an emulator until the block is left. OSError when the port is taken."""
     settings.folder.mkdir(parents=True, exist_ok=True)
-    runtime = Runtime(
-        _launcher(settings), settings.folder, start_timeout=settings.start_timeout, stop_timeout=settings.stop_timeout
-    )
+    runtime = Runtime(_launcher(settings), settings.folder, start_timeout=settings.start_timeout)
     cloud = Cloud(runtime, settings.behaviour)
     iam = Iam(settings.iam_url) if settings.iam_url else None
     try:

@@ -66,7 +66,6 @@ class EmulatorSettings(_Model):
         description="The registry of private images, which run as containers; without it all services are processes",
     )
     start_timeout: float = Field(default=60.0, gt=0, description="Real seconds a process has to become healthy")
-    stop_timeout: float = Field(default=5.0, ge=0, description="Real seconds between SIGTERM and SIGKILL")
     behaviour: Behaviour = Behaviour()
 
 

@@ -198,7 +198,6 @@ def test_a_signal_ends_the_emulator_s_process_and_every_service(
         assert is_gone(pid)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
 def test_services_end_with_an_emulator_that_is_killed(tmp_path: Path, images_file: Path) -> None:
     with started(tmp_path / "apprunner", images_file) as emulator:
         pids = [get(emulator.lab.created(name)["ServiceUrl"])["pid"] for name in ("first", "second")]
