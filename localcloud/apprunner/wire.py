@@ -88,7 +88,7 @@ class Wire:
         store = self._cloud.store
         if self._iam:
             with store.lock:
-                permissions = required_permissions(target, caller, members, store)
+                permissions = list(required_permissions(target, caller, members, store))
             self._iam.require(incoming, permissions)
         self._raise_fault(target, call.service)
         wanted = parse(target.operation.input_shape, body)

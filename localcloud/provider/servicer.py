@@ -21,7 +21,7 @@ from localcloud.provider.connection import Connections
 from localcloud.provider.errors import ProviderError, describe
 from localcloud.provider.operation import Operation
 from localcloud.provider.property_values import decode, encode
-from localcloud.provider.resources import TYPES, handler_for
+from localcloud.provider.resources import handler_for
 
 _LOG = logging.getLogger(__name__)
 _KINDS = provider_pb2.PropertyDiff.Kind
@@ -49,14 +49,10 @@ def _reporting_errors(method: Method) -> Method:
 
 
 class Servicer(provider_pb2_grpc.ResourceProviderServicer):
-    """The provider, for all engines at once."""
+    """The provider, for all engines at once; `port` is the one that they connect to."""
 
-    def __init__(self) -> None:
-        self._connections = Connections()
-
-    def listens_on(self, port: int) -> None:
-        """Set the port that engines connect to; to be called before the first one does."""
-        self._connections.port = port
+    def __init__(self, port: int) -> None:
+        self._connections = Connections(port)
 
     # -- The connection ------------------------------------------------------------------------------------------------
 
@@ -72,11 +68,6 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def GetPluginInfo(self, request: Any, context: Any) -> Any:
         """The version."""
         return plugin_pb2.PluginInfo(version=VERSION)
-
-    def GetSchema(self, request: Any, context: Any) -> Any:
-        """The least that is a schema: the name and the types that are served."""
-        package = {"name": "aws", "version": VERSION, "resources": {t: {} for t in sorted(TYPES) if t[:3] == "aws"}}
-        return provider_pb2.GetSchemaResponse(schema=json.dumps(package))
 
     @_reporting_errors
     def CheckConfig(self, request: Any, context: Any) -> Any:

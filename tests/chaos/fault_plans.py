@@ -153,7 +153,7 @@ class FaultRun:
             try:
                 healing = perform(self.fixture, step, environment_id, self.sweep)
             finally:
-                self.fixture.proxy.faults.disarm(armed)
+                self.fixture.proxy.disarm(armed)
             trials.append(self._trial(plan.name, environment_id, step, len(armed.calls), healing))
         if STEPS[-1] not in plan.steps:
             perform(self.fixture, STEPS[-1], environment_id, self.sweep)

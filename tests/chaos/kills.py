@@ -177,7 +177,7 @@ class KillRun:
                 armed.append(self._arm(environment_id, KillTarget.SANDBOX, _of_a_worker, point.moment, point.again))
             healing = heal(self.fixture, step, environment_id, self.sweep)
         finally:
-            self.fixture.proxy.faults.disarm(*armed)
+            self.fixture.proxy.disarm(*armed)
         deaths = tuple(effects.name_of(call) for each in armed for call in each.calls)
         return Kill(environment_id, step.name, point, deaths, healing, len(self.fixture.strays(environment_id)))
 

@@ -52,7 +52,7 @@ def _record(fixture: PlatformFixture, kind: SweepKind) -> list[Effect]:
     try:
         fixture.sweep(kind)
     finally:
-        fixture.proxy.faults.disarm(armed)
+        fixture.proxy.disarm(armed)
     heal(fixture, _EXPIRE, environment_id, fixture.sweep)
     sweeper = next(process for name, process in seen if "SWEEP" in name)
     times: Counter[str] = Counter()
@@ -77,7 +77,7 @@ def _kill(fixture: PlatformFixture, kind: SweepKind, environment_id: str, point:
     try:
         fixture.sweep(kind)
     finally:
-        fixture.proxy.faults.disarm(armed)
+        fixture.proxy.disarm(armed)
     healing = heal(fixture, _EXPIRE, environment_id, lambda: fixture.sweep(kind))
     deaths = tuple(effects.name_of(call) for call in armed.calls)
     return Kill(environment_id, f"{kind} sweep", point, deaths, healing, strays=0)

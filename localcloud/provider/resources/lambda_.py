@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from localcloud.provider import archive
-from localcloud.provider.errors import ProviderError
 from localcloud.provider.operation import Operation
 from localcloud.provider.resource import AutoName, Resource, Setting, names
 from localcloud.provider.schema import Failure
@@ -124,10 +123,7 @@ class Permission(Resource):
 
     def key(self, op: Operation) -> dict[str, str]:
         """The statement of a function, which only the properties name."""
-        given = {**op.inputs, **op.outputs}
-        if not given.get("function"):
-            raise ProviderError("a permission cannot be read without its function")
-        return {"FunctionName": given["function"], "StatementId": op.id}
+        return {"FunctionName": op.inputs.get("function") or op.outputs["function"], "StatementId": op.id}
 
     def read(self, op: Operation) -> dict[str, Any] | None:
         """The statement in the function's policy."""
