@@ -151,6 +151,11 @@ class Lab:
         assert eventually(lambda: self.describe(arn)["Status"] != "OPERATION_IN_PROGRESS")
         return self.describe(arn)
 
+    def after(self, change: str, arn: str, **request: Any) -> dict[str, Any]:
+        """Ask for a change (`update`, `pause`, `resume`, `delete`) and wait; returns the service once it has settled."""
+        getattr(self.apprunner, f"{change}_service")(ServiceArn=arn, **request)
+        return self.settled(arn)
+
     def describe(self, arn: str) -> dict[str, Any]:
         return self.apprunner.describe_service(ServiceArn=arn)["Service"]
 

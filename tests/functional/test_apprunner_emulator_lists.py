@@ -28,8 +28,7 @@ def found_names(answer: dict[str, Any]) -> list[str]:
 def test_services_are_listed_in_pages_that_survive_a_delete_between_them(lab: Lab) -> None:
     services = [lab.created(f"service-{number}") for number in range(5)]
     first = lab.apprunner.list_services(MaxResults=2)
-    lab.apprunner.delete_service(ServiceArn=services[0]["ServiceArn"])
-    lab.settled(services[0]["ServiceArn"])
+    lab.after("delete", services[0]["ServiceArn"])
     second = lab.apprunner.list_services(MaxResults=2, NextToken=first["NextToken"])
     third = lab.apprunner.list_services(MaxResults=2, NextToken=second["NextToken"])
     names = [each["ServiceName"] for page in (first, second, third) for each in page["ServiceSummaryList"]]
@@ -64,8 +63,7 @@ def test_tags_are_added_changed_listed_and_removed(lab: Lab) -> None:
     assert lab.apprunner.list_tags_for_resource(ResourceArn=arn)["Tags"] == tags(stage="proof", colour="blue")
     many = tags(**{f"k{number}": "x" for number in range(49)})
     assert refused(lab.apprunner.tag_resource, ResourceArn=arn, Tags=many)[0] == INVALID
-    lab.apprunner.delete_service(ServiceArn=arn)
-    lab.settled(arn)
+    lab.after("delete", arn)
     assert refused(lab.apprunner.tag_resource, ResourceArn=arn, Tags=tags(a="b"))[0] == "InvalidStateException"
 
 
@@ -101,8 +99,7 @@ def test_the_tagging_api_does_not_find_deleted_services(lab: Lab) -> None:
     arn = lab.created("hello", Tags=tags(owner="alice"))["ServiceArn"]
     tagging = client("resourcegroupstaggingapi", lab.emulator.url)
     assert found_names(tagging.get_resources()) == ["hello"]
-    lab.apprunner.delete_service(ServiceArn=arn)
-    lab.settled(arn)
+    lab.after("delete", arn)
     assert tagging.get_resources()["ResourceTagMappingList"] == []
 
 

@@ -116,8 +116,7 @@ def test_deleting_a_service_ends_the_children_of_its_process_too(lab: Lab) -> No
     service = lab.created("family", image(RuntimeEnvironmentVariables=HELPED))
     helper = get(service["ServiceUrl"])["helper"]
     assert psutil.pid_exists(helper)
-    lab.apprunner.delete_service(ServiceArn=service["ServiceArn"])
-    lab.settled(service["ServiceArn"])
+    lab.after("delete", service["ServiceArn"])
     assert eventually(partial(has_ended, helper))
 
 

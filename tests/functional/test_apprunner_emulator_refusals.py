@@ -109,8 +109,7 @@ def test_the_quota_counts_services_of_the_region_that_are_not_deleted(lab: Lab) 
     first = lab.created("first")
     lab.create("second")
     assert refused(lab.create, name="third")[0] == "ServiceQuotaExceededException"
-    lab.apprunner.delete_service(ServiceArn=first["ServiceArn"])
-    lab.settled(first["ServiceArn"])
+    lab.after("delete", first["ServiceArn"])
     lab.create("third")
     assert sorted(lab.names()) == ["second", "third"]
 
@@ -186,8 +185,7 @@ def test_an_update_keeps_the_blocks_it_leaves_out(lab: Lab) -> None:
         HealthCheckConfiguration={"Path": "/health", "Protocol": "HTTP", "Interval": 1},
     )
     new_image = {"ImageRepository": {"ImageIdentifier": f"{PRIVATE}:v2", "ImageRepositoryType": "ECR"}}
-    lab.apprunner.update_service(ServiceArn=before["ServiceArn"], SourceConfiguration=new_image)
-    after = lab.settled(before["ServiceArn"])
+    after = lab.after("update", before["ServiceArn"], SourceConfiguration=new_image)
     assert after["SourceConfiguration"]["ImageRepository"]["ImageIdentifier"] == f"{PRIVATE}:v2"
     assert after["SourceConfiguration"]["AuthenticationConfiguration"] == {"AccessRoleArn": ACCESS_ROLE}
     for block in ("InstanceConfiguration", "HealthCheckConfiguration", "NetworkConfiguration"):
