@@ -123,7 +123,7 @@ class LocalCloud:
             "--iam": f"http://{HOST}:{ports.ministack}{ministack.IAM_ENDPOINT}",
             "--registry": Registry.of(ports).address,
         }
-        provider = {"--port": ports.provider, "--folder": folder / "provider"}
+        provider = {"--port": ports.provider}
         for name, module, options in (
             ("The App Runner emulator", "apprunner", emulator),
             ("The stand-in Pulumi provider", "provider", provider),
@@ -152,6 +152,6 @@ def _make_folder(wanted: Path | None) -> Path:
                 f"{folder} is not empty. Stop the cloud that uses it (`make down`), or name another folder."
             )
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for inner in ("home", "tmp", "apprunner", "provider"):
+    for inner in ("home", "tmp", "apprunner"):
         (folder / inner).mkdir()
     return folder

@@ -24,6 +24,7 @@ from localcloud.registry import Registry
 
 _POLL = 0.1
 _BUILD = names("args context contextDigest dockerfile platform")
+_IMAGE_ID = ("image", "inspect", "--format", "{{.Id}}")
 _PUSHED = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 
 
@@ -85,7 +86,7 @@ class Image(Resource):
     def _build_and_push(self, op: Operation) -> None:
         name = op.inputs["imageName"]
         self._build(op, name)
-        shown = self._push(op, name) if not op.inputs["skipPush"] else self._image_id(op, name)
+        shown = self._push(op, name) if not op.inputs["skipPush"] else self._run(op, *_IMAGE_ID, name).strip()
         # Read afterwards by `read`, which cannot find it out.
         op.outputs = {**op.outputs, "repoDigest": shown}
 
@@ -138,9 +139,6 @@ class Image(Resource):
             subprocess.run(
                 ["docker", "image", "rm", local], env=dict(caller.environment), capture_output=True, check=False
             )
-
-    def _image_id(self, op: Operation, name: str) -> str:
-        return self._run(op, "image", "inspect", "--format", "{{.Id}}", name).strip()
 
     def _run(self, op: Operation, *arguments: str, text: str = "") -> str:
         caller = op.connection.caller
