@@ -1,7 +1,4 @@
-"""`python -m localcloud run|stop`: run a local cloud in the foreground, or stop one by its folder.
-
-Rule: a cloud's folder exists exactly as long as its `run`, so `stop` needs nothing but the folder.
-"""
+"""`python -m localcloud`: run a local cloud in the foreground. Its folder exists exactly as long as it runs."""
 
 from __future__ import annotations
 
@@ -21,26 +18,19 @@ from localcloud.settings import Ports
 
 _CHECK_SECONDS = 0.5
 
-_folder = click.option(
+
+@click.command()
+@click.option(
     "--folder",
     required=True,
     type=click.Path(file_okay=False, path_type=Path),
     help="The cloud's own folder; it is removed when the cloud stops.",
 )
-
-
-@click.group()
-def main() -> None:
-    """AWS on one machine, on loopback only."""
-
-
-@main.command()
-@_folder
 @click.option(
     "--base-port", type=click.IntRange(1024, 65533), help="First of three ports in a row; without it, free ports."
 )
-def run(folder: Path, base_port: int | None) -> None:
-    """Run a local cloud until Ctrl-C or `stop`.
+def main(folder: Path, base_port: int | None) -> None:
+    """Run AWS on this machine, on loopback only, until Ctrl-C.
 
     Prints one line of JSON when it is ready; addresses and keys are in FOLDER/cloud.json.
     """
@@ -63,22 +53,6 @@ def run(folder: Path, base_port: int | None) -> None:
     except CloudError as error:
         click.echo(str(error), err=True)
         sys.exit(1)
-
-
-@main.command()
-@_folder
-def stop(folder: Path) -> None:
-    """Stop the local cloud with this folder; says so when none runs."""
-    try:
-        cloud = cloud_handle.find(folder)
-        if cloud is None:
-            click.echo("No local cloud is running.")
-            return
-        cloud_handle.stop(cloud)
-    except CloudError as error:
-        click.echo(str(error), err=True)
-        sys.exit(1)
-    click.echo("The local cloud is stopped.")
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -25,6 +25,7 @@ from localcloud.registry import Registry
 from localcloud.settings import ROOT, Ports
 
 _GRACE_SECONDS = 2.0
+_REMOVE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,9 @@ def main(mark: str, folder: Path, registry: str) -> None:
     remove(folder)
 
 
-def remove(folder: Path, seconds: float = 10.0) -> None:
-    """Remove the folder; try again while files are still being written to it, for at most so many seconds."""
-    deadline = time.monotonic() + seconds
+def remove(folder: Path) -> None:
+    """Remove the folder; try again while files are still being written to it, for a limited time."""
+    deadline = time.monotonic() + _REMOVE_SECONDS
     while folder.exists() and time.monotonic() < deadline:
         shutil.rmtree(folder, ignore_errors=True)
         if folder.exists():

@@ -26,7 +26,7 @@ from localcloud.apprunner.probe import is_healthy
 from localcloud.apprunner.settings import DEFAULT_IMAGES
 from localcloud.cleanup_watchdog import CleanupWatchdog
 from localcloud.errors import CloudError, FolderInUse
-from localcloud.processes import Part, end, start
+from localcloud.processes import Part, end, start, tail
 from localcloud.registry import Registry
 from localcloud.running import RunningCloud
 from localcloud.settings import HOST, ROOT, Ports, find_pulumi_bin
@@ -95,7 +95,7 @@ class LocalCloud:
         for part in self._parts:
             code = part.process.poll()
             if code is not None:
-                raise CloudError(f"{part.name} ended by itself with code {code}. Its log ends:\n{part.tail()}")
+                raise CloudError(f"{part.name} ended by itself with code {code}. Its log ends:\n{tail(part.log)}")
 
     def stop(self) -> None:
         """End all processes, in the reverse order of their start, and remove the folder. Can be called again."""
@@ -123,7 +123,7 @@ class LocalCloud:
             "--iam": f"http://{HOST}:{ports.ministack}{ministack.IAM_ENDPOINT}",
             "--registry": Registry.of(ports).address,
         }
-        provider = {"--port": ports.provider, "--folder": folder / "provider"}
+        provider = {"--port": ports.provider}
         for name, module, options in (
             ("The App Runner emulator", "apprunner", emulator),
             ("The stand-in Pulumi provider", "provider", provider),
@@ -152,6 +152,6 @@ def _make_folder(wanted: Path | None) -> Path:
                 f"{folder} is not empty. Stop the cloud that uses it (`make down`), or name another folder."
             )
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for inner in ("home", "tmp", "apprunner", "provider"):
+    for inner in ("home", "tmp", "apprunner"):
         (folder / inner).mkdir()
     return folder

@@ -32,10 +32,6 @@ class Part:
     process: subprocess.Popen[bytes]
     log: Path
 
-    def tail(self) -> str:
-        """The last lines of the part's log."""
-        return tail(self.log)
-
     def wait_until(self, ready: Callable[[], bool], port: int, deadline: float) -> None:
         """Return once `ready()` and this part itself, not another program, listens on the port.
 
@@ -65,7 +61,7 @@ class Part:
         return any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in connections)
 
     def _what_to_do(self) -> str:
-        return f"Fix what the end of its log says, then start again:\n{self.tail() or '(the log is empty)'}"
+        return f"Fix what the end of its log says, then start again:\n{tail(self.log) or '(the log is empty)'}"
 
 
 def start(name: str, command: Sequence[str], *, environment: Mapping[str, str], log: Path, cwd: Path) -> Part:
@@ -125,11 +121,11 @@ def has_ended(process: psutil.Process) -> bool:
         return True
 
 
-def tail(log: Path, lines: int = _TAIL_LINES) -> str:
+def tail(log: Path) -> str:
     """The last lines of a log file; empty when there is none."""
     if not log.is_file():
         return ""
-    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+    return "\n".join(log.read_text(errors="replace").splitlines()[-_TAIL_LINES:])
 
 
 def _wait_ended(processes: Iterable[psutil.Process], seconds: float) -> None:

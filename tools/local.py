@@ -133,7 +133,7 @@ def _start_supervisor(state: LocalState, port: int) -> subprocess.Popen[bytes]:
     click.echo("Starting the local cloud ", nl=False)
     with state.log.open("wb") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "localcloud", "run", "--folder", str(state.cloud), "--base-port", str(port)],
+            [sys.executable, "-m", "localcloud", "--folder", str(state.cloud), "--base-port", str(port)],
             cwd=ROOT,
             env=clean_environment(os.environ),
             stdin=subprocess.DEVNULL,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import signal
 import threading
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +31,17 @@ _FOLDER = click.Path(file_okay=False, path_type=Path, resolve_path=True)
 )
 @click.option("--iam", "iam_url", help="URL of the IAM endpoint that checks callers; without it everything is allowed.")
 @click.option("--registry", help="ADDRESS:PORT of private images' registry; without it all services are processes.")
-@click.option("--settings", "settings_file", type=_FILE, help="TOML file with more settings; the options above win.")
-def main(settings_file: Path | None, **options: Any) -> None:
+def main(**options: Any) -> None:
     """Run the App Runner emulator."""
     stopped = threading.Event()
     # Set before anything is started, so that an early signal leaves nothing behind either.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
-    settings = _settings(settings_file, {name: value for name, value in options.items() if value is not None})
+    try:
+        load_images(options["images"])
+        settings = EmulatorSettings(**options)
+    except (ImagesFileError, ValidationError) as error:
+        raise click.ClickException(str(error)) from error
     try:
         with serve(settings) as emulator:
             click.echo(f"App Runner emulator ready at {emulator.url}")
@@ -47,15 +49,6 @@ def main(settings_file: Path | None, **options: Any) -> None:
     except OSError as error:
         advice = "Stop the program that listens there, or choose another port."
         raise click.ClickException(f"Cannot listen on port {settings.port}: {error}. {advice}") from error
-
-
-def _settings(file: Path | None, options: dict[str, Any]) -> EmulatorSettings:
-    try:
-        load_images(options["images"])
-        from_file = tomllib.loads(file.read_text()) if file else {}
-        return EmulatorSettings.model_validate(from_file | options)
-    except (ImagesFileError, tomllib.TOMLDecodeError, ValidationError) as error:
-        raise click.ClickException(str(error)) from error
 
 
 if __name__ == "__main__":

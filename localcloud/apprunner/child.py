@@ -63,12 +63,8 @@ class Child:
 
     def _reap(self) -> None:
         # Wait without reaping first: until then the id stays the child's, and the rest of its group can be signalled.
-        # macOS has this since Python 3.13 only; without it a child that ends by itself may leave some of its group.
-        if hasattr(os, "waitid"):
-            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
-            self._signal(signal.SIGKILL)
-            with self._lock:
-                self._process.wait()
-        else:
+        os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        self._signal(signal.SIGKILL)
+        with self._lock:
             self._process.wait()
         self.ended.set()

@@ -25,11 +25,10 @@ class EmulatorClock:
         with self._changed:
             return self._now()
 
-    def advance(self, seconds: float) -> float:
-        """Move on by so many seconds; returns the new time."""
+    def advance(self, seconds: float) -> None:
+        """Move on by so many seconds."""
         with self._changed:
             self._set(self._now() + seconds, self._speed)
-            return self._anchor
 
     def set_speed(self, speed: float) -> None:
         """Run at another speed from now on."""

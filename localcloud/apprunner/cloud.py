@@ -37,13 +37,11 @@ class Cloud:
     clock: EmulatorClock = field(init=False)
     worker: Worker = field(init=False)
     behaviour: Behaviour = field(init=False)
-    started_at: float = field(init=False)
     _resetting: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self.behaviour = self.initial
         self.clock = EmulatorClock(self.initial.clock_speed)
-        self.started_at = self.clock.now()
         self.worker = Worker(self.store, self.clock, self.runtime)
 
     def behave(self, behaviour: Behaviour) -> None:

@@ -63,14 +63,15 @@ def update(current: Configuration, request: Block) -> Configuration:
     """The configuration after an UpdateService request. Raises InvalidRequest."""
     given = _given(request)
     if SOURCE in given:
-        _refuse_another_kind_of_source(current[SOURCE], given[SOURCE])
+        _refuse_another_kind_of_repository(current[SOURCE], given[SOURCE])
         given[SOURCE] = current[SOURCE] | given[SOURCE]
     return _checked(current | _completed(given))
 
 
-def image_repository(configuration: Configuration) -> Block | None:
-    """The image block of the source; None when the source is code."""
-    return configuration[SOURCE].get("ImageRepository")
+def image_repository(configuration: Configuration) -> dict[str, Any]:
+    """The image block of the source."""
+    image: dict[str, Any] = configuration[SOURCE]["ImageRepository"]
+    return image
 
 
 def access_role(configuration: Configuration) -> str | None:
@@ -84,6 +85,8 @@ def instance_role(configuration: Configuration) -> str | None:
 
 
 def _given(request: Block) -> Configuration:
+    if "AutoScalingConfigurationArn" in request:
+        raise InvalidRequest("The emulator has only the default scaling: leave AutoScalingConfigurationArn out.")
     return {name: request[name] for name in _BLOCKS & request.keys()}
 
 
@@ -110,12 +113,8 @@ def _in_units(amount: str, unit: str) -> str:
     return str(int(float(amount.removesuffix(unit)) * 1024)) if amount.endswith(unit) else amount
 
 
-def _refuse_another_kind_of_source(current: Block, given: Block) -> None:
-    kinds = {"ImageRepository", "CodeRepository"}
-    before, after = kinds & current.keys(), kinds & given.keys()
-    if after and before != after:
-        raise InvalidRequest("You can't switch a service between an image repository and a code repository.")
-    if "ImageRepository" in after:
+def _refuse_another_kind_of_repository(current: Block, given: Block) -> None:
+    if "ImageRepository" in given:
         old, new = (each["ImageRepository"]["ImageRepositoryType"] for each in (current, given))
         if old != new:
             raise InvalidRequest(f"You can't change the image repository type of a service from {old} to {new}.")
@@ -129,12 +128,10 @@ def _checked(configuration: Configuration) -> Configuration:
 
 def _problems(configuration: Configuration) -> Iterator[str]:
     source = configuration[SOURCE]
-    if ("ImageRepository" in source) == ("CodeRepository" in source):
-        yield "Exactly one of ImageRepository and CodeRepository has to be provided in SourceConfiguration."
-    elif "ImageRepository" in source:
+    if "ImageRepository" not in source or "CodeRepository" in source:
+        yield "An ImageRepository has to be provided in SourceConfiguration: the emulator does not build code."
+    else:
         yield from _image_problems(configuration, source["ImageRepository"])
-    elif "ConnectionArn" not in source.get("AuthenticationConfiguration", {}):
-        yield "Authentication configuration is invalid."
     cpu, memory = configuration[INSTANCE]["Cpu"], configuration[INSTANCE]["Memory"]
     if memory not in _MEMORY_FOR_CPU[cpu]:
         yield f"Invalid combination of Cpu {cpu} and Memory {memory}."

@@ -18,12 +18,11 @@ from functools import partial
 from pathlib import Path
 
 from localcloud.apprunner.child import Child
-from localcloud.apprunner.deployment import Deployment, DeploymentFailed
-from localcloud.apprunner.held_port import HOST
-from localcloud.apprunner.launcher import Launcher, Start
+from localcloud.apprunner.deployment import Deployment, DeploymentFailed, Launcher, Start
 from localcloud.docker_cli import LABEL, DockerFailed, docker, no_docker
 from localcloud.processes import MARK
 from localcloud.registry import Registry
+from localcloud.settings import HOST
 
 _PULL_SECONDS = 300.0
 

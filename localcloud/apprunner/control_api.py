@@ -3,17 +3,13 @@ AWS's API does not show.
 
 Rule: requests are unsigned, which is safe only because the port is on loopback. Requests that a web page could make a
 browser send (no JSON media type, another Host) are refused.
-
-    GET  /_emulator/settings      Behaviour            PUT  /_emulator/settings         Behaviour → Behaviour
-    GET  /_emulator/faults        [Fault]              POST /_emulator/faults           Fault → [Fault]
-    DELETE /_emulator/faults                           POST /_emulator/clock/advance    Advance → ClockView
-    GET  /_emulator/clock         ClockView            POST /_emulator/reset
-    GET  /_emulator/services      [ServiceView]        GET  /_emulator/calls            [CallView]
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
 
 from flask import Blueprint, Response, abort, request
 from pydantic import BaseModel, ValidationError
@@ -21,10 +17,11 @@ from pydantic_core import to_json
 
 from localcloud.apprunner.cloud import Cloud
 from localcloud.apprunner.settings import Behaviour, Fault
-from localcloud.apprunner.views import Advance, ClockView, ServiceView
+from localcloud.apprunner.views import Advance, ServiceView
 
 PREFIX = "/_emulator"
 _HOSTS = ("127.0.0.1", "localhost")
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
 def control_api(cloud: Cloud) -> Blueprint:
@@ -33,51 +30,19 @@ def control_api(cloud: Cloud) -> Blueprint:
     routes.before_request(_refuse_browsers)
     routes.register_error_handler(ValidationError, _bad_request)
 
-    @routes.get("/settings")
-    def settings() -> Response:
-        return _json(cloud.behaviour)
-
-    @routes.put("/settings")
-    def change_settings() -> Response:
-        cloud.behave(Behaviour.model_validate_json(request.get_data()))
-        return settings()
-
-    @routes.get("/faults")
-    def faults() -> Response:
-        return _json(cloud.faults.waiting())
-
-    @routes.post("/faults")
-    def add_fault() -> Response:
-        cloud.faults.add(Fault.model_validate_json(request.get_data()))
-        return faults()
-
-    @routes.delete("/faults")
-    def clear_faults() -> Response:
-        cloud.faults.clear()
-        return faults()
-
-    @routes.get("/clock")
-    def clock() -> Response:
-        return _json(ClockView(now=cloud.clock.now()))
-
-    @routes.post("/clock/advance")
-    def advance() -> Response:
-        seconds = Advance.model_validate_json(request.get_data()).seconds
-        return _json(ClockView(now=cloud.clock.advance(seconds)))
-
-    @routes.get("/services")
-    def services() -> Response:
-        return _json(_service_views(cloud))
-
-    @routes.get("/calls")
-    def calls() -> Response:
-        return _json(list(cloud.calls))
-
-    @routes.post("/reset")
-    def reset() -> Response:
-        cloud.reset()
-        return Response(status=204)
-
+    operations: dict[tuple[str, str], Callable[[], Any]] = {
+        ("GET", "/settings"): lambda: cloud.behaviour,
+        ("PUT", "/settings"): lambda: cloud.behave(_body(Behaviour)),
+        ("GET", "/faults"): cloud.faults.waiting,
+        ("POST", "/faults"): lambda: cloud.faults.add(_body(Fault)),
+        ("DELETE", "/faults"): cloud.faults.clear,
+        ("POST", "/clock/advance"): lambda: cloud.clock.advance(_body(Advance).seconds),
+        ("GET", "/services"): lambda: _service_views(cloud),
+        ("GET", "/calls"): lambda: list(cloud.calls),
+        ("POST", "/reset"): cloud.reset,
+    }
+    for (method, path), operation in operations.items():
+        routes.add_url_rule(path, f"{method} {path}", partial(_answer, operation), methods=[method])
     return routes
 
 
@@ -100,5 +65,11 @@ def _bad_request(error: ValidationError) -> Response:
     return Response(error.json(include_url=False), 400, content_type="application/json")
 
 
-def _json(value: BaseModel | Sequence[BaseModel]) -> Response:
-    return Response(to_json(value), content_type="application/json")
+def _body(model: type[_Model]) -> _Model:
+    return model.model_validate_json(request.get_data())
+
+
+def _answer(operation: Callable[[], Any]) -> Response:
+    """What the operation returns, as JSON; no content for a change, which returns nothing."""
+    result = operation()
+    return Response(status=204) if result is None else Response(to_json(result), content_type="application/json")

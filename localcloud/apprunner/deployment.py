@@ -1,10 +1,19 @@
-"""What a runtime gets to run, and what it says about what runs."""
+"""What a runtime gets to run, the port to how it runs (as a process or as a container), and what it says about it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
+
+from localcloud.apprunner.child import Child
+
+Start = Callable[[], Child]
+"""Starts the program. To be called on a thread that lives at least as long as the program may.
+
+Raises OSError or ValueError when it cannot be started.
+"""
 
 
 class DeploymentFailed(Exception):
@@ -41,3 +50,13 @@ class Instance:
     pid: int
     alive: bool
     log: Path
+
+
+class Launcher(Protocol):
+    """Finds what runs for an image. Safe to use from any thread.
+
+    A started program listens at the port it was given, on loopback, and its output is in the log it was given.
+    """
+
+    def prepare(self, deployment: Deployment, port: int, log: Path) -> Start:
+        """Do all that takes time and return what starts the program. Raises DeploymentFailed, also for an unknown image."""

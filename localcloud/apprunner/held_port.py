@@ -3,34 +3,17 @@
 Rule: a port that was given to one service is never given to another one of the same emulator, so that a service that
 is created again under the same name has another URL.
 
-On Linux the port is held by a socket that is bound but does not listen: both sides set SO_REUSEADDR, as servers do,
-so the service can bind and listen beside it, while the kernel gives the port to no other program's outgoing
-connection. On other systems nothing holds it.
+The port is held by a socket that is bound but does not listen: both sides set SO_REUSEADDR, as servers do, so the
+service can bind and listen beside it, while the kernel (Linux) gives the port to no other program's outgoing
+connection.
 """
 
 from __future__ import annotations
 
 import socket
-import sys
 import threading
 
-HOST = "127.0.0.1"
-
-
-class HeldPort:
-    """A free port that was bound for a moment or, on Linux, until `release`. OSError when there is none."""
-
-    def __init__(self) -> None:
-        self._holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        self._holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._holder.bind((HOST, 0))
-        self.number: int = self._holder.getsockname()[1]
-        if sys.platform != "linux":
-            self._holder.close()
-
-    def release(self) -> None:
-        """Give the port back. Can be called again."""
-        self._holder.close()
+from localcloud.settings import HOST
 
 
 class Ports:
@@ -40,10 +23,17 @@ class Ports:
         self._lock = threading.Lock()
         self._given: set[int] = set()
 
-    def hold(self) -> HeldPort:
-        """A free port that was not given before. OSError when there is none."""
+    def hold(self) -> socket.socket:
+        """A socket that holds a free port until it is closed. OSError when there is none."""
         with self._lock:
-            while (port := HeldPort()).number in self._given:
-                port.release()
-            self._given.add(port.number)
-            return port
+            while (held := _bound()).getsockname()[1] in self._given:
+                held.close()
+            self._given.add(held.getsockname()[1])
+            return held
+
+
+def _bound() -> socket.socket:
+    held = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind((HOST, 0))
+    return held

@@ -9,25 +9,16 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import urllib3
+from flask import Request
 
 from localcloud.apprunner.errors import ApiError
 from localcloud.apprunner.permissions import Permission
 
 _CONNECTIONS = 48
 _TIMEOUT = 30.0
-
-
-@dataclass(frozen=True)
-class SignedRequest:
-    """A request as it arrived, which is what its signature covers."""
-
-    method: str
-    path: str
-    headers: Sequence[tuple[str, str]]
-    body: bytes
 
 
 class Iam:
@@ -37,7 +28,7 @@ class Iam:
         self._url = url
         self._http = urllib3.PoolManager(maxsize=_CONNECTIONS, block=True, timeout=_TIMEOUT)
 
-    def require(self, request: SignedRequest, permissions: Sequence[Permission]) -> None:
+    def require(self, request: Request, permissions: Sequence[Permission]) -> None:
         """Return if the signature is right and all permissions are given. Raises ApiError with AWS's code and message.
 
         Asked anew for every request: a changed policy holds from the next call on.
@@ -45,8 +36,8 @@ class Iam:
         question = {
             "method": request.method,
             "path": request.path,
-            "headers": request.headers,
-            "body": base64.b64encode(request.body).decode(),
+            "headers": request.headers.to_wsgi_list(),
+            "body": base64.b64encode(request.get_data()).decode(),
             "checks": [asdict(each) for each in permissions],
         }
         answer = self._http.request("POST", self._url, body=json.dumps(question).encode())

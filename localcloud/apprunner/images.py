@@ -15,7 +15,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from localcloud.apprunner.settings import ROOT
+from localcloud.settings import ROOT
 
 
 class ImagesFileError(Exception):

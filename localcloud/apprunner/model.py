@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from localcloud.settings import ACCOUNT
+
 Block = Mapping[str, Any]
 """A structure of AWS's API, as in a request or an answer."""
 
@@ -62,7 +64,7 @@ class Caller:
 
     access_key: str
     region: str
-    account: str
+    account: str = ACCOUNT
 
 
 @dataclass(frozen=True)

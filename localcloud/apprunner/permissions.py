@@ -33,12 +33,8 @@ class Permission:
     context: Mapping[str, str | list[str]] = field(default_factory=dict)
 
 
-def required_permissions(target: Target, caller: Caller, request: Block, store: Store) -> list[Permission]:
+def required_permissions(target: Target, caller: Caller, request: Block, store: Store) -> Iterator[Permission]:
     """All that must be allowed for this request, the operation itself first."""
-    return list(_required(target, caller, request, store))
-
-
-def _required(target: Target, caller: Caller, request: Block, store: Store) -> Iterator[Permission]:
     # The tagging API's actions have another prefix than its signatures.
     prefix = {"tagging": "tag"}.get(target.api.signing_name, target.api.signing_name)
     creates = target.operation.name == "CreateService"

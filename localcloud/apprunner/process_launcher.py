@@ -10,10 +10,9 @@ from functools import partial
 from pathlib import Path
 
 from localcloud.apprunner.child import Child
-from localcloud.apprunner.deployment import Deployment, DeploymentFailed
-from localcloud.apprunner.held_port import HOST
+from localcloud.apprunner.deployment import Deployment, DeploymentFailed, Start
 from localcloud.apprunner.images import ImagesFileError, Program, load_images
-from localcloud.apprunner.launcher import Start
+from localcloud.settings import HOST
 
 # The last one marks all processes of a cloud, so that the clean-up after a crash finds them.
 _INHERITED = ("PATH", "HOME", "TMPDIR", "LANG", "FIBFACTORY_CLOUD")

@@ -14,6 +14,7 @@ Rules:
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Sequence
@@ -22,12 +23,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from localcloud.apprunner.child import Child
-from localcloud.apprunner.deployment import Deployment, DeploymentFailed, Instance
-from localcloud.apprunner.held_port import HOST, HeldPort, Ports
-from localcloud.apprunner.launcher import Launcher
+from localcloud.apprunner.deployment import Deployment, DeploymentFailed, Instance, Launcher
+from localcloud.apprunner.held_port import Ports
 from localcloud.apprunner.probe import is_healthy
+from localcloud.settings import HOST
 
 _PROBE_SECONDS = 0.05
+_STOP_SECONDS = 5.0
+"""Between SIGTERM and SIGKILL."""
 _REMOVED = "the service has been removed"
 
 
@@ -35,7 +38,8 @@ _REMOVED = "the service has been removed"
 class _Slot:
     """What a service runs in. `lock` is held for a whole deployment; `closed` ends one that is in progress."""
 
-    port: HeldPort
+    holder: socket.socket
+    port: int
     lock: threading.Lock = field(default_factory=threading.Lock)
     closed: threading.Event = field(default_factory=threading.Event)
     running: Child | None = None
@@ -48,11 +52,10 @@ class Runtime:
     Logs are below `folder`, named like App Runner's log groups, and stay there.
     """
 
-    def __init__(self, launcher: Launcher, folder: Path, *, start_timeout: float, stop_timeout: float) -> None:
+    def __init__(self, launcher: Launcher, folder: Path, *, start_timeout: float) -> None:
         self._launcher = launcher
         self._folder = folder
         self._start_timeout = start_timeout
-        self._stop_timeout = stop_timeout
         self._ports = Ports()
         self._lock = threading.Lock()
         self._slots: dict[str, _Slot] = {}
@@ -61,10 +64,11 @@ class Runtime:
 
     def reserve(self, service_id: str) -> str:
         """Give a service its port; returns its URL, on loopback."""
-        slot = _Slot(self._ports.hold())
+        holder = self._ports.hold()
+        slot = _Slot(holder, holder.getsockname()[1])
         with self._lock:
             self._slots[service_id] = slot
-        return f"http://{HOST}:{slot.port.number}"
+        return f"http://{HOST}:{slot.port}"
 
     def deploy(self, deployment: Deployment) -> None:
         """Run this in place of what runs, and return once it is healthy. Raises DeploymentFailed, and then nothing runs."""
@@ -95,7 +99,7 @@ class Runtime:
             self._end(slot)
             with slot.lock:
                 self._end(slot)
-            slot.port.release()
+            slot.holder.close()
 
     def instances(self) -> Sequence[Instance]:
         """What runs or ran last for each service that has a port."""
@@ -122,7 +126,7 @@ class Runtime:
 
     def _replace(self, slot: _Slot, deployment: Deployment) -> None:
         log = self._log_file(deployment)
-        start = self._launcher.prepare(deployment, slot.port.number, log)
+        start = self._launcher.prepare(deployment, slot.port, log)
         self._end(slot)
         slot.log = log
         try:
@@ -146,11 +150,11 @@ class Runtime:
                 raise DeploymentFailed(_REMOVED)
             if time.monotonic() > deadline:
                 raise DeploymentFailed(f"the health check did not succeed within {self._start_timeout:g} s")
-            healthy = healthy + 1 if is_healthy(HOST, slot.port.number, deployment.health) else 0
+            healthy = healthy + 1 if is_healthy(HOST, slot.port, deployment.health) else 0
 
     def _end(self, slot: _Slot) -> None:
         if slot.running:
-            slot.running.stop(self._stop_timeout)
+            slot.running.stop(_STOP_SECONDS)
 
     def _log_file(self, deployment: Deployment) -> Path:
         log = self._folder / "aws" / "apprunner" / deployment.name / deployment.service_id / "application.log"

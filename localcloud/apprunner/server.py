@@ -17,15 +17,15 @@ from localcloud.apprunner.admin import AppRunnerAdmin
 from localcloud.apprunner.cloud import Cloud
 from localcloud.apprunner.container_launcher import ContainerLauncher
 from localcloud.apprunner.control_api import control_api
+from localcloud.apprunner.deployment import Launcher
 from localcloud.apprunner.iam import Iam
-from localcloud.apprunner.launcher import Launcher
 from localcloud.apprunner.process_launcher import ProcessLauncher
 from localcloud.apprunner.runtime import Runtime
 from localcloud.apprunner.settings import EmulatorSettings
 from localcloud.apprunner.wire import Wire
 from localcloud.registry import Registry
+from localcloud.settings import HOST
 
-HOST = "127.0.0.1"
 _THREADS = 48
 _CONNECTIONS = 1000
 _LARGEST_BODY = 1 << 20
@@ -47,13 +47,11 @@ class RunningEmulator:
 def serve(settings: EmulatorSettings) -> Iterator[RunningEmulator]:
     """Run an emulator until the block is left. OSError when the port is taken."""
     settings.folder.mkdir(parents=True, exist_ok=True)
-    runtime = Runtime(
-        _launcher(settings), settings.folder, start_timeout=settings.start_timeout, stop_timeout=settings.stop_timeout
-    )
+    runtime = Runtime(_launcher(settings), settings.folder, start_timeout=settings.start_timeout)
     cloud = Cloud(runtime, settings.behaviour)
     iam = Iam(settings.iam_url) if settings.iam_url else None
     try:
-        server = _Server(_application(cloud, settings.account, iam), settings.port)
+        server = _Server(_application(cloud, iam), settings.port)
         try:
             yield RunningEmulator(f"http://{HOST}:{server.port}", server.port)
         finally:
@@ -67,10 +65,10 @@ def _launcher(settings: EmulatorSettings) -> Launcher:
     return ContainerLauncher(Registry(settings.registry), processes) if settings.registry else processes
 
 
-def _application(cloud: Cloud, account: str, iam: Iam | None) -> Flask:
+def _application(cloud: Cloud, iam: Iam | None) -> Flask:
     app = Flask("localcloud.apprunner")
     app.config["MAX_CONTENT_LENGTH"] = _LARGEST_BODY
-    app.register_blueprint(Wire(cloud, account, iam).blueprint())
+    app.register_blueprint(Wire(cloud, iam).blueprint())
     app.register_blueprint(control_api(cloud))
     return app
 

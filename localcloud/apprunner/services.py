@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from localcloud.apprunner import autoscaling, configuration, lifecycle
+from localcloud.apprunner import configuration, lifecycle
 from localcloud.apprunner.cloud import Cloud
 from localcloud.apprunner.errors import InvalidRequest, QuotaExceeded
 from localcloud.apprunner.model import Block, Caller, Configuration, OperationType, Service, ServiceStatus
@@ -28,7 +28,6 @@ def create_service(cloud: Cloud, caller: Caller, request: Block) -> Block:
     """CreateService."""
     name = request["ServiceName"]
     tags = as_mapping(request.get("Tags", []))
-    autoscaling.require_known(caller, request)
     wanted = configuration.create(request)
     others = cloud.store.services(caller.region)
     if any(other.name == name for other in others):
@@ -51,23 +50,22 @@ def create_service(cloud: Cloud, caller: Caller, request: Block) -> Block:
         updated_at=now,
         tags=tags,
     )
-    return _answer(cloud, _carry_out(cloud, lifecycle.begin_create(service, _operation_id())))
+    return _answer(_carry_out(cloud, lifecycle.begin_create(service, _operation_id())))
 
 
 def update_service(cloud: Cloud, caller: Caller, request: Block) -> Block:
     """UpdateService. The answer already shows the new configuration."""
     service = cloud.store.service(request["ServiceArn"], caller.region)
-    autoscaling.require_known(caller, request)
     wanted = configuration.update(service.configuration, request)
     kind = OperationType.UPDATE_SERVICE
     begun = lifecycle.begin(service, kind, _operation_id(), cloud.clock.now(), wanted)
     _refuse_unknown_roles(cloud, kind, service.name, wanted)
-    return _answer(cloud, _carry_out(cloud, begun))
+    return _answer(_carry_out(cloud, begun))
 
 
 def change_service(kind: OperationType, cloud: Cloud, caller: Caller, request: Block) -> Block:
     """DeleteService, PauseService, ResumeService."""
-    return _answer(cloud, _begin(kind, cloud, caller, request))
+    return _answer(_begin(kind, cloud, caller, request))
 
 
 def start_deployment(cloud: Cloud, caller: Caller, request: Block) -> Block:
@@ -78,7 +76,7 @@ def start_deployment(cloud: Cloud, caller: Caller, request: Block) -> Block:
 
 def describe_service(cloud: Cloud, caller: Caller, request: Block) -> Block:
     """DescribeService, in any state."""
-    return {"Service": _described(cloud, cloud.store.service(request["ServiceArn"], caller.region))}
+    return {"Service": _described(cloud.store.service(request["ServiceArn"], caller.region))}
 
 
 def list_services(cloud: Cloud, caller: Caller, request: Block) -> Block:
@@ -146,8 +144,8 @@ def _operation_id() -> str:
     return str(uuid.uuid4())
 
 
-def _answer(cloud: Cloud, service: Service) -> Block:
-    return {"Service": _described(cloud, service), "OperationId": service.operations[-1].id}
+def _answer(service: Service) -> Block:
+    return {"Service": _described(service), "OperationId": service.operations[-1].id}
 
 
 def _summary(service: Service) -> dict[str, Any]:
@@ -162,10 +160,22 @@ def _summary(service: Service) -> dict[str, Any]:
     }
 
 
-def _described(cloud: Cloud, service: Service) -> Block:
-    scaling = autoscaling.summary_for(cloud, service)
-    more = {"DeletedAt": service.deleted_at, "AutoScalingConfigurationSummary": scaling}
+def _described(service: Service) -> Block:
+    more = {"DeletedAt": service.deleted_at, "AutoScalingConfigurationSummary": _default_scaling(service)}
     return _summary(service) | service.configuration | more
+
+
+def _default_scaling(service: Service) -> Block:
+    """The scaling configuration that every account has. The status is in lowercase, as the service answers and
+    Terraform's waiters expect, although the model's enum is in capitals.
+    """
+    prefix = service.arn.rpartition(":")[0]
+    return {
+        "AutoScalingConfigurationArn": f"{prefix}:autoscalingconfiguration/DefaultConfiguration/1/{1:032}",
+        "AutoScalingConfigurationName": "DefaultConfiguration",
+        "AutoScalingConfigurationRevision": 1,
+        "Status": "active",
+    }
 
 
 OPERATIONS: dict[str, Callable[[Cloud, Caller, Block], Block]] = {

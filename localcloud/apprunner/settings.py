@@ -11,8 +11,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from localcloud.apprunner.model import OperationType
+from localcloud.settings import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_IMAGES = ROOT / "localcloud" / "images.toml"
 
 
@@ -50,24 +50,14 @@ class Behaviour(_Model):
 
 
 class EmulatorSettings(_Model):
-    """What is fixed at the start. Port 0: any free one. That it listens on loopback only is not a setting."""
+    """What is fixed at the start; the command line's help says what each is. That it listens on loopback is no setting."""
 
-    folder: Path = Field(description="The folder for the services' logs")
+    folder: Path
     port: int = Field(default=0, ge=0, le=65535)
     images: Path = DEFAULT_IMAGES
-    account: str = Field(default="000000000000", pattern=r"^[0-9]{12}$")
-    iam_url: str | None = Field(
-        default=None,
-        pattern=r"^http://127\.0\.0\.1:[0-9]+/",
-        description="The endpoint that checks callers; without it everything is allowed",
-    )
-    registry: str | None = Field(
-        default=None,
-        pattern=r"^127\.0\.0\.1:[0-9]+$",
-        description="The registry of private images, which run as containers; without it all services are processes",
-    )
+    iam_url: str | None = Field(default=None, pattern=r"^http://127\.0\.0\.1:[0-9]+/")
+    registry: str | None = Field(default=None, pattern=r"^127\.0\.0\.1:[0-9]+$")
     start_timeout: float = Field(default=60.0, gt=0, description="Real seconds a process has to become healthy")
-    stop_timeout: float = Field(default=5.0, ge=0, description="Real seconds between SIGTERM and SIGKILL")
     behaviour: Behaviour = Behaviour()
 
 

@@ -31,11 +31,11 @@ class Store:
         with self.lock:
             return self._services.get(arn)
 
-    def service(self, arn: str, region: str) -> Service:
-        """A service in any state. Raises NotFound, also for one of another region."""
+    def service(self, arn: str, region: str, kind: str = "Service") -> Service:
+        """A service in any state. Raises NotFound, which calls it a `kind`, also for one of another region."""
         found = self.find(arn)
         if found is None or found.region != region:
-            raise NotFound(f"Service with the provided ARN was not found: {arn}")
+            raise NotFound(f"{kind} with the provided ARN was not found: {arn}")
         return found
 
     def services(self, region: str) -> list[Service]:

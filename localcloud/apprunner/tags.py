@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from localcloud.apprunner.cloud import Cloud
-from localcloud.apprunner.errors import InvalidRequest, InvalidState, NotFound
+from localcloud.apprunner.errors import InvalidRequest, InvalidState
 from localcloud.apprunner.model import Block, Caller, Service, ServiceStatus
 
 _LIMIT = 50
@@ -60,11 +60,7 @@ def _limited(tags: dict[str, str]) -> dict[str, str]:
 
 
 def _find(cloud: Cloud, caller: Caller, request: Block) -> Service:
-    arn = request["ResourceArn"]
-    try:
-        service = cloud.store.service(arn, caller.region)
-    except NotFound as error:
-        raise NotFound(f"Resource with the provided ARN was not found: {arn}") from error
+    service = cloud.store.service(request["ResourceArn"], caller.region, "Resource")
     if service.status is ServiceStatus.DELETED:
         raise InvalidState(f"Service cannot be updated in the current state: {service.status}")
     return service

@@ -41,12 +41,6 @@ class CallView(_View):
     error: str | None
 
 
-class ClockView(_View):
-    """The time by the emulator's clock."""
-
-    now: float
-
-
 class Advance(_View):
     """How far to move the clock on."""
 

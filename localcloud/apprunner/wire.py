@@ -1,12 +1,15 @@
 """AWS's JSON protocol: one POST to `/`, the operation in X-Amz-Target, errors as `{"__type": …, "Message": …}`.
 
-Rule: every request gets an answer of AWS's form and one line in the call log, also when the emulator itself fails.
+Rules: every request gets an answer of AWS's form and one line in the call log, also when the emulator itself fails. A
+request without a complete Authorization header of SigV4, or signed for another service, is refused with AWS's errors;
+`iam` checks the signature itself, because it knows the secret keys.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,17 +20,22 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from localcloud.apprunner import operations
 from localcloud.apprunner.cloud import Cloud
-from localcloud.apprunner.errors import ApiError, Malformed
-from localcloud.apprunner.iam import Iam, SignedRequest
+from localcloud.apprunner.errors import ApiError, Malformed, NotAuthenticated
+from localcloud.apprunner.iam import Iam
 from localcloud.apprunner.model import Block, Caller
 from localcloud.apprunner.operations import Target
 from localcloud.apprunner.permissions import required_permissions
 from localcloud.apprunner.schema import parse, serialise
 from localcloud.apprunner.settings import FaultKind
-from localcloud.apprunner.signature import read_caller
 from localcloud.apprunner.views import CallView
 
 _log = logging.getLogger(__name__)
+_HEADER = re.compile(
+    r"AWS4-HMAC-SHA256\s+"
+    r"Credential=(?P<key>[^/,\s]+)/(?P<date>\d{8})/(?P<region>[a-z0-9-]+)/(?P<service>[a-z0-9-]+)/aws4_request,\s*"
+    r"SignedHeaders=(?P<headers>[^,\s]+),\s*"
+    r"Signature=(?P<signature>[0-9a-f]{64})"
+)
 _ANSWERED_FAULTS = (FaultKind.THROTTLING, FaultKind.INTERNAL_ERROR)
 
 
@@ -44,9 +52,8 @@ class _Call:
 class Wire:
     """AWS's side of the emulator."""
 
-    def __init__(self, cloud: Cloud, account: str, iam: Iam | None) -> None:
+    def __init__(self, cloud: Cloud, iam: Iam | None) -> None:
         self._cloud = cloud
-        self._account = account
         self._iam = iam
         self._apis = operations.load_apis()
 
@@ -74,7 +81,6 @@ class Wire:
             incoming.headers.get("Authorization"),
             incoming.headers.get("X-Amz-Date"),
             signing_name=target.api.signing_name,
-            account=self._account,
         )
         body = _read_json(incoming)
         members: Block = body if isinstance(body, Mapping) else {}
@@ -82,8 +88,8 @@ class Wire:
         store = self._cloud.store
         if self._iam:
             with store.lock:
-                permissions = required_permissions(target, caller, members, store)
-            self._iam.require(_signed(incoming), permissions)
+                permissions = list(required_permissions(target, caller, members, store))
+            self._iam.require(incoming, permissions)
         self._raise_fault(target, call.service)
         wanted = parse(target.operation.input_shape, body)
         with store.lock:
@@ -116,8 +122,22 @@ class Wire:
         return Response(json.dumps(body), status, {"x-amzn-RequestId": str(uuid.uuid4())}, content_type=content_type)
 
 
-def _signed(incoming: Request) -> SignedRequest:
-    return SignedRequest(incoming.method, incoming.path, incoming.headers.to_wsgi_list(), incoming.get_data())
+def read_caller(authorization: str | None, date: str | None, *, signing_name: str) -> Caller:
+    """The caller, from the headers Authorization and X-Amz-Date. Raises NotAuthenticated with AWS's code."""
+    if not authorization:
+        raise NotAuthenticated("Missing Authentication Token")
+    found = _HEADER.fullmatch(authorization.strip())
+    if not found or not date:
+        raise NotAuthenticated(
+            "Authorization header requires 'Credential', 'SignedHeaders' and 'Signature', and a date.",
+            code="IncompleteSignatureException",
+            status=400,
+        )
+    if found["service"] != signing_name:
+        raise NotAuthenticated(
+            f"Credential should be scoped to correct service: '{signing_name}'.", code="InvalidSignatureException"
+        )
+    return Caller(access_key=found["key"], region=found["region"])
 
 
 def _read_json(incoming: Request) -> object:

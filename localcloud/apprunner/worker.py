@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 
 from localcloud.apprunner import configuration, lifecycle
 from localcloud.apprunner.clock import EmulatorClock
@@ -67,15 +68,10 @@ class Worker:
             outcome, reason = Outcome.FAILED, f"the emulator failed: {error}"
         try:
             if self._clock.wait_until(due):
-                self._settle(service, outcome, reason)
+                self._write(service, lambda current: lifecycle.settle(current, outcome, self._clock.now(), reason))
         finally:
             with self._lock:
                 self._threads.discard(threading.current_thread())
-
-    def _settle(self, service: Service, outcome: Outcome, reason: str | None) -> None:
-        with self._store.lock:
-            if current := self._current(service):
-                self._store.put(lifecycle.settle(current, outcome, self._clock.now(), reason))
 
     def _work(self, service: Service, fault: FaultKind | None) -> _Result:
         match service.operations[-1].type:
@@ -99,7 +95,7 @@ class Worker:
         # A service that never ran has nothing to return to.
         if outcome is Outcome.DONE or before.status is ServiceStatus.CREATE_FAILED:
             return outcome, reason
-        self._show_rollback(service)
+        self._write(service, lambda current: lifecycle.roll_back(current, self._clock.now()))
         undone, why = self._deploy(service, before.configuration)
         if undone is Outcome.DONE:
             return Outcome.ROLLED_BACK, reason
@@ -107,7 +103,7 @@ class Worker:
 
     def _fail_change(self, service: Service, fault: FaultKind) -> _Result:
         """Fail a change before anything was touched: the old process keeps running, unless the rollback fails too."""
-        self._show_rollback(service)
+        self._write(service, lambda current: lifecycle.roll_back(current, self._clock.now()))
         if fault is FaultKind.FAIL_ROLLBACK:
             self._runtime.stop(service.id)
             return Outcome.ROLLBACK_FAILED, _INJECTED
@@ -115,8 +111,6 @@ class Worker:
 
     def _deploy(self, service: Service, wanted: Configuration) -> _Result:
         image = configuration.image_repository(wanted)
-        if image is None:
-            return Outcome.FAILED, "this runtime builds no code repositories"
         settings = image["ImageConfiguration"]
         check = wanted[configuration.HEALTH_CHECK]
         deployment = Deployment(
@@ -138,11 +132,9 @@ class Worker:
             return Outcome.FAILED, str(error)
         return Outcome.DONE, None
 
-    def _show_rollback(self, service: Service) -> None:
+    def _write(self, service: Service, change: Callable[[Service], Service]) -> None:
+        """Change what is stored of the service, unless it was removed or has another operation meanwhile."""
         with self._store.lock:
-            if current := self._current(service):
-                self._store.put(lifecycle.roll_back(current, self._clock.now()))
-
-    def _current(self, service: Service) -> Service | None:
-        current = self._store.find(service.arn)
-        return current if current and current.operations[-1].id == service.operations[-1].id else None
+            current = self._store.find(service.arn)
+            if current and current.operations[-1].id == service.operations[-1].id:
+                self._store.put(change(current))

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 from xml.sax.saxutils import escape
 
 from localcloud.faults.calls import Call, read_call
-from localcloud.faults.faults import Armed, Fault, Faults, Moment, Refusal
+from localcloud.faults.faults import Faults, Moment, Refusal
 from localcloud.provider.caller import caller_at
 from localcloud.provider.errors import ProviderError
 from localcloud.settings import HOST
@@ -36,12 +36,12 @@ _APP_RUNNER = ("apprunner", "tagging")
 _QUERY_PROTOCOL = ("iam", "sts")
 
 
-class Proxy:
+class Proxy(Faults):
     """The running proxy: its URL, the calls it received, and the armed faults."""
 
     def __init__(self, url: str, everything: str, apprunner: str) -> None:
+        super().__init__()
         self.url = url
-        self.faults = Faults()
         self._calls: deque[Call] = deque(maxlen=_REMEMBERED)
         self._everything = urlsplit(everything).netloc
         self._apprunner = urlsplit(apprunner).netloc
@@ -50,10 +50,6 @@ class Proxy:
     def calls(self) -> list[Call]:
         """The calls received, passed on or not, in the order of arrival."""
         return list(self._calls)
-
-    def arm(self, fault: Fault) -> Armed:
-        """Let a fault happen to the calls to come."""
-        return self.faults.arm(fault)
 
     def remember(self, call: Call) -> None:
         self._calls.append(call)
@@ -130,7 +126,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self._body()
         call = read_call(self.command, self.path, self.headers, body, lambda: self._client_pid)
         proxy = self.server.proxy
-        armed = proxy.faults.take(call)
+        armed = proxy.take(call)
         outcome = armed.happens_at(Moment.BEFORE, call) if armed else None
         if outcome is None:
             try:

@@ -10,5 +10,5 @@ Where to find what, from the wire inwards:
 - functions of the package (`aws.get_caller_identity`): `invokes`.
 
 A new type is a class in the module of its service. pulumi.provider.experimental is not used: it does not pass on who
-calls, names that the engine proposes, old inputs or the mark of an import, and has no way to report an id when a create fails.
+calls or old inputs, and has no way to report an id when a create fails.
 """

@@ -1,4 +1,4 @@
-"""`python -m localcloud.provider [--port N] [--folder DIR]`: serve until a signal. The first line printed is the port."""
+"""`python -m localcloud.provider [--port N]`: serve until a signal. The first line printed is the port; errors are logged."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import argparse
 import logging
 import signal
 import threading
-from pathlib import Path
 
 from localcloud.provider.server import serve
 
@@ -15,14 +14,9 @@ def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(prog="python -m localcloud.provider", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1, 0 for a free one")
-    parser.add_argument("--folder", type=Path, help="where to write provider.log")
     options = parser.parse_args()
-    if options.folder:
-        options.folder.mkdir(parents=True, exist_ok=True)
-        logging.basicConfig(
-            filename=options.folder / "provider.log", level=logging.INFO, format="%(asctime)s %(message)s"
-        )
-        logging.getLogger("localcloud.provider").setLevel(logging.DEBUG)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    logging.getLogger("localcloud.provider").setLevel(logging.DEBUG)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

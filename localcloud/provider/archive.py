@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import io
 import os
-import tarfile
-import urllib.request
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -30,15 +28,12 @@ def is_packed(value: Any) -> bool:
 
 
 def zip_bytes(value: Mapping[str, Any], folder: Path) -> bytes:
-    """The zip file of an archive; a relative path is below `folder`. A zip file on disk is taken as it is.
+    """The zip file of an archive; a relative path is below `folder`.
 
     Raises ProviderError for something that is not an archive or whose files are not there.
     """
     if not is_packed(value) or value.get(SIGNATURE) != ARCHIVE:
-        raise ProviderError("expected an archive of code (FileArchive, AssetArchive or RemoteArchive)")
-    path = _path(value, folder)
-    if path is not None and path.suffix in (".zip", ".jar"):
-        return _read(path)
+        raise ProviderError("expected an archive of code (AssetArchive, or FileArchive of a folder)")
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed:
         for name, data, executable in sorted(_files(value, folder)):
@@ -50,9 +45,13 @@ def zip_bytes(value: Mapping[str, Any], folder: Path) -> bytes:
 
 
 def _files(value: Mapping[str, Any], folder: Path, prefix: str = "") -> Iterator[tuple[str, bytes, bool]]:
-    path = _path(value, folder)
+    path = folder / value["path"] if value.get("path") else None
     if value.get(SIGNATURE) == ASSET:
-        yield prefix.rstrip("/"), _asset(value, path), path is not None and os.access(path, os.X_OK)
+        if "uri" in value:
+            raise ProviderError(f"the stand-in provider does not fetch {value['uri']}: give a file or a text")
+        # The engine sends an empty text as no text at all.
+        data = _read(path) if path else str(value.get("text", "")).encode()
+        yield prefix.rstrip("/"), data, path is not None and os.access(path, os.X_OK)
     elif "assets" in value:
         for name, item in value["assets"].items():
             yield from _files(item, folder, f"{prefix}{name}" + ("" if item.get(SIGNATURE) == ASSET else "/"))
@@ -61,39 +60,7 @@ def _files(value: Mapping[str, Any], folder: Path, prefix: str = "") -> Iterator
             if file.is_file():
                 yield prefix + file.relative_to(path).as_posix(), _read(file), os.access(file, os.X_OK)
     else:
-        yield from _unpacked(path.name if path else str(value.get("uri")), _asset(value, path), prefix)
-
-
-def _unpacked(name: str, data: bytes, prefix: str) -> Iterator[tuple[str, bytes, bool]]:
-    if name.endswith((".zip", ".jar")):
-        with zipfile.ZipFile(io.BytesIO(data)) as packed:
-            for entry in packed.infolist():
-                if not entry.is_dir():
-                    yield prefix + entry.filename, packed.read(entry), bool(entry.external_attr >> 16 & 0o100)
-    elif name.endswith((".tar", ".tar.gz", ".tgz")):
-        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-            for member in tar.getmembers():
-                file = tar.extractfile(member) if member.isfile() else None
-                if file is not None:
-                    yield prefix + member.name, file.read(), bool(member.mode & 0o100)
-    else:
-        raise ProviderError(f"{name} is not an archive: expected a folder, .zip, .jar, .tar, .tar.gz or .tgz")
-
-
-def _asset(value: Mapping[str, Any], path: Path | None) -> bytes:
-    if "text" in value:
-        return str(value["text"]).encode()
-    if path is not None:
-        return _read(path)
-    if "uri" in value:
-        with urllib.request.urlopen(value["uri"], timeout=60) as answer:
-            return bytes(answer.read())
-    # The engine sends an empty text as no text at all.
-    return b""
-
-
-def _path(value: Mapping[str, Any], folder: Path) -> Path | None:
-    return folder / value["path"] if value.get("path") else None
+        raise ProviderError(f"{path or value.get('uri')} is not a folder: the stand-in provider packs folders only")
 
 
 def _read(path: Path) -> bytes:

@@ -82,7 +82,6 @@ def client(access: Access, service: str, region: str) -> Any:
                 retries={"mode": "standard", "total_max_attempts": 4},
                 max_pool_connections=32,
                 s3={"addressing_style": "path"},
-                parameter_validation=True,
             ),
         )
 

@@ -57,14 +57,14 @@ class Connection:
 class Connections:
     """All connections to one server port, by gRPC peer."""
 
-    def __init__(self) -> None:
-        self.port = 0
+    def __init__(self, port: int) -> None:
+        self._port = port
         self._lock = threading.Lock()
         self._open: dict[str, Connection] = {}
 
     def begin(self, peer: str) -> Connection:
         """A new connection from this peer. Connections of processes that have ended are dropped."""
-        connection = Connection(caller_at(peer, self.port))
+        connection = Connection(caller_at(peer, self._port))
         with self._lock:
             self._open = {key: one for key, one in self._open.items() if psutil.pid_exists(one.caller.pid)}
             self._open[peer] = connection

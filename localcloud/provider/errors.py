@@ -1,10 +1,4 @@
-"""What can go wrong in a provider operation, and the text of AWS's errors.
-
-ProviderError            a message for the person at the terminal
-  Cancelled              the engine asked to stop
-  TimedOut               a wait took too long
-  UnexpectedState        a wait met a state from which it cannot succeed
-"""
+"""The error of a provider operation, and the text of AWS's errors."""
 
 from __future__ import annotations
 
@@ -13,18 +7,6 @@ from botocore.exceptions import ClientError
 
 class ProviderError(Exception):
     """An operation failed; the text is shown to the user as it is."""
-
-
-class Cancelled(ProviderError):
-    """The engine cancelled the operation, or its connection ended."""
-
-
-class TimedOut(ProviderError):
-    """A resource did not reach the wanted state in time."""
-
-
-class UnexpectedState(ProviderError):
-    """A resource reached a state from which the wanted one cannot be reached."""
 
 
 def code_of(error: ClientError) -> str:

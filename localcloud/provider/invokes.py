@@ -1,4 +1,4 @@
-"""Functions of the AWS package that programs call: the caller, the region, a registry's images and how to sign in to it."""
+"""Functions of the AWS package that programs call: the caller, a registry's images and how to sign in to it."""
 
 from __future__ import annotations
 
@@ -23,12 +23,6 @@ def _caller_identity(connection: Connection, _: Mapping[str, Any]) -> dict[str, 
     return {"accountId": account, "arn": found["Arn"], "userId": found["UserId"], "id": account}
 
 
-def _region(connection: Connection, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    region = str(arguments.get("region") or arguments.get("name") or connection.access.region)
-    named = dict.fromkeys(("id", "name", "region", "description"), region)
-    return {**named, "endpoint": f"ec2.{region}.amazonaws.com"}
-
-
 def _authorization_token(connection: Connection, _: Mapping[str, Any]) -> dict[str, Any]:
     found = connection.client("ecr").get_authorization_token()["authorizationData"][0]
     user, password = base64.b64decode(found["authorizationToken"]).decode().split(":", 1)
@@ -48,7 +42,6 @@ def _images(connection: Connection, arguments: Mapping[str, Any]) -> dict[str, A
 
 _FUNCTIONS: Mapping[str, Callable[[Connection, Mapping[str, Any]], dict[str, Any]]] = {
     "aws:index/getCallerIdentity:getCallerIdentity": _caller_identity,
-    "aws:index/getRegion:getRegion": _region,
     "aws:ecr/getAuthorizationToken:getAuthorizationToken": _authorization_token,
     "aws:ecr/getImages:getImages": _images,
 }

@@ -16,7 +16,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from localcloud.provider import diff, schema, tags
 from localcloud.provider.clients import service_id
 from localcloud.provider.errors import ProviderError, describe
-from localcloud.provider.naming import name_for
 from localcloud.provider.operation import Operation
 from localcloud.provider.property_values import UNKNOWN, has_unknown
 from localcloud.provider.resource import Resource
@@ -44,24 +43,15 @@ class Live:
     outputs: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Naming:
-    """How the engine wants a resource without a name named: its logical name, a seed, and a proposal if it has one."""
-
-    logical: str
-    seed: bytes = b""
-    proposed: str = ""
-    disabled: bool = False
-
-
 def check(
-    handler: Resource, op: Operation, old: Mapping[str, Any], naming: Naming
+    handler: Resource, op: Operation, old: Mapping[str, Any], logical: str, seed: bytes
 ) -> tuple[dict[str, Any], list[Failure]]:
-    """The inputs with types, defaults and a name filled in, and what is wrong with them."""
+    """The inputs with types, defaults and a name filled in, and what is wrong with them.
+
+    `logical` and `seed` make the name of a resource whose program gives none.
+    """
     given = {key: value for key, value in op.inputs.items() if not key.startswith("__")}
-    named, failures = _named(handler, given, old, naming)
-    checked, wrong = schema.check(op.token, named)
-    failures += wrong
+    checked, failures = schema.check(op.token, _named(handler, given, old, logical, seed))
     for key in sorted(set(checked) - handler.supports - {"region", "tags", "tagsAll", _DEFAULTED}):
         if not any(diff.root_of(failure.path) == key for failure in failures):
             failures.append(Failure(key, f"'{key}' is not carried out by the stand-in provider for {op.token}"))
@@ -73,17 +63,14 @@ def check(
 
 
 def _named(
-    handler: Resource, given: dict[str, Any], old: Mapping[str, Any], naming: Naming
-) -> tuple[dict[str, Any], list[Failure]]:
+    handler: Resource, given: dict[str, Any], old: Mapping[str, Any], logical: str, seed: bytes
+) -> dict[str, Any]:
     rule = handler.auto_name
     if rule is None or rule.property in given:
-        return given, []
-    if naming.disabled:
-        return given, [Failure(rule.property, "automatic naming is disabled, so a name must be given")]
+        return given
     # `namePrefix`, which also makes a name, is refused elsewhere, as not carried out.
     kept = old.get(rule.property) if rule.property in (old.get(_DEFAULTED) or []) else None
-    name = kept or naming.proposed or name_for(rule, naming.logical, naming.seed)
-    return {**given, rule.property: name, _DEFAULTED: [rule.property]}, []
+    return {**given, rule.property: kept or rule.name_for(logical, seed), _DEFAULTED: [rule.property]}
 
 
 def changes(handler: Resource, op: Operation) -> list[diff.Change]:
@@ -95,10 +82,8 @@ def changes(handler: Resource, op: Operation) -> list[diff.Change]:
     for key in handler.unordered & old.keys() & new.keys():
         old[key], new[key] = _sorted(old[key]), _sorted(new[key])
     found = [each for each in diff.changes(old, new, handler.replace_on) if each.path not in handler.ignored]
-    if handler.tagging and not any(change.root == "tags" for change in found):
-        wanted = _all_tags(op)
-        if wanted is not UNKNOWN:
-            found += diff.changes({"tagsAll": op.outputs.get("tagsAll") or {}}, {"tagsAll": wanted})
+    if handler.tagging and op.all_tags is not UNKNOWN and not any(change.root == "tags" for change in found):
+        found += diff.changes({"tagsAll": op.outputs.get("tagsAll") or {}}, {"tagsAll": op.all_tags})
     return found
 
 
@@ -117,7 +102,7 @@ def deletes_first(handler: Resource, op: Operation) -> bool:
 def preview(handler: Resource, op: Operation) -> dict[str, Any]:
     """The properties as far as they are known without doing anything."""
     known = op.outputs or dict.fromkeys(schema.schema_of(op.token).outputs, UNKNOWN)
-    return _planned(handler, op, known, _all_tags(op))
+    return _planned(handler, op, known)
 
 
 def create(handler: Resource, op: Operation) -> dict[str, Any]:
@@ -150,17 +135,17 @@ def update(handler: Resource, op: Operation) -> dict[str, Any]:
                 handler.change_tags(op, change)
         live = _read(handler, op)
     except _FAILURES as exc:
-        planned = _planned(handler, op, op.outputs, op.all_tags)
+        planned = _planned(handler, op, op.outputs)
         raise PartialFailure(op.id, planned, str(_provider_error(handler, exc))) from exc
     return _outputs(handler, op, live or {})
 
 
-def read(handler: Resource, op: Operation, imported: bool) -> Live | None:
-    """What is there now; None when it is gone. `imported`: there are no inputs of a program yet, only an id."""
+def read(handler: Resource, op: Operation) -> Live | None:
+    """What is there now; None when it is gone."""
     live = _read(handler, op)
     if live is None:
         return None
-    inputs = _imported_inputs(handler, op, live) if imported else _refreshed_inputs(handler, op, live)
+    inputs = _refreshed_inputs(handler, op, live)
     if handler.tagging:
         own = tags.own_of(live.get("tagsAll") or {}, op.connection.default_tags, op.inputs.get("tags") or {})
         inputs = {key: value for key, value in inputs.items() if key != "tags"}
@@ -185,12 +170,8 @@ def _provider_error(handler: Resource, error: BaseException) -> ProviderError:
     return error if isinstance(error, ProviderError) else ProviderError(describe(error, service))
 
 
-def _all_tags(op: Operation) -> Any:
-    return tags.merged(op.connection.default_tags, op.inputs.get("tags"))
-
-
-def _planned(handler: Resource, op: Operation, known: Mapping[str, Any], all_tags: Any) -> dict[str, Any]:
-    return _without_notes({**known, **op.inputs, **({"tagsAll": all_tags} if handler.tagging else {})})
+def _planned(handler: Resource, op: Operation, known: Mapping[str, Any]) -> dict[str, Any]:
+    return _without_notes({**known, **op.inputs, **({"tagsAll": op.all_tags} if handler.tagging else {})})
 
 
 def _outputs(handler: Resource, op: Operation, live: Mapping[str, Any]) -> dict[str, Any]:
@@ -221,12 +202,6 @@ def _refreshed_inputs(handler: Resource, op: Operation, live: Mapping[str, Any])
         elif live[key] is not None or given in ("", False, [], {}):
             inputs[key] = given if live[key] is None else _wording(given, diff.project(live[key], given), handler, key)
     return inputs
-
-
-def _imported_inputs(handler: Resource, op: Operation, live: Mapping[str, Any]) -> dict[str, Any]:
-    known, _ = schema.check(op.token, {key: value for key, value in live.items() if value not in (None, {}, [])})
-    names = schema.inputs_of(op.token) & handler.supports - handler.kept
-    return {key: value for key, value in known.items() if key in names}
 
 
 def _read(handler: Resource, op: Operation) -> dict[str, Any] | None:

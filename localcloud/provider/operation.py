@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from localcloud.provider import tags
 from localcloud.provider.connection import Connection
 from localcloud.provider.diff import Change
-from localcloud.provider.errors import Cancelled, TimedOut, UnexpectedState, code_of, message_of
+from localcloud.provider.errors import ProviderError, code_of, message_of
 
 # How soon a cancel is noticed, in seconds.
 _SLICE = 0.2
@@ -24,7 +24,7 @@ class Operation:
 
     connection: the engine's. token: the resource's type. inputs: the wanted properties. outputs: the last known ones.
     changed: what differs, in an update. timeout: seconds allowed, 0 for the handler's own limit. alive: false once the
-    engine's connection has ended. id: set by `created` as soon as AWS has given one, so that a later failure still
+    engine's connection has ended. id: set by a create as soon as AWS has given one, so that a later failure still
     reports the resource.
     """
 
@@ -48,18 +48,9 @@ class Operation:
         return str(self.inputs.get("region") or self.outputs.get("region") or self.connection.access.region)
 
     @property
-    def account(self) -> str:
-        """The caller's account number."""
-        return self.connection.account
-
-    @property
-    def all_tags(self) -> dict[str, str]:
-        """The provider's default tags with the resource's own on top."""
-        return dict(tags.merged(self.connection.default_tags, self.inputs.get("tags")))
-
-    def created(self, identifier: str) -> None:
-        """Note that AWS now has the resource, under this id."""
-        self.id = identifier
+    def all_tags(self) -> Any:
+        """The provider's default tags with the resource's own on top; UNKNOWN when a preview cannot know these yet."""
+        return tags.merged(self.connection.default_tags, self.inputs.get("tags"))
 
     def has_changed(self, *roots: str) -> bool:
         """Whether one of these top-level properties differs; without names, whether any but the tags does."""
@@ -67,9 +58,9 @@ class Operation:
         return bool(found & set(roots)) if roots else bool(found - {"tags", "tagsAll"})
 
     def check_cancelled(self) -> None:
-        """Raises Cancelled when the engine asked to stop, or its connection has ended."""
+        """Raises ProviderError when the engine asked to stop, or its connection has ended."""
         if self.connection.cancelled.is_set() or not self.alive():
-            raise Cancelled("context canceled")
+            raise ProviderError("context canceled")
 
     def pause(self, seconds: float) -> None:
         """Wait; a cancel ends the wait."""
@@ -90,8 +81,8 @@ class Operation:
     ) -> None:
         """Poll `fetch` for a status until it is one of `target`; None means that the resource is gone.
 
-        The intervals are those of the Terraform SDK's StateChangeConf: 0, 0.2, 0.4 … 6.4, then 10 s. Raises TimedOut
-        after `limit` seconds (the resource's own timeout wins), UnexpectedState on a status neither pending nor target.
+        The intervals are those of the Terraform SDK's StateChangeConf: 0, 0.2, 0.4 … 6.4, then 10 s. Raises ProviderError
+        after `limit` seconds (the resource's own timeout wins) and on a status neither pending nor target.
         """
         deadline = time.monotonic() + (self.timeout or limit)
         interval = 0.0
@@ -102,10 +93,12 @@ class Operation:
                 return
             wanted = ", ".join(str(name) for name in target if name) or "''"
             if status not in pending:
-                raise UnexpectedState(f"{what}: unexpected state '{status}', wanted target '{wanted}'.")
+                raise ProviderError(f"{what}: unexpected state '{status}', wanted target '{wanted}'.")
             left = deadline - time.monotonic()
             if left <= 0:
-                raise TimedOut(f"{what}: timeout while waiting for state to become '{wanted}' (last state: '{status}')")
+                raise ProviderError(
+                    f"{what}: timeout while waiting for state to become '{wanted}' (last state: '{status}')"
+                )
             interval = 0.2 if interval == 0 else min(interval * 2, 10.0) if interval < 6.4 else 10.0
             self.pause(min(interval, left))
 

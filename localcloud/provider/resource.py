@@ -6,6 +6,8 @@ inputs. For those it is enough to name the operations. A handler holds no state.
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -14,7 +16,6 @@ from botocore.exceptions import ClientError
 
 from localcloud.provider import schema, shapes, tags
 from localcloud.provider.errors import code_of
-from localcloud.provider.naming import AutoName
 from localcloud.provider.operation import Operation
 from localcloud.provider.schema import Failure
 
@@ -25,90 +26,81 @@ def names(text: str) -> frozenset[str]:
 
 
 @dataclass(frozen=True)
+class AutoName:
+    """How one resource type is named when its program gives no name, as Pulumi does it.
+
+    property: the input that holds the name. longest: AWS's limit in characters. lower: AWS takes lowercase only.
+    """
+
+    property: str = "name"
+    longest: int = 255
+    lower: bool = False
+
+    def name_for(self, logical: str, seed: bytes) -> str:
+        """`<logical>-<7 hex>`, the same one for the same seed; without a seed a new one each time.
+
+        The length of the suffix is pulumi-terraform-bridge's (`AutoNameOptions{Randlen: 7}`).
+        """
+        suffix = (hashlib.sha256(seed).hexdigest() if seed else secrets.token_hex(4))[:7]
+        name = f"{logical[: self.longest - len(suffix) - 1]}-{suffix}"
+        return name.lower() if self.lower else name
+
+
+@dataclass(frozen=True)
 class Setting:
     """Inputs that AWS changes by operations of their own.
 
     inputs: their names, as words. put_by: the operation that sets them. reset_by: the operation that brings back the
     default, which needs no value; without it, `put_by` sets the default too. after_create: the create does not take
-    them. renamed, more: AWS's names of them and parameters that belong to `put_by` alone.
+    them. renamed: AWS's names of them in `put_by`.
     """
 
     inputs: str
-    put_by: str = ""
+    put_by: str
     reset_by: str = ""
     after_create: bool = False
     renamed: Mapping[str, str] = field(default_factory=dict)
-    more: Mapping[str, str] = field(default_factory=dict)
 
 
 class Resource:
-    """One resource type (or several under one handler).
+    """One resource type, described by these attributes; a special type replaces methods as well."""
 
-    What Pulumi says of it:
-    tokens: Pulumi's names of the type.
-    supports: inputs that are carried out. Others that Pulumi knows are refused, because ignoring them would hide errors.
-    replace_on: inputs that cannot change in place.
-    auto_name: how to name a resource whose program gives no name.
-    defaults: what the official plug-in fills in.
-    unordered: lists whose order has no meaning.
-    ignored: paths of inputs whose change is no change.
-    kept: inputs that AWS fills in and keeps, so that leaving them out of a program changes nothing.
+    # What Pulumi says of it.
+    token: ClassVar[str] = ""  # Pulumi's name of the type
+    supports: ClassVar[frozenset[str]] = frozenset()  # inputs that are carried out; ignoring others would hide errors
+    replace_on: ClassVar[frozenset[str]] = frozenset()  # inputs that cannot change in place
+    auto_name: ClassVar[AutoName | None] = None  # how to name a resource whose program gives no name
+    defaults: ClassVar[Mapping[str, Any]] = {}  # what the official plug-in fills in
+    unordered: ClassVar[frozenset[str]] = frozenset()  # lists whose order has no meaning
+    ignored: ClassVar[frozenset[str]] = frozenset()  # paths of inputs whose change is no change
+    kept: ClassVar[frozenset[str]] = frozenset()  # AWS fills these in and keeps them: leaving them out changes nothing
 
-    What AWS says of it:
-    service: boto3's name of the service.
-    create_by, read_by, update_by, delete_by: AWS's names of the operations.
-    identity: the parameters that say which resource is meant. Their values, joined by `separator`, are Pulumi's id.
-    member: where the answers of create and read have the resource; empty when they are the resource.
-    renamed: Pulumi's name to AWS's, where more than the case differs.
-    empty: what stands for an input without a value: read when AWS gives none, sent when a program takes it out.
-    settings: inputs that are changed by operations of their own, in the order in which they are changed.
-    updates_all: an update sends all inputs, because AWS replaces those it does not get.
-    tagging: how its tags are changed; None when it takes none.
-    gone: AWS's error codes for "not there".
-    role_errors, role_text: codes and text of AWS's refusal while a new role is not known yet; the create is repeated.
-
-    How long it takes:
-    status_in: the member with the status.
-    pending, ready: statuses to wait through after a create or update, and those that end the wait; no wait without.
-    deleting: statuses to wait through after a delete; no wait without.
-    deleted: statuses in which AWS still describes the resource and it is gone nevertheless.
-    title: what the official plug-in calls the type in its messages.
-    limit: seconds a wait may take.
-    """
-
-    tokens: ClassVar[tuple[str, ...]] = ()
-    supports: ClassVar[frozenset[str]] = frozenset()
-    replace_on: ClassVar[frozenset[str]] = frozenset()
-    auto_name: ClassVar[AutoName | None] = None
-    defaults: ClassVar[Mapping[str, Any]] = {}
-    unordered: ClassVar[frozenset[str]] = frozenset()
-    ignored: ClassVar[frozenset[str]] = frozenset()
-    kept: ClassVar[frozenset[str]] = frozenset()
-
-    service: ClassVar[str] = ""
-    create_by: ClassVar[str] = ""
+    # What AWS says of it.
+    service: ClassVar[str] = ""  # boto3's name of the service
+    create_by: ClassVar[str] = ""  # AWS's names of the four operations
     read_by: ClassVar[str] = ""
     update_by: ClassVar[str] = ""
     delete_by: ClassVar[str] = ""
-    identity: ClassVar[tuple[str, ...]] = ()
-    separator: ClassVar[str] = "/"
-    member: ClassVar[str] = ""
-    renamed: ClassVar[Mapping[str, str]] = {}
-    empty: ClassVar[Mapping[str, Any]] = {}
-    settings: ClassVar[tuple[Setting, ...]] = ()
-    updates_all: ClassVar[bool] = False
-    tagging: ClassVar[tags.Tagging | None] = None
-    gone: ClassVar[tuple[str, ...]] = ("ResourceNotFoundException",)
-    role_errors: ClassVar[tuple[str, ...]] = ()
-    role_text: ClassVar[str] = ""
+    identity: ClassVar[tuple[str, ...]] = ()  # the parameters that say which resource is meant
+    separator: ClassVar[str] = "/"  # joins their values to Pulumi's id
+    member: ClassVar[str] = ""  # where answers have the resource; empty when they are the resource
+    renamed: ClassVar[Mapping[str, str]] = {}  # Pulumi's name to AWS's, where more than the case differs
+    empty: ClassVar[Mapping[str, Any]] = {}  # stands for an absent input: read when AWS gives none, sent to take it out
+    settings: ClassVar[tuple[Setting, ...]] = ()  # in the order in which they are changed
+    updates_all: ClassVar[bool] = False  # an update sends all inputs, because AWS replaces those it does not get
+    tagging: ClassVar[tags.Tagging | None] = None  # how its tags are changed; None when it takes none
+    gone: ClassVar[tuple[str, ...]] = ("ResourceNotFoundException",)  # AWS's error codes for "not there"
+    role_errors: ClassVar[tuple[str, ...]] = ()  # AWS's codes while a new role is not known yet: the create is repeated
+    role_text: ClassVar[str] = ""  # what the message of such a refusal contains
 
-    status_in: ClassVar[str] = "Status"
-    pending: ClassVar[tuple[str, ...]] = ()
-    ready: ClassVar[tuple[str, ...]] = ()
-    deleting: ClassVar[tuple[str, ...]] = ()
-    deleted: ClassVar[tuple[str, ...]] = ()
-    title: ClassVar[str] = ""
-    limit: ClassVar[float] = 600
+    # How long it takes.
+    status_in: ClassVar[str] = "Status"  # the member with the status
+    pending: ClassVar[tuple[str, ...]] = ()  # statuses to wait through after a create or update
+    ready: ClassVar[tuple[str, ...]] = ()  # statuses that end that wait; no wait without
+    deleting: ClassVar[tuple[str, ...]] = ()  # statuses to wait through after a delete; no wait without
+    deleted: ClassVar[tuple[str, ...]] = ()  # AWS still describes it, and it is gone nevertheless
+    title: ClassVar[str] = ""  # what the official plug-in calls the type in its messages
+    limit: ClassVar[float] = 600  # seconds a wait may take
 
     # -- What the protocol asks for ------------------------------------------------------------------------------------
 
@@ -117,11 +109,11 @@ class Resource:
         return []
 
     def create(self, op: Operation) -> None:
-        """Create it, wait until it is ready, then change settings. Calls `op.created` as soon as there is an id."""
+        """Create it, wait until it is ready, then change settings. Sets `op.id` as soon as there is one."""
         request = self.request(op, self.create_by, {**op.inputs, "tags": op.all_tags})
         answer = op.retry(lambda: self.call(op, self.create_by, **request), codes=self.role_errors, text=self.role_text)
         known = {**request, **(answer.get(self.member) or answer)}
-        op.created(self.separator.join(known[name] for name in self.identity))
+        op.id = self.separator.join(known[name] for name in self.identity)
         self.wait(op, "create")
         for setting in self.settings:
             if setting.after_create and not self._is_default(op, setting):
@@ -187,7 +179,8 @@ class Resource:
         """Pulumi's properties from what AWS says; a type with computed ones adds them here."""
         live = shapes.response(self.client(op), self.read_by, found, self.member, self.renamed)
         unset = self._unset()
-        known = schema.schema_of(op.token).outputs.keys() - {"tags", "tagsAll", "region"}
+        # An input that is not carried out may have another shape at AWS.
+        known = schema.schema_of(op.token).outputs.keys() - (schema.inputs_of(op.token) - self.supports) - {"tagsAll"}
         return {name: unset.get(name) if value is None else value for name, value in live.items() if name in known}
 
     def status(self, op: Operation) -> str | None:
@@ -224,11 +217,11 @@ class Resource:
     def _put_setting(self, op: Operation, setting: Setting) -> None:
         if setting.reset_by and self._is_default(op, setting):
             self.call(op, setting.reset_by, **self.key(op))
-        elif setting.put_by:
+        else:
             given = {name: op.inputs.get(name, self._unset().get(name)) for name in setting.inputs.split()}
             renamed = {**self.renamed, **setting.renamed}
             request = shapes.request(self.client(op), setting.put_by, given, renamed)
-            self.call(op, setting.put_by, **request | self.key(op), **setting.more)
+            self.call(op, setting.put_by, **request | self.key(op))
 
     def wait(self, op: Operation, doing: str) -> None:
         """Wait until the resource is ready, if its type takes time for that."""

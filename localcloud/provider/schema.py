@@ -129,11 +129,8 @@ def _fields(cls: type) -> tuple[dict[str, Any], frozenset[str]]:
 
 
 def _unknown_property(key: str, known: Mapping[str, Any]) -> str:
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
-    lowered = {name.lower(): name for name in known}
-    folded = lowered.get(key.replace("_", "").lower())
-    hint = folded or (near[0] if near else None)
-    return f"Unknown property '{key}'" + (f"; did you mean '{hint}'?" if hint else "")
+    near = difflib.get_close_matches(key, known, n=1)
+    return f"Unknown property '{key}'" + "".join(f"; did you mean '{name}'?" for name in near)
 
 
 def _value(kind: Any, value: Any, path: str, failures: list[Failure]) -> Any:

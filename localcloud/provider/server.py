@@ -33,10 +33,8 @@ def serve(port: int = 0) -> Iterator[int]:
             ("grpc.so_reuseport", 0),
         ],
     )
-    servicer = Servicer()
-    provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, server)
     bound = server.add_insecure_port(f"127.0.0.1:{port}")
-    servicer.listens_on(bound)
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(Servicer(bound), server)
     server.start()
     try:
         yield bound

@@ -18,10 +18,10 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, st
 
 from localcloud.provider import invokes, lifecycle, schema
 from localcloud.provider.connection import Connections
-from localcloud.provider.errors import describe
+from localcloud.provider.errors import ProviderError, describe
 from localcloud.provider.operation import Operation
 from localcloud.provider.property_values import decode, encode
-from localcloud.provider.resources import TYPES, handler_for
+from localcloud.provider.resources import handler_for
 
 _LOG = logging.getLogger(__name__)
 _KINDS = provider_pb2.PropertyDiff.Kind
@@ -49,21 +49,17 @@ def _reporting_errors(method: Method) -> Method:
 
 
 class Servicer(provider_pb2_grpc.ResourceProviderServicer):
-    """The provider, for all engines at once."""
+    """The provider, for all engines at once; `port` is the one that they connect to."""
 
-    def __init__(self) -> None:
-        self._connections = Connections()
-
-    def listens_on(self, port: int) -> None:
-        """Set the port that engines connect to; to be called before the first one does."""
-        self._connections.port = port
+    def __init__(self, port: int) -> None:
+        self._connections = Connections(port)
 
     # -- The connection ------------------------------------------------------------------------------------------------
 
     def Handshake(self, request: Any, context: Any) -> Any:
         """The first call of a connection. Secrets are not accepted: the engine unwraps and marks them again itself."""
         self._connections.begin(context.peer())
-        return provider_pb2.ProviderHandshakeResponse(supports_autonaming_configuration=True)
+        return provider_pb2.ProviderHandshakeResponse()
 
     def Attach(self, request: Any, context: Any) -> Any:
         """The engine's address, which is not needed."""
@@ -72,11 +68,6 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def GetPluginInfo(self, request: Any, context: Any) -> Any:
         """The version."""
         return plugin_pb2.PluginInfo(version=VERSION)
-
-    def GetSchema(self, request: Any, context: Any) -> Any:
-        """The least that is a schema: the name and the types that are served."""
-        package = {"name": "aws", "version": VERSION, "resources": {t: {} for t in sorted(TYPES) if t[:3] == "aws"}}
-        return provider_pb2.GetSchemaResponse(schema=json.dumps(package))
 
     @_reporting_errors
     def CheckConfig(self, request: Any, context: Any) -> Any:
@@ -98,7 +89,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Configure(self, request: Any, context: Any) -> Any:
         """Give the connection its configuration."""
         self._connections.configure(context.peer(), _configuration(decode(request.args)))
-        return provider_pb2.ConfigureResponse(supportsPreview=True, supports_autonaming_configuration=True)
+        return provider_pb2.ConfigureResponse(supportsPreview=True)
 
     def Cancel(self, request: Any, context: Any) -> Any:
         """End what this connection's operations are waiting for."""
@@ -118,14 +109,8 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Check(self, request: Any, context: Any) -> Any:
         """The inputs with types, defaults and a name filled in, or what is wrong with them."""
         op = self._operation(request, context, request.news)
-        modes = provider_pb2.CheckRequest.AutonamingOptions
-        naming = lifecycle.Naming(
-            logical=request.name or request.urn.split("::")[-1],
-            seed=request.randomSeed,
-            proposed=request.autonaming.proposed_name,
-            disabled=request.HasField("autonaming") and request.autonaming.mode == modes.DISABLE,
-        )
-        return _checked(*lifecycle.check(handler_for(op.token), op, decode(request.olds), naming))
+        logical = request.name or request.urn.split("::")[-1]
+        return _checked(*lifecycle.check(handler_for(op.token), op, decode(request.olds), logical, request.randomSeed))
 
     @_reporting_errors
     def Diff(self, request: Any, context: Any) -> Any:
@@ -159,9 +144,11 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     @_reporting_errors
     def Read(self, request: Any, context: Any) -> Any:
-        """What is there now, for a refresh or an import; an empty id when it is gone."""
+        """What is there now, for a refresh; an empty id when it is gone."""
+        if not request.HasField("inputs"):
+            raise ProviderError("the stand-in provider does not import: it needs the inputs of a program")
         op = self._operation(request, context, request.inputs, request.properties)
-        live = lifecycle.read(handler_for(op.token), op, imported=not request.HasField("inputs"))
+        live = lifecycle.read(handler_for(op.token), op)
         if live is None:
             return provider_pb2.ReadResponse()
         return provider_pb2.ReadResponse(id=op.id, inputs=encode(live.inputs), properties=encode(live.outputs))

@@ -65,7 +65,7 @@ class PlatformFixture:
         try:
             yield armed
         finally:
-            self.proxy.faults.disarm(armed)
+            self.proxy.disarm(armed)
 
     def work(self, environment_id: str) -> bytes:
         """Run one worker for this environment."""

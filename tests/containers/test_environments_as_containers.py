@@ -11,9 +11,8 @@ import os
 import re
 import subprocess
 import sys
-import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ from localcloud.settings import ROOT
 from tests.containers.conftest import Images
 from tests.containers.containers import docker
 from tests.e2e.story import destroyed, ready, visit
+from tests.functional.apprunner_fixtures import eventually
 from tools.platform_on_localcloud import Platform, clean_environment
 
 ANSWER = b'{"fib":6765,"n":20}\n'
@@ -98,16 +98,6 @@ def repository(platform: Platform, images: Images, tmp_path: Path) -> Iterator[R
 @pytest.fixture
 def alice(platform: Platform) -> Client:
     return Client(platform.outputs["api_url"], platform.cloud.session("alice"))
-
-
-def eventually(condition: Callable[[], bool]) -> bool:
-    """Whether the condition becomes true within a minute."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True
 
 
 def fibfactory(environment: Mapping[str, str], folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -284,7 +274,7 @@ def test_a_clouds_containers_and_pulled_images_are_removed_however_it_ends(
     images: Images, tmp_path: Path, end: str
 ) -> None:
     (tmp_path / "context").mkdir()
-    command = [sys.executable, "-m", "localcloud", "run", "--folder", str(tmp_path / "cloud")]
+    command = [sys.executable, "-m", "localcloud", "--folder", str(tmp_path / "cloud")]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True) as process:
         try:
             assert process.stdout is not None

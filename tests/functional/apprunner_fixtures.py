@@ -141,6 +141,11 @@ class Lab:
         assert eventually(lambda: self.describe(arn)["Status"] != "OPERATION_IN_PROGRESS")
         return self.describe(arn)
 
+    def after(self, change: str, arn: str, **request: Any) -> dict[str, Any]:
+        """Ask for a change (`update`, `pause`, `resume`, `delete`) and wait; returns the service once it has settled."""
+        getattr(self.apprunner, f"{change}_service")(ServiceArn=arn, **request)
+        return self.settled(arn)
+
     def describe(self, arn: str) -> dict[str, Any]:
         return self.apprunner.describe_service(ServiceArn=arn)["Service"]
 
@@ -187,8 +192,8 @@ def running_lab(
         registry=registry,
         behaviour=Behaviour(delays=NO_DELAYS),
     )
-    with serve(settings) as emulator, emulator.admin() as admin:
-        yield Lab(emulator, admin, client("apprunner", emulator.url))
+    with serve(settings) as emulator:
+        yield Lab(emulator, emulator.admin(), client("apprunner", emulator.url))
 
 
 @pytest.fixture(name="lab")

@@ -10,7 +10,6 @@ import boto3
 import pytest
 
 from localcloud.apprunner.admin import AppRunnerAdmin
-from localcloud.apprunner.settings import Behaviour
 from localcloud.running import RunningCloud
 from tests.functional.provider_programs import REGION, Workspace, workspace_of
 
@@ -37,11 +36,11 @@ def workspace(cloud: RunningCloud, tmp_path: Path, secrets_provider: str) -> Ite
 @pytest.fixture
 def apprunner_admin(cloud: RunningCloud) -> Iterator[AppRunnerAdmin]:
     """The emulator's control API; the emulator behaves as at the start again afterwards."""
-    with AppRunnerAdmin(cloud.apprunner_url) as admin:
-        before: Behaviour = admin.behaviour()
-        yield admin
-        admin.clear_faults()
-        admin.behave(delays=before.delays.model_dump(), clock_speed=before.clock_speed, quota=before.quota)
+    admin = cloud.apprunner_admin
+    before = admin.behaviour()
+    yield admin
+    admin.clear_faults()
+    admin.behave(delays=before.delays.model_dump(), clock_speed=before.clock_speed, quota=before.quota)
 
 
 @pytest.fixture

@@ -145,18 +145,15 @@ def test_a_failed_create_is_listed_counted_and_deletable(lab: Lab) -> None:
     assert lab.names() == ["ill-fated"]
     code, _ = refused(lab.create, name="another")
     assert code == "ServiceQuotaExceededException"
-    lab.apprunner.delete_service(ServiceArn=arn)
-    assert lab.settled(arn)["Status"] == "DELETED"
+    assert lab.after("delete", arn)["Status"] == "DELETED"
     assert lab.created("another")["Status"] == "RUNNING"
 
 
 def test_a_failed_create_can_be_repaired_by_an_update(lab: Lab) -> None:
     arn = lab.created("ill-fated", image("broken"))["ServiceArn"]
-    lab.apprunner.update_service(ServiceArn=arn, SourceConfiguration=image("missing-command"))
-    assert lab.settled(arn)["Status"] == "CREATE_FAILED"
+    assert lab.after("update", arn, SourceConfiguration=image("missing-command"))["Status"] == "CREATE_FAILED"
     assert lab.operations(arn)[0] == ("UPDATE_SERVICE", "FAILED")
-    lab.apprunner.update_service(ServiceArn=arn, SourceConfiguration=image())
-    mended = lab.settled(arn)
+    mended = lab.after("update", arn, SourceConfiguration=image())
     assert mended["Status"] == "RUNNING"
     assert answers(mended["ServiceUrl"])
 
@@ -183,8 +180,7 @@ def test_a_failing_update_is_rolled_back_and_only_its_operation_shows_it(lab: La
     arn = before["ServiceArn"]
     source = image()
     source["ImageRepository"]["ImageIdentifier"] = wanted
-    lab.apprunner.update_service(ServiceArn=arn, SourceConfiguration=source)
-    after = lab.settled(arn)
+    after = lab.after("update", arn, SourceConfiguration=source)
     assert after["Status"] == "RUNNING"
     assert after["SourceConfiguration"] == before["SourceConfiguration"]
     assert get(after["ServiceUrl"])["environment"]["COLOUR"] == "blue"
@@ -195,8 +191,8 @@ def test_an_update_can_be_made_to_fail(lab: Lab) -> None:
     service = lab.created("hello")
     arn, pid = service["ServiceArn"], lab.pid(service["ServiceArn"])
     lab.admin.inject("fail", operation="UpdateService", service="hel*")
-    lab.apprunner.update_service(ServiceArn=arn, SourceConfiguration=image("v2"))
-    assert lab.settled(arn)["SourceConfiguration"] == service["SourceConfiguration"]
+    after = lab.after("update", arn, SourceConfiguration=image("v2"))
+    assert after["SourceConfiguration"] == service["SourceConfiguration"]
     assert lab.operations(arn)[0] == ("UPDATE_SERVICE", "ROLLBACK_SUCCEEDED")
     assert lab.pid(arn) == pid
 
@@ -227,12 +223,10 @@ def test_a_deployment_starts_the_same_configuration_again(lab: Lab) -> None:
 def test_a_paused_service_does_not_answer_and_resumes_at_the_same_url(lab: Lab) -> None:
     service = lab.created("hello")
     arn, url = service["ServiceArn"], service["ServiceUrl"]
-    lab.apprunner.pause_service(ServiceArn=arn)
-    assert lab.settled(arn)["Status"] == "PAUSED"
+    assert lab.after("pause", arn)["Status"] == "PAUSED"
     assert not answers(url)
     assert refused(lab.apprunner.pause_service, ServiceArn=arn)[0] == "InvalidStateException"
-    lab.apprunner.resume_service(ServiceArn=arn)
-    resumed = lab.settled(arn)
+    resumed = lab.after("resume", arn)
     assert (resumed["Status"], resumed["ServiceUrl"]) == ("RUNNING", url)
     assert answers(url)
     assert [kind for kind, _ in lab.operations(arn)] == ["RESUME_SERVICE", "PAUSE_SERVICE", "CREATE_SERVICE"]
@@ -241,15 +235,11 @@ def test_a_paused_service_does_not_answer_and_resumes_at_the_same_url(lab: Lab) 
 def test_a_paused_service_takes_an_update_and_runs_it_once_resumed(lab: Lab) -> None:
     service = lab.created("hello")
     arn, url = service["ServiceArn"], service["ServiceUrl"]
-    lab.apprunner.pause_service(ServiceArn=arn)
-    lab.settled(arn)
-    lab.apprunner.update_service(
-        ServiceArn=arn, SourceConfiguration=image(RuntimeEnvironmentVariables={"COLOUR": "red"})
-    )
-    assert lab.settled(arn)["Status"] == "PAUSED"
+    lab.after("pause", arn)
+    red = image(RuntimeEnvironmentVariables={"COLOUR": "red"})
+    assert lab.after("update", arn, SourceConfiguration=red)["Status"] == "PAUSED"
     assert not answers(url)
-    lab.apprunner.resume_service(ServiceArn=arn)
-    lab.settled(arn)
+    lab.after("resume", arn)
     assert get(url)["environment"]["COLOUR"] == "red"
 
 
@@ -269,8 +259,7 @@ def test_a_deleted_service_can_be_described_is_not_listed_and_its_process_is_gon
 
 def test_a_name_can_be_used_again_after_a_delete_with_another_id_and_url(lab: Lab) -> None:
     first = lab.created("hello")
-    lab.apprunner.delete_service(ServiceArn=first["ServiceArn"])
-    lab.settled(first["ServiceArn"])
+    lab.after("delete", first["ServiceArn"])
     second = lab.created("hello")
     assert second["Status"] == "RUNNING"
     assert second["ServiceId"] != first["ServiceId"]
@@ -280,12 +269,10 @@ def test_a_name_can_be_used_again_after_a_delete_with_another_id_and_url(lab: La
 def test_a_delete_can_be_made_to_fail_and_works_the_next_time(lab: Lab) -> None:
     arn = lab.created("hello")["ServiceArn"]
     lab.admin.inject("fail", operation="DeleteService")
-    lab.apprunner.delete_service(ServiceArn=arn)
-    assert lab.settled(arn)["Status"] == "DELETE_FAILED"
+    assert lab.after("delete", arn)["Status"] == "DELETE_FAILED"
     assert lab.operations(arn)[0] == ("DELETE_SERVICE", "FAILED")
     assert lab.names() == ["hello"]
-    lab.apprunner.delete_service(ServiceArn=arn)
-    assert lab.settled(arn)["Status"] == "DELETED"
+    assert lab.after("delete", arn)["Status"] == "DELETED"
 
 
 def test_a_create_can_be_made_to_fail_as_often_as_asked(lab: Lab) -> None:
@@ -299,11 +286,9 @@ def test_a_create_can_be_made_to_fail_as_often_as_asked(lab: Lab) -> None:
 def test_a_failed_pause_or_resume_leaves_the_service_as_before(lab: Lab, kind: str, status: str) -> None:
     arn = lab.created("hello")["ServiceArn"]
     if kind == "resume":
-        lab.apprunner.pause_service(ServiceArn=arn)
-        lab.settled(arn)
+        lab.after("pause", arn)
     lab.admin.inject("fail")
-    getattr(lab.apprunner, f"{kind}_service")(ServiceArn=arn)
-    assert lab.settled(arn)["Status"] == status
+    assert lab.after(kind, arn)["Status"] == status
     assert lab.operations(arn)[0] == (f"{kind.upper()}_SERVICE", "FAILED")
 
 

@@ -28,8 +28,7 @@ def found_names(answer: dict[str, Any]) -> list[str]:
 def test_services_are_listed_in_pages_that_survive_a_delete_between_them(lab: Lab) -> None:
     services = [lab.created(f"service-{number}") for number in range(5)]
     first = lab.apprunner.list_services(MaxResults=2)
-    lab.apprunner.delete_service(ServiceArn=services[0]["ServiceArn"])
-    lab.settled(services[0]["ServiceArn"])
+    lab.after("delete", services[0]["ServiceArn"])
     second = lab.apprunner.list_services(MaxResults=2, NextToken=first["NextToken"])
     third = lab.apprunner.list_services(MaxResults=2, NextToken=second["NextToken"])
     names = [each["ServiceName"] for page in (first, second, third) for each in page["ServiceSummaryList"]]
@@ -64,8 +63,7 @@ def test_tags_are_added_changed_listed_and_removed(lab: Lab) -> None:
     assert lab.apprunner.list_tags_for_resource(ResourceArn=arn)["Tags"] == tags(stage="proof", colour="blue")
     many = tags(**{f"k{number}": "x" for number in range(49)})
     assert refused(lab.apprunner.tag_resource, ResourceArn=arn, Tags=many)[0] == INVALID
-    lab.apprunner.delete_service(ServiceArn=arn)
-    lab.settled(arn)
+    lab.after("delete", arn)
     assert refused(lab.apprunner.tag_resource, ResourceArn=arn, Tags=tags(a="b"))[0] == "InvalidStateException"
 
 
@@ -83,17 +81,14 @@ def test_the_tagging_api_finds_services_by_all_filters_together(lab: Lab) -> Non
     lab.create("untagged")
     tagging = client("resourcegroupstaggingapi", lab.emulator.url)
 
-    def find(*filters: dict[str, Any], **more: Any) -> list[str]:
-        return found_names(tagging.get_resources(TagFilters=list(filters), **more))
+    def find(*filters: dict[str, Any]) -> list[str]:
+        return found_names(tagging.get_resources(TagFilters=list(filters)))
 
     assert find() == ["blue-alice", "blue-bob", "red-bob"]
     assert find({"Key": "owner"}) == ["blue-alice", "blue-bob", "red-bob"]
     assert find({"Key": "owner", "Values": ["bob", "carol"]}) == ["blue-bob", "red-bob"]
     assert find({"Key": "owner", "Values": ["bob"]}, {"Key": "colour", "Values": ["blue"]}) == ["blue-bob"]
     assert find({"Key": "nothing"}) == []
-    assert find(ResourceTypeFilters=["apprunner"]) == ["blue-alice", "blue-bob", "red-bob"]
-    assert find({"Key": "owner", "Values": ["alice"]}, ResourceTypeFilters=["apprunner:service"]) == ["blue-alice"]
-    assert find(ResourceTypeFilters=["s3", "apprunner:connection"]) == []
     [found] = tagging.get_resources(TagFilters=[{"Key": "colour", "Values": ["red"]}])["ResourceTagMappingList"]
     assert found["Tags"] == tags(colour="red", owner="bob")
     elsewhere = client("resourcegroupstaggingapi", lab.emulator.url, region="eu-west-1")
@@ -103,10 +98,9 @@ def test_the_tagging_api_finds_services_by_all_filters_together(lab: Lab) -> Non
 def test_the_tagging_api_does_not_find_deleted_services(lab: Lab) -> None:
     arn = lab.created("hello", Tags=tags(owner="alice"))["ServiceArn"]
     tagging = client("resourcegroupstaggingapi", lab.emulator.url)
-    assert found_names(tagging.get_resources(ResourceARNList=[arn])) == ["hello"]
-    lab.apprunner.delete_service(ServiceArn=arn)
-    lab.settled(arn)
-    assert tagging.get_resources(ResourceARNList=[arn])["ResourceTagMappingList"] == []
+    assert found_names(tagging.get_resources()) == ["hello"]
+    lab.after("delete", arn)
+    assert tagging.get_resources()["ResourceTagMappingList"] == []
 
 
 def test_the_tagging_api_answers_in_pages(lab: Lab) -> None:
@@ -123,11 +117,12 @@ def test_the_tagging_api_answers_in_pages(lab: Lab) -> None:
     "request_",
     [
         {"ResourcesPerPage": 101},
-        {"TagsPerPage": 1},
+        {"TagsPerPage": 100},
+        {"ResourceTypeFilters": ["apprunner"]},
         {"PaginationToken": "forged"},
         {"TagFilters": [{"Values": ["x"]}]},
         {"TagFilters": [{"Key": "k", "Values": ["x"] * 21}]},
-        {"ResourceARNList": ["arn:aws:s3:::bucket"], "ResourcesPerPage": 1},
+        {"ResourceARNList": ["arn:aws:s3:::bucket"]},
     ],
 )
 def test_the_tagging_api_refuses_with_its_own_error_name(lab: Lab, request_: dict[str, Any]) -> None:
@@ -135,55 +130,25 @@ def test_the_tagging_api_refuses_with_its_own_error_name(lab: Lab, request_: dic
     assert refused(tagging.get_resources, **request_)[0] == "InvalidParameterException"
 
 
-def default_scaling(lab: Lab) -> str:
-    return str(lab.created("plain")["AutoScalingConfigurationSummary"]["AutoScalingConfigurationArn"])
+DEFAULT_SCALING = (
+    "arn:aws:apprunner:us-west-2:000000000000:autoscalingconfiguration/DefaultConfiguration/1/" + "1".zfill(32)
+)
 
 
 def test_every_service_uses_the_default_scaling_configuration(lab: Lab) -> None:
-    service = lab.created("hello")
-    summary = service["AutoScalingConfigurationSummary"]
-    prefix = "arn:aws:apprunner:us-west-2:000000000000:autoscalingconfiguration"
-    assert summary.pop("CreatedAt") <= service["CreatedAt"]
-    assert summary == {
-        "AutoScalingConfigurationArn": f"{prefix}/DefaultConfiguration/1/{'1'.zfill(32)}",
+    assert lab.create("hello")["AutoScalingConfigurationSummary"] == {
+        "AutoScalingConfigurationArn": DEFAULT_SCALING,
         "AutoScalingConfigurationName": "DefaultConfiguration",
         "AutoScalingConfigurationRevision": 1,
         "Status": "active",
-        "HasAssociatedService": True,
-        "IsDefault": True,
     }
 
 
-def test_the_default_scaling_configuration_has_no_service_once_the_last_one_is_deleted(lab: Lab) -> None:
-    arn = lab.created("hello")["ServiceArn"]
-    lab.apprunner.delete_service(ServiceArn=arn)
-    assert lab.settled(arn)["AutoScalingConfigurationSummary"]["HasAssociatedService"] is False
-
-
-@pytest.mark.parametrize("parts_left_out", [0, 1, 2], ids=["by-id", "by-revision", "by-name"])
-def test_the_default_scaling_configuration_can_be_named(lab: Lab, parts_left_out: int) -> None:
-    default = default_scaling(lab)
-    named = "/".join(default.split("/")[: 4 - parts_left_out])
-    service = lab.created("hello", AutoScalingConfigurationArn=named)
-    assert service["AutoScalingConfigurationSummary"]["AutoScalingConfigurationArn"] == default
-    lab.apprunner.update_service(ServiceArn=service["ServiceArn"], AutoScalingConfigurationArn=named)
-    updated = lab.settled(service["ServiceArn"])
-    assert (updated["Status"], lab.operations(service["ServiceArn"])[0]) == ("RUNNING", ("UPDATE_SERVICE", "SUCCEEDED"))
-    assert updated["AutoScalingConfigurationSummary"] == service["AutoScalingConfigurationSummary"]
-
-
-@pytest.mark.parametrize(
-    ("part", "other"),
-    [("DefaultConfiguration", "steady"), ("/1/", "/2/"), ("us-west-2", "eu-west-1")],
-    ids=["another-name", "another-revision", "another-region"],
-)
-def test_an_unknown_scaling_configuration_is_refused_and_nothing_changes(lab: Lab, part: str, other: str) -> None:
-    default = default_scaling(lab)
-    unknown = default.replace(part, other)
-    plain = lab.admin.services()[0].arn
-    expected = (INVALID, f"Auto scaling configuration with the provided ARN was not found: {unknown}")
-    assert refused(lab.create, name="hello", AutoScalingConfigurationArn=unknown) == expected
-    assert refused(lab.apprunner.update_service, ServiceArn=plain, AutoScalingConfigurationArn=unknown) == expected
+def test_a_named_scaling_configuration_is_refused_and_nothing_changes(lab: Lab) -> None:
+    plain = lab.created("plain")["ServiceArn"]
+    named = {"AutoScalingConfigurationArn": DEFAULT_SCALING}
+    assert refused(lab.create, name="hello", **named)[0] == INVALID
+    assert refused(lab.apprunner.update_service, ServiceArn=plain, **named)[0] == INVALID
     assert lab.names() == ["plain"]
     assert lab.operations(plain) == [("CREATE_SERVICE", "SUCCEEDED")]
 
@@ -191,16 +156,13 @@ def test_an_unknown_scaling_configuration_is_refused_and_nothing_changes(lab: La
 @pytest.mark.parametrize("operation", ["create", "describe", "delete", "update_default"])
 def test_the_operations_on_scaling_configurations_are_not_emulated(lab: Lab, operation: str) -> None:
     call = getattr(lab.apprunner, f"{operation}_auto_scaling_configuration")
-    named = {"Name": "steady"} if operation == "create" else {"Arn": default_scaling(lab)}
+    named = {"Name": "steady"} if operation == "create" else {"Arn": DEFAULT_SCALING}
     code, message = refused(call, **{f"AutoScalingConfiguration{key}": value for key, value in named.items()})
     assert code == "UnknownOperationException"
     assert message.startswith("The emulator does not have AppRunner.")
 
 
 def test_the_default_scaling_configuration_has_no_tags(lab: Lab) -> None:
-    default = default_scaling(lab)
-    assert refused(lab.apprunner.list_tags_for_resource, ResourceArn=default)[0] == "ResourceNotFoundException"
-    assert refused(lab.apprunner.tag_resource, ResourceArn=default, Tags=tags(a="b"))[0] == "ResourceNotFoundException"
-    tagging = client("resourcegroupstaggingapi", lab.emulator.url)
-    found = tagging.get_resources(ResourceTypeFilters=["apprunner:autoscalingconfiguration"])
-    assert found["ResourceTagMappingList"] == []
+    calls = lab.apprunner
+    assert refused(calls.list_tags_for_resource, ResourceArn=DEFAULT_SCALING)[0] == "ResourceNotFoundException"
+    assert refused(calls.tag_resource, ResourceArn=DEFAULT_SCALING, Tags=tags(a="b"))[0] == "ResourceNotFoundException"

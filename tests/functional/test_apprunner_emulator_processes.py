@@ -58,16 +58,15 @@ def start(*options: str) -> subprocess.Popen[str]:
 
 
 @contextmanager
-def started(folder: Path, images: Path, *more: str) -> Iterator[Started]:
-    with start("--port", "0", "--folder", str(folder), "--images", str(images), *more) as process:
+def started(folder: Path, images: Path) -> Iterator[Started]:
+    with start("--port", "0", "--folder", str(folder), "--images", str(images)) as process:
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
             assert line.startswith("App Runner emulator ready at http://127.0.0.1:"), line
             url = line.split()[-1]
             emulator = RunningEmulator(url, int(url.rpartition(":")[2]))
-            with emulator.admin() as admin:
-                yield Started(process, Lab(emulator, admin, client("apprunner", url)))
+            yield Started(process, Lab(emulator, emulator.admin(), client("apprunner", url)))
         finally:
             process.kill()
 
@@ -117,8 +116,7 @@ def test_deleting_a_service_ends_the_children_of_its_process_too(lab: Lab) -> No
     service = lab.created("family", image(RuntimeEnvironmentVariables=HELPED))
     helper = get(service["ServiceUrl"])["helper"]
     assert psutil.pid_exists(helper)
-    lab.apprunner.delete_service(ServiceArn=service["ServiceArn"])
-    lab.settled(service["ServiceArn"])
+    lab.after("delete", service["ServiceArn"])
     assert eventually(partial(has_ended, helper))
 
 
@@ -184,8 +182,8 @@ def test_the_control_api_refuses_unknown_input_and_browsers(lab: Lab) -> None:
     assert ask("POST", "/clock/advance", {"seconds": -1}) == 400
     assert ask("POST", "/reset", {}, Content_Type="text/plain") == 403
     assert ask("GET", "/settings", {}, Host="evil.example") == 403
-    with pytest.raises(ControlApiError), AppRunnerAdmin(f"{lab.emulator.url}/elsewhere") as admin:
-        admin.behaviour()
+    with pytest.raises(ControlApiError):
+        AppRunnerAdmin(f"{lab.emulator.url}/elsewhere").behaviour()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -199,7 +197,6 @@ def test_a_signal_ends_the_emulator_s_process_and_every_service(
         assert is_gone(pid)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
 def test_services_end_with_an_emulator_that_is_killed(tmp_path: Path, images_file: Path) -> None:
     with started(tmp_path / "apprunner", images_file) as emulator:
         pids = [get(emulator.lab.created(name)["ServiceUrl"])["pid"] for name in ("first", "second")]
@@ -207,14 +204,6 @@ def test_services_end_with_an_emulator_that_is_killed(tmp_path: Path, images_fil
         emulator.process.wait(LIMIT_SECONDS)
     # The process that inherits them may not reap them, but they must not run.
     assert all(eventually(partial(has_ended, pid)) for pid in pids)
-
-
-def test_settings_come_from_a_file_and_the_command_line_wins(tmp_path: Path, images_file: Path) -> None:
-    settings = tmp_path / "settings.toml"
-    settings.write_text('account = "123456789012"\nport = 1\n[behaviour]\nquota = 7\n[behaviour.delays]\ncreate = 0\n')
-    with started(tmp_path / "apprunner", images_file, "--settings", str(settings)) as emulator:
-        assert emulator.lab.admin.behaviour().quota == 7
-        assert emulator.lab.create("hello")["ServiceArn"].split(":")[4] == "123456789012"
 
 
 def test_a_taken_port_and_a_bad_file_are_errors_that_say_what_to_do(

@@ -27,6 +27,9 @@ from tests.functional.apprunner_fixtures import (  # noqa: F401
 INVALID = "InvalidRequestException"
 NOWHERE = "arn:aws:apprunner:us-west-2:000000000000:service/nowhere/" + "0" * 32
 
+SCALING = "arn:aws:apprunner:us-west-2:000000000000:autoscalingconfiguration/no"
+CODE = {"RepositoryUrl": "https://example.org/code", "SourceCodeVersion": {"Type": "BRANCH", "Value": "main"}}
+
 
 def with_members(source: dict[str, Any], **members: Any) -> dict[str, Any]:
     return source | {"ImageRepository": source["ImageRepository"] | members}
@@ -54,6 +57,7 @@ def test_a_bad_name_is_an_invalid_request(lab: Lab, name: str) -> None:
         ({"source": image() | {"AutoDeploymentsEnabled": True}}, "automatic deployments"),
         ({"source": image() | {"AuthenticationConfiguration": {"AccessRoleArn": ACCESS_ROLE}}}, "Authentication"),
         ({"source": {"AutoDeploymentsEnabled": False}}, "ImageRepository"),
+        ({"source": {"CodeRepository": CODE}}, "ImageRepository"),
         ({"InstanceConfiguration": {"Cpu": "3 vCPU"}}, "instanceConfiguration.cpu"),
         ({"InstanceConfiguration": {"Memory": "1 TB"}}, "instanceConfiguration.memory"),
         ({"InstanceConfiguration": {"Cpu": "256", "Memory": "12 GB"}}, "combination"),
@@ -61,10 +65,7 @@ def test_a_bad_name_is_an_invalid_request(lab: Lab, name: str) -> None:
         ({"HealthCheckConfiguration": {"Protocol": "UDP"}}, "[TCP, HTTP]"),
         ({"HealthCheckConfiguration": {"Interval": 21}}, "less than or equal to 20"),
         ({"NetworkConfiguration": {"EgressConfiguration": {"EgressType": "VPC"}}}, "VpcConnectorArn"),
-        (
-            {"AutoScalingConfigurationArn": "arn:aws:apprunner:us-west-2:000000000000:autoscalingconfiguration/no"},
-            "not",
-        ),
+        ({"AutoScalingConfigurationArn": SCALING}, "AutoScalingConfigurationArn"),
         ({"EncryptionConfiguration": {"KmsKey": "alias/mine"}}, "kmsKey"),
         ({"Tags": [{"Key": "aws:mine", "Value": "x"}]}, "tags.1.member.key"),
         ({"Tags": [{"Key": "k", "Value": "x" * 257}]}, "256"),
@@ -108,8 +109,7 @@ def test_the_quota_counts_services_of_the_region_that_are_not_deleted(lab: Lab) 
     first = lab.created("first")
     lab.create("second")
     assert refused(lab.create, name="third")[0] == "ServiceQuotaExceededException"
-    lab.apprunner.delete_service(ServiceArn=first["ServiceArn"])
-    lab.settled(first["ServiceArn"])
+    lab.after("delete", first["ServiceArn"])
     lab.create("third")
     assert sorted(lab.names()) == ["second", "third"]
 
@@ -141,15 +141,6 @@ def test_an_access_role_that_cannot_be_assumed_is_refused(lab: Lab) -> None:
     [
         (image(), private_image()),
         (private_image(), with_members(private_image(), **image()["ImageRepository"])),
-        (
-            image(),
-            {
-                "CodeRepository": {
-                    "RepositoryUrl": "https://example.org/code",
-                    "SourceCodeVersion": {"Type": "BRANCH", "Value": "main"},
-                }
-            },
-        ),
     ],
 )
 def test_the_kind_of_repository_cannot_change(lab: Lab, before: dict[str, Any], after: dict[str, Any]) -> None:
@@ -194,8 +185,7 @@ def test_an_update_keeps_the_blocks_it_leaves_out(lab: Lab) -> None:
         HealthCheckConfiguration={"Path": "/health", "Protocol": "HTTP", "Interval": 1},
     )
     new_image = {"ImageRepository": {"ImageIdentifier": f"{PRIVATE}:v2", "ImageRepositoryType": "ECR"}}
-    lab.apprunner.update_service(ServiceArn=before["ServiceArn"], SourceConfiguration=new_image)
-    after = lab.settled(before["ServiceArn"])
+    after = lab.after("update", before["ServiceArn"], SourceConfiguration=new_image)
     assert after["SourceConfiguration"]["ImageRepository"]["ImageIdentifier"] == f"{PRIVATE}:v2"
     assert after["SourceConfiguration"]["AuthenticationConfiguration"] == {"AccessRoleArn": ACCESS_ROLE}
     for block in ("InstanceConfiguration", "HealthCheckConfiguration", "NetworkConfiguration"):
@@ -248,17 +238,18 @@ def test_a_request_without_a_signature_is_refused(lab: Lab) -> None:
     assert [call.access_key for call in lab.admin.calls()] == [None]
 
 
-def post(lab: Lab, target: str, body: bytes, authorization: str | None = None) -> tuple[int, str]:
-    signed = authorization or (
-        f"AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/20250101/us-west-2/apprunner/aws4_request, "
-        f"SignedHeaders=host;x-amz-date, Signature={'0' * 64}"
-    )
-    answer = urllib3.request(
-        "POST",
-        lab.emulator.url,
-        body=body,
-        headers={"X-Amz-Target": target, "X-Amz-Date": "20250101T000000Z", "Authorization": signed},
-    )
+def signed_for(service: str) -> str:
+    scope = f"{ACCESS_KEY}/20250101/us-west-2/{service}/aws4_request"
+    return f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host;x-amz-date, Signature={'0' * 64}"
+
+
+def send(lab: Lab, target: str, body: bytes, authorization: str) -> urllib3.BaseHTTPResponse:
+    headers = {"X-Amz-Target": target, "X-Amz-Date": "20250101T000000Z", "Authorization": authorization}
+    return urllib3.request("POST", lab.emulator.url, body=body, headers=headers)
+
+
+def post(lab: Lab, target: str, body: bytes, authorization: str = signed_for("apprunner")) -> tuple[int, str]:
+    answer = send(lab, target, body, authorization)
     return answer.status, json.loads(answer.data)["__type"]
 
 
@@ -287,17 +278,7 @@ def test_a_request_that_cannot_be_read_gets_aws_s_error(
 
 
 def test_members_that_aws_does_not_know_are_ignored_as_aws_does(lab: Lab) -> None:
-    answer = urllib3.request(
-        "POST",
-        lab.emulator.url,
-        body=b'{"Colour": "blue"}',
-        headers={
-            "X-Amz-Target": "AppRunner.ListServices",
-            "X-Amz-Date": "20250101T000000Z",
-            "Authorization": f"AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/20250101/us-west-2/apprunner/aws4_request, "
-            f"SignedHeaders=host, Signature={'0' * 64}",
-        },
-    )
+    answer = send(lab, "AppRunner.ListServices", b'{"Colour": "blue"}', signed_for("apprunner"))
     assert (answer.status, json.loads(answer.data)) == (200, {"ServiceSummaryList": []})
     assert answer.headers["Content-Type"] == "application/x-amz-json-1.0"
     assert answer.headers["x-amzn-RequestId"]
@@ -305,8 +286,4 @@ def test_members_that_aws_does_not_know_are_ignored_as_aws_does(lab: Lab) -> Non
 
 def test_a_broken_signature_and_one_for_another_service_are_refused(lab: Lab) -> None:
     assert post(lab, "AppRunner.ListServices", b"{}", "Bearer abc") == (400, "IncompleteSignatureException")
-    other = (
-        f"AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/20250101/us-west-2/s3/aws4_request, "
-        f"SignedHeaders=host, Signature={'0' * 64}"
-    )
-    assert post(lab, "AppRunner.ListServices", b"{}", other) == (403, "InvalidSignatureException")
+    assert post(lab, "AppRunner.ListServices", b"{}", signed_for("s3")) == (403, "InvalidSignatureException")

@@ -142,7 +142,7 @@ def test_the_cause_of_a_failed_deploy_is_named_and_the_next_run_continues(
         ran = operator.deploys("unlucky", environment=faulty)
         assert words in one_sentence(ran), ran.said
         assert "run it again" in ran.said
-        proxy.faults.disarm()
+        proxy.disarm()
     assert operator.deploys("unlucky", environment=faulty).code == 0
 
 

@@ -226,8 +226,8 @@ def test_a_folder_with_other_things_in_it_is_refused_and_kept(tmp_path: Path) ->
 
 @pytest.fixture
 def supervisor(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], RunningCloud]]:
-    """`python -m localcloud run` in a process group of its own, and its cloud."""
-    command = [sys.executable, "-m", "localcloud", "run", "--folder", str(tmp_path / "cloud")]
+    """`python -m localcloud` in a process group of its own, and its cloud."""
+    command = [sys.executable, "-m", "localcloud", "--folder", str(tmp_path / "cloud")]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())
@@ -271,16 +271,11 @@ def test_the_supervisor_ends_when_a_part_dies(
     assert nothing_left(cloud)
 
 
-def test_stop_ends_the_supervisor_and_says_so_when_there_is_none(
+def test_another_process_can_stop_the_supervisor_knowing_its_folder(
     supervisor: tuple[subprocess.Popen[str], RunningCloud],
 ) -> None:
     process, cloud = supervisor
-    command = [sys.executable, "-m", "localcloud", "stop", "--folder", str(cloud.folder)]
-
-    first = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=60)
-    assert first.stdout == "The local cloud is stopped.\n"
+    cloud_handle.stop(cloud)
     assert process.wait(timeout=60) == 0
     assert nothing_left(cloud)
-
-    second = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=60)
-    assert second.stdout == "No local cloud is running.\n"
+    assert cloud_handle.find(cloud.folder) is None

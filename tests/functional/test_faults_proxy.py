@@ -140,9 +140,9 @@ def test_a_delayed_call_arrives(proxy: Proxy, operator_session: boto3.Session) -
 def test_a_disarmed_fault_does_not_happen(proxy: Proxy, operator_session: boto3.Session) -> None:
     dynamodb = through(proxy, operator_session, "dynamodb")
     kept = proxy.arm(Fault(Match("s3"), faults.cut))
-    proxy.faults.disarm(proxy.arm(Fault(Match("dynamodb"), faults.cut, times=10)))
+    proxy.disarm(proxy.arm(Fault(Match("dynamodb"), faults.cut, times=10)))
     dynamodb.list_tables()
-    proxy.faults.disarm()
+    proxy.disarm()
     assert not kept.happened.is_set()
 
 

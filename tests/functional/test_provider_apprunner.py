@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 from pulumi import automation as auto
 
 from localcloud.apprunner.admin import AppRunnerAdmin
+from tests.functional.apprunner_fixtures import eventually
 from tests.functional.provider_programs import IMAGE, WARNINGS_OF_THE_SDK, Workspace, changes, drift, provider
 
 pytest_plugins = ("tests.functional.provider_fixtures",)
@@ -57,14 +57,6 @@ def service_program(
 @pytest.fixture
 def apprunner(operator_session: boto3.Session) -> Iterator[Any]:
     yield operator_session.client("apprunner")
-
-
-def wait_idle(admin: AppRunnerAdmin, name: str) -> None:
-    """Returns once the service's operation has ended."""
-    deadline = time.monotonic() + 30
-    while any(each.status == "OPERATION_IN_PROGRESS" for each in admin.services() if each.name == name):
-        assert time.monotonic() < deadline, f"{name} stays busy"
-        time.sleep(0.05)
 
 
 def operations(client: Any, arn: str) -> list[str]:
@@ -221,26 +213,6 @@ def drift_until_gone(workspace: Workspace) -> dict[str, int]:
     return {}
 
 
-def test_an_existing_service_is_imported_by_its_arn(workspace: Workspace, apprunner: Any) -> None:
-    made = apprunner.create_service(
-        ServiceName="found-service",
-        SourceConfiguration={
-            "AutoDeploymentsEnabled": False,
-            "ImageRepository": {
-                "ImageIdentifier": IMAGE,
-                "ImageRepositoryType": "ECR_PUBLIC",
-                "ImageConfiguration": {"Port": "8080"},
-            },
-        },
-    )
-    arn = made["Service"]["ServiceArn"]
-    options = pulumi.ResourceOptions(import_=arn)
-    imported = workspace.up("import", lambda: service_program("found-service", options=options))
-    assert imported.outputs["arn"].value == arn
-    assert changes(imported)["import"] == 1
-    assert operations(apprunner, arn)[0] == "CREATE_SERVICE"
-
-
 def test_a_secret_variable_stays_encrypted_in_the_state(workspace: Workspace, apprunner: Any) -> None:
     def program() -> None:
         service_program("secret-service", variables={"TOKEN": pulumi.Output.secret("correct-horse")})
@@ -264,7 +236,7 @@ def test_a_custom_timeout_ends_the_wait_and_keeps_the_service_in_the_state(
     assert workspace.resources("slow")[URN_NAME]["outputs"]["status"] == "OPERATION_IN_PROGRESS"
     # The clean-up has to find it idle: App Runner refuses to delete a busy service.
     apprunner_admin.advance(10)
-    wait_idle(apprunner_admin, "slow-service")
+    assert eventually(lambda: all(each.status != "OPERATION_IN_PROGRESS" for each in apprunner_admin.services()))
 
 
 def test_a_renamed_service_is_replaced_and_its_outputs_follow(workspace: Workspace, apprunner: Any) -> None:

@@ -183,11 +183,9 @@ def test_explicit_keys_and_endpoints_win_over_the_callers_environment(cloud: Run
         aws.sqs.Queue("queue", name="explicit", opts=given)
         invoked = pulumi.InvokeOptions(provider=given.provider)
         pulumi.export("who", aws.get_caller_identity_output(opts=invoked).arn)
-        pulumi.export("where", aws.get_region_output(region="us-east-1").region)
 
     made = space.up("explicit", program)
     assert made.outputs["who"].value == operator.user_arn
-    assert made.outputs["where"].value == "us-east-1"
     assert operator.secret_key not in space.checkpoint("explicit")
     space.stack("explicit").destroy()
 

@@ -14,7 +14,7 @@ from localcloud.apprunner.faults import Faults
 from localcloud.apprunner.images import ImagesFileError, load_images, with_tag
 from localcloud.apprunner.paging import page
 from localcloud.apprunner.settings import DEFAULT_IMAGES, Fault, FaultKind
-from localcloud.apprunner.signature import read_caller
+from localcloud.apprunner.wire import read_caller
 
 
 def waiting(clock: EmulatorClock, due: float) -> tuple[threading.Thread, list[bool]]:
@@ -158,9 +158,9 @@ def test_the_caller_is_read_from_the_credential_scope() -> None:
         f"SignedHeaders=host;x-amz-date, Signature={'a' * 64}"
     )
     date = "20250101T000000Z"
-    caller = read_caller(header, date, signing_name="apprunner", account="000000000000")
+    caller = read_caller(header, date, signing_name="apprunner")
     assert (caller.access_key, caller.region, caller.account) == ("AKIA1", "eu-west-1", "000000000000")
     with pytest.raises(NotAuthenticated, match="correct service"):
-        read_caller(header, date, signing_name="tagging", account="000000000000")
+        read_caller(header, date, signing_name="tagging")
     with pytest.raises(NotAuthenticated, match="requires"):
-        read_caller(header, None, signing_name="apprunner", account="000000000000")
+        read_caller(header, None, signing_name="apprunner")

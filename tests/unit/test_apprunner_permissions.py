@@ -21,7 +21,7 @@ APIS = operations.load_apis()
 
 
 def required(target: str, store: Store | None = None, **given: Any) -> list[Permission]:
-    return required_permissions(operations.find(APIS, target), CALLER, given, store or Store())
+    return list(required_permissions(operations.find(APIS, target), CALLER, given, store or Store()))
 
 
 def holding(**tags: str) -> Store:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import tarfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -68,22 +67,16 @@ def test_a_folder_is_packed_with_its_executables_and_always_to_the_same_bytes(fo
     assert zip_bytes(value, folder) == data
 
 
-def test_a_zip_file_is_used_unchanged_and_a_tar_file_is_repacked(folder: Path) -> None:
-    zipped = folder / "code.zip"
-    with zipfile.ZipFile(zipped, "w") as packed:
-        packed.writestr("a", "1")
-    assert zip_bytes(archive(path=str(zipped)), Path("/")) == zipped.read_bytes()
-    with tarfile.open(folder / "code.tar.gz", "w:gz") as tar:
-        tar.add(folder / "code", arcname=".")
-    assert sorted(contents(zip_bytes(archive(uri=(folder / "code.tar.gz").as_uri()), folder)).values()) == [
-        b"app",
-        b"run",
-    ]
-    assert contents(zip_bytes(archive(assets={"in": archive(path="code.zip")}), folder)) == {"in/a": b"1"}
-
-
 @pytest.mark.parametrize(
-    "value", [asset(text="x"), {"plain": "map"}, archive(path="missing"), archive(path="code/app.py")]
+    "value",
+    [
+        asset(text="x"),
+        {"plain": "map"},
+        archive(path="missing"),
+        archive(path="code/app.py"),
+        archive(uri="http://127.0.0.1:1/code.zip"),
+        archive(assets={"far": asset(uri="http://127.0.0.1:1/far")}),
+    ],
 )
 def test_a_value_that_is_no_archive_or_a_missing_file_is_an_error(folder: Path, value: dict[str, Any]) -> None:
     with pytest.raises(ProviderError):

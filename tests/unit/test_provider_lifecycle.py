@@ -13,11 +13,10 @@ from localcloud.provider import lifecycle
 from localcloud.provider.caller import Caller
 from localcloud.provider.connection import Connection
 from localcloud.provider.errors import ProviderError
-from localcloud.provider.lifecycle import Naming, PartialFailure
-from localcloud.provider.naming import AutoName
+from localcloud.provider.lifecycle import PartialFailure
 from localcloud.provider.operation import Operation
 from localcloud.provider.property_values import UNKNOWN
-from localcloud.provider.resource import Resource, names
+from localcloud.provider.resource import AutoName, Resource, names
 from localcloud.provider.tags import TagChange, Tagging
 
 # The handler's properties are those of a queue; its cloud is not AWS.
@@ -27,7 +26,7 @@ TOKEN = "aws:sqs/queue:Queue"
 class InMemory(Resource):
     """A handler whose cloud is a dictionary."""
 
-    tokens = (TOKEN,)
+    token = TOKEN
     service = "sqs"
     supports = names("name delaySeconds policy redrivePolicy fifoQueue")
     replace_on = names("name fifoQueue")
@@ -45,7 +44,7 @@ class InMemory(Resource):
         if self.fails == "before":
             raise error("Refused")
         self.cloud = {**op.inputs, "arn": "arn", "tagsAll": op.all_tags}
-        op.created("one")
+        op.id = "one"
         if self.fails == "after":
             raise error("Wedged")
 
@@ -145,7 +144,7 @@ def test_a_refresh_reads_live_properties_and_finds_nothing_when_the_resource_is_
     inputs, outputs = made(handler, tags={"x": "1"})
     assert handler.cloud is not None
     handler.cloud |= {"delaySeconds": 9, "tagsAll": {"team": "a", "x": "2", "foreign": "f"}}
-    live = lifecycle.read(handler, again({}, outputs, inputs), imported=False)
+    live = lifecycle.read(handler, again({}, outputs, inputs))
     assert live is not None
     assert live.inputs == {"name": "n", "delaySeconds": 9, "tags": {"x": "2", "foreign": "f"}}
     assert [change.path for change in lifecycle.changes(handler, again(live.inputs, live.outputs, inputs))] == [
@@ -154,16 +153,8 @@ def test_a_refresh_reads_live_properties_and_finds_nothing_when_the_resource_is_
         "tags.foreign",
     ]
     handler.cloud = None
-    assert lifecycle.read(handler, again({}, outputs, inputs), imported=False) is None
+    assert lifecycle.read(handler, again({}, outputs, inputs)) is None
     lifecycle.delete(handler, again({}, outputs, inputs))
-
-
-def test_an_import_finds_the_inputs_that_a_program_would_need() -> None:
-    handler = InMemory()
-    made(handler, policy="{}")
-    live = lifecycle.read(handler, operation({}, id="one"), imported=True)
-    assert live is not None
-    assert live.inputs == {"name": "n", "delaySeconds": 0}
 
 
 def test_json_with_the_same_meaning_keeps_the_programs_layout() -> None:
@@ -171,7 +162,7 @@ def test_json_with_the_same_meaning_keeps_the_programs_layout() -> None:
     inputs, outputs = made(handler, redrivePolicy='{"a": 1}')
     assert handler.cloud is not None
     handler.cloud["redrivePolicy"] = '{"a":1}'
-    live = lifecycle.read(handler, again({}, outputs, inputs), imported=False)
+    live = lifecycle.read(handler, again({}, outputs, inputs))
     assert live is not None
     assert live.inputs["redrivePolicy"] == live.outputs["redrivePolicy"] == '{"a": 1}'
 
@@ -198,8 +189,8 @@ def test_a_preview_knows_only_the_inputs_and_all_tags() -> None:
     assert known["arn"] is known["policy"] is known["url"] is UNKNOWN
 
 
-def checked(given: Mapping[str, Any], old: Mapping[str, Any] | None = None, **naming: Any) -> tuple[Any, Any]:
-    return lifecycle.check(InMemory(), operation(given), old or {}, Naming("logical", b"seed", **naming))
+def checked(given: Mapping[str, Any], old: Mapping[str, Any] | None = None) -> tuple[Any, Any]:
+    return lifecycle.check(InMemory(), operation(given), old or {}, "logical", b"seed")
 
 
 def test_a_check_makes_up_a_missing_name_once_and_fills_in_defaults() -> None:
@@ -209,12 +200,6 @@ def test_a_check_makes_up_a_missing_name_once_and_fills_in_defaults() -> None:
     assert first["delaySeconds"] == 0
     assert checked({}, first)[0]["name"] == first["name"]
     assert checked({}, {"name": "given"})[0]["name"] != "given", "a name that the program gave before is not kept"
-
-
-def test_the_engines_naming_rules_are_followed() -> None:
-    assert checked({}, proposed="proposed")[0]["name"] == "proposed"
-    assert [failure.path for failure in checked({}, disabled=True)[1]] == ["name"]
-    assert checked({"name": "given"}, disabled=True)[1] == []
 
 
 def test_an_input_that_is_not_carried_out_is_refused() -> None:

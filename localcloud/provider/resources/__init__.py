@@ -1,49 +1,19 @@
 """The table of resource types: Pulumi's token to the handler that serves it.
 
-Every class in these modules that names tokens is in the table.
+Every class in the modules of this folder that has a token is in the table.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
+from pkgutil import iter_modules
+
 from localcloud.provider.errors import ProviderError
 from localcloud.provider.resource import Resource
-from localcloud.provider.resources import (
-    apigatewayv2,
-    apprunner,
-    cloudwatch,
-    docker,
-    dynamodb,
-    ecr,
-    iam,
-    kms,
-    lambda_,
-    logs,
-    s3,
-    scheduler,
-    sns,
-    sqs,
-)
 
-_MODULES = (
-    apigatewayv2,
-    apprunner,
-    cloudwatch,
-    docker,
-    dynamodb,
-    ecr,
-    iam,
-    kms,
-    lambda_,
-    logs,
-    s3,
-    scheduler,
-    sns,
-    sqs,
-)
+_MODULES = [import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__)]
 _CLASSES = [found for module in _MODULES for found in vars(module).values() if isinstance(found, type)]
-TYPES: dict[str, Resource] = {
-    token: found() for found in _CLASSES if issubclass(found, Resource) for token in found.tokens
-}
+TYPES: dict[str, Resource] = {found.token: found() for found in _CLASSES if issubclass(found, Resource) and found.token}
 
 
 def handler_for(token: str) -> Resource:

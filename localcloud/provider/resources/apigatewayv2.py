@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from localcloud.provider.naming import AutoName
 from localcloud.provider.operation import Operation
-from localcloud.provider.resource import Resource, names
+from localcloud.provider.resource import AutoName, Resource, names
 from localcloud.provider.schema import Failure
 from localcloud.provider.tags import Tagging
 
@@ -21,18 +20,10 @@ class Api(Resource):
     says here.
     """
 
-    tokens = ("aws:apigatewayv2/api:Api",)
-    supports = names("""
-        apiKeySelectionExpression corsConfiguration description disableExecuteApiEndpoint name protocolType
-        routeSelectionExpression version
-    """)
+    token = "aws:apigatewayv2/api:Api"
+    supports = names("description name protocolType")
     replace_on = names("protocolType")
     auto_name = AutoName(longest=128)
-    defaults: ClassVar[Mapping[str, Any]] = {
-        "apiKeySelectionExpression": "$request.header.x-api-key",
-        "disableExecuteApiEndpoint": False,
-        "routeSelectionExpression": "$request.method $request.path",
-    }
 
     service = "apigatewayv2"
     create_by, read_by, update_by, delete_by = "CreateApi", "GetApi", "UpdateApi", "DeleteApi"
@@ -46,18 +37,12 @@ class Api(Resource):
         return super().properties(op, found) | {
             "apiEndpoint": _endpoint(op, op.id),
             "arn": _arn(op, op.id),
-            "executionArn": f"arn:aws:execute-api:{op.region}:{op.account}:{op.id}",
+            "executionArn": f"arn:aws:execute-api:{op.region}:{op.connection.account}:{op.id}",
         }
-
-    def update(self, op: Operation) -> None:
-        """What changed; cross-origin settings that were taken out have a call of their own."""
-        if op.has_changed("corsConfiguration") and not op.inputs.get("corsConfiguration"):
-            self.call(op, "DeleteCorsConfiguration", **self.key(op))
-        super().update(op)
 
 
 class _Part(Resource):
-    """A part of an API: identified by the API's id and its own. An import gives both as `api id/own id`."""
+    """A part of an API: identified by the API's id and its own. A state that was repaired has both as `api id/own id`."""
 
     service = "apigatewayv2"
     gone = ("NotFoundException",)
@@ -71,13 +56,12 @@ class _Part(Resource):
 class Integration(_Part):
     """`aws:apigatewayv2/integration:Integration`. Its type decides what else is valid, so updates send all of it."""
 
-    tokens = ("aws:apigatewayv2/integration:Integration",)
+    token = "aws:apigatewayv2/integration:Integration"
     supports = names("""
-        apiId connectionType credentialsArn description integrationMethod integrationSubtype integrationType
-        integrationUri payloadFormatVersion requestParameters timeoutMilliseconds
+        apiId integrationMethod integrationType integrationUri payloadFormatVersion timeoutMilliseconds
     """)
-    replace_on = names("apiId integrationSubtype integrationType")
-    defaults: ClassVar[Mapping[str, Any]] = {"connectionType": "INTERNET", "payloadFormatVersion": "1.0"}
+    replace_on = names("apiId integrationType")
+    defaults: ClassVar[Mapping[str, Any]] = {"payloadFormatVersion": "1.0"}
     kept = names("timeoutMilliseconds integrationMethod")
 
     create_by, read_by = "CreateIntegration", "GetIntegration"
@@ -90,7 +74,7 @@ class Integration(_Part):
 class Authorizer(_Part):
     """`aws:apigatewayv2/authorizer:Authorizer`, of the kind that checks tokens."""
 
-    tokens = ("aws:apigatewayv2/authorizer:Authorizer",)
+    token = "aws:apigatewayv2/authorizer:Authorizer"
     supports = names("apiId authorizerType identitySources jwtConfiguration name")
     replace_on = names("apiId authorizerType")
     auto_name = AutoName(longest=128)
@@ -112,13 +96,10 @@ class Authorizer(_Part):
 class Route(_Part):
     """`aws:apigatewayv2/route:Route`."""
 
-    tokens = ("aws:apigatewayv2/route:Route",)
-    supports = names("""
-        apiId apiKeyRequired authorizationScopes authorizationType authorizerId operationName routeKey target
-    """)
+    token = "aws:apigatewayv2/route:Route"
+    supports = names("apiId authorizationType authorizerId routeKey target")
     replace_on = names("apiId")
-    defaults: ClassVar[Mapping[str, Any]] = {"apiKeyRequired": False, "authorizationType": "NONE"}
-    unordered = names("authorizationScopes")
+    defaults: ClassVar[Mapping[str, Any]] = {"authorizationType": "NONE"}
 
     create_by, read_by, update_by, delete_by = "CreateRoute", "GetRoute", "UpdateRoute", "DeleteRoute"
     identity = ("RouteId",)
@@ -127,15 +108,12 @@ class Route(_Part):
 class Stage(_Part):
     """`aws:apigatewayv2/stage:Stage`; the id is the name."""
 
-    tokens = ("aws:apigatewayv2/stage:Stage",)
-    supports = names("""
-        accessLogSettings apiId autoDeploy defaultRouteSettings deploymentId description name routeSettings
-        stageVariables
-    """)
+    token = "aws:apigatewayv2/stage:Stage"
+    supports = names("accessLogSettings apiId autoDeploy defaultRouteSettings name stageVariables")
     replace_on = names("apiId name")
     auto_name = AutoName(longest=128)
     defaults: ClassVar[Mapping[str, Any]] = {"autoDeploy": False}
-    kept = names("deploymentId defaultRouteSettings")
+    kept = names("defaultRouteSettings")
 
     create_by, read_by, update_by, delete_by = "CreateStage", "GetStage", "UpdateStage", "DeleteStage"
     identity = ("StageName",)
@@ -143,30 +121,15 @@ class Stage(_Part):
     updates_all = True
     tagging = _TAGGING
 
-    def request(self, op: Operation, operation: str, properties: Mapping[str, Any]) -> dict[str, Any]:
-        """A list of route settings is a map to AWS."""
-        routes = properties.get("routeSettings")
-        named = {} if routes is None else {"routeSettings": {item["routeKey"]: item for item in routes}}
-        return super().request(op, operation, {**properties, **named})
-
     def properties(self, op: Operation, found: Mapping[str, Any]) -> dict[str, Any]:
         """The stage and where it is called."""
-        live, api = super().properties(op, found), found["ApiId"]
+        api = found["ApiId"]
         url = _endpoint(op, api)
-        return live | {
-            "routeSettings": [
-                {"routeKey": key, **settings} for key, settings in sorted((live["routeSettings"] or {}).items())
-            ],
+        return super().properties(op, found) | {
             "arn": _arn(op, f"{api}/stages/{op.id}"),
-            "executionArn": f"arn:aws:execute-api:{op.region}:{op.account}:{api}/{op.id}",
+            "executionArn": f"arn:aws:execute-api:{op.region}:{op.connection.account}:{api}/{op.id}",
             "invokeUrl": f"{url}/" if op.id == "$default" else f"{url}/{op.id}",
         }
-
-    def update(self, op: Operation) -> None:
-        """All of it; log settings that were taken out have a call of their own."""
-        if op.has_changed("accessLogSettings") and not op.inputs.get("accessLogSettings"):
-            self.call(op, "DeleteAccessLogSettings", **self.key(op))
-        super().update(op)
 
 
 def _endpoint(op: Operation, api: str) -> str:

@@ -1,4 +1,4 @@
-"""Services of App Runner and their scaling configurations.
+"""Services of App Runner.
 
 Source of waits, states and replacements: the Terraform provider's internal/service/apprunner, which the official plug-in
 wraps. A rolled-back update ends in RUNNING and so looks successful here, as it does there.
@@ -38,16 +38,12 @@ _BLOCK_DEFAULTS: Mapping[str, Any] = {
 class Service(Resource):
     """`aws:apprunner/service:Service`; the id is the ARN. Busy services refuse updates and deletes; that error stands."""
 
-    tokens = ("aws:apprunner/service:Service",)
+    token = "aws:apprunner/service:Service"
     supports = names("""
-        autoScalingConfigurationArn encryptionConfiguration healthCheckConfiguration instanceConfiguration
-        networkConfiguration observabilityConfiguration serviceName sourceConfiguration
+        encryptionConfiguration healthCheckConfiguration instanceConfiguration serviceName sourceConfiguration
     """)
     replace_on = names("serviceName encryptionConfiguration")
-    kept = names("""
-        autoScalingConfigurationArn healthCheckConfiguration instanceConfiguration networkConfiguration
-        observabilityConfiguration
-    """)
+    kept = names("healthCheckConfiguration instanceConfiguration")
 
     service = "apprunner"
     create_by, read_by, update_by, delete_by = "CreateService", "DescribeService", "UpdateService", "DeleteService"
@@ -80,12 +76,6 @@ class Service(Resource):
             if code_of(exc) == "InvalidStateException" and self.find(op) is None:
                 return None
             raise
-
-    def properties(self, op: Operation, found: Mapping[str, Any]) -> dict[str, Any]:
-        """With the ARN out of the summary of the scaling configuration."""
-        summary = found.get("AutoScalingConfigurationSummary") or {}
-        scaling = {"autoScalingConfigurationArn": summary.get("AutoScalingConfigurationArn")}
-        return super().properties(op, found) | scaling
 
 
 def _filled(given: Any, defaults: Mapping[str, Any]) -> Any:

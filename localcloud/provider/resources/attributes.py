@@ -14,7 +14,7 @@ class ResourceWithAttributes(Resource):
     """A type with attributes.
 
     attributes: inputs that are attributes, with AWS's names of them.
-    computed: the same for outputs that are no inputs.
+    computed: the same for outputs that the create does not take as attributes.
     """
 
     attributes: ClassVar[Mapping[str, str]] = {}
@@ -30,11 +30,6 @@ class ResourceWithAttributes(Resource):
         unset = self._unset()
         named = {name: found.get(aws, unset.get(name)) for name, aws in {**self.attributes, **self.computed}.items()}
         return schema.outputs(op.token, {name: value for name, value in named.items() if value is not None})
-
-    def changed_texts(self, op: Operation) -> dict[str, str]:
-        """The attributes that changed; one that was taken out of the program is an empty text."""
-        roots = {change.root for change in op.changed}
-        return self.texts({name: op.inputs.get(name, "") for name in sorted(roots & self.attributes.keys())})
 
     def texts(self, given: Mapping[str, Any]) -> dict[str, str]:
         """Properties as AWS wants attributes."""

@@ -6,25 +6,23 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from localcloud.provider import shapes
-from localcloud.provider.naming import AutoName
 from localcloud.provider.operation import Operation
-from localcloud.provider.resource import ListedResource, Resource, names
+from localcloud.provider.resource import AutoName, ListedResource, Resource, names
 from localcloud.provider.tags import Tagging
 
 
 class MetricAlarm(ListedResource):
     """`aws:cloudwatch/metricAlarm:MetricAlarm`; the id is the name. A put replaces the alarm and keeps its tags."""
 
-    tokens = ("aws:cloudwatch/metricAlarm:MetricAlarm",)
+    token = "aws:cloudwatch/metricAlarm:MetricAlarm"
     supports = names("""
-        actionsEnabled alarmActions alarmDescription comparisonOperator datapointsToAlarm dimensions evaluationPeriods
-        extendedStatistic insufficientDataActions metricName name namespace okActions period statistic threshold
-        treatMissingData unit
+        alarmActions alarmDescription comparisonOperator dimensions evaluationPeriods metricName name namespace okActions
+        period statistic threshold treatMissingData
     """)
     replace_on = names("name")
     auto_name = AutoName(longest=255)
-    defaults: ClassVar[Mapping[str, Any]] = {"actionsEnabled": True, "treatMissingData": "missing"}
-    unordered = names("alarmActions insufficientDataActions okActions")
+    defaults: ClassVar[Mapping[str, Any]] = {"treatMissingData": "missing"}
+    unordered = names("alarmActions okActions")
 
     service = "cloudwatch"
     create_by, read_by, update_by, delete_by = "PutMetricAlarm", "DescribeAlarms", "PutMetricAlarm", "DeleteAlarms"
@@ -51,7 +49,7 @@ class MetricAlarm(ListedResource):
 class Dashboard(Resource):
     """`aws:cloudwatch/dashboard:Dashboard`; the id is the name. It takes no tags."""
 
-    tokens = ("aws:cloudwatch/dashboard:Dashboard",)
+    token = "aws:cloudwatch/dashboard:Dashboard"
     supports = names("dashboardBody dashboardName")
     replace_on = names("dashboardName")
     auto_name = AutoName(property="dashboardName", longest=255)

@@ -23,14 +23,15 @@ from localcloud.provider.schema import Failure
 from localcloud.registry import Registry
 
 _POLL = 0.1
+_BUILD = names("args context contextDigest dockerfile platform")
+_IMAGE_ID = ("image", "inspect", "--format", "{{.Id}}")
 _PUSHED = re.compile(r"digest: (sha256:[0-9a-f]{64})")
-_BUILDERS = {"BuilderV1": "0", "BuilderBuildKit": "1"}
 
 
 class Image(Resource):
     """`docker:index/image:Image`; the id is the image's name."""
 
-    tokens = ("docker:index/image:Image",)
+    token = "docker:index/image:Image"
     supports = names("build buildOnPreview imageName registry skipPush")
     replace_on = names("imageName")
     defaults: ClassVar[Mapping[str, Any]] = {"buildOnPreview": False, "skipPush": False}
@@ -44,6 +45,8 @@ class Image(Resource):
         build = inputs.get("build") or {}
         if has_unknown(build):
             return []
+        if others := build.keys() - _BUILD:
+            return [Failure("build", f"not carried out by the stand-in provider: {', '.join(sorted(others))}")]
         folder = op.connection.caller.folder
         context = folder / build.get("context", ".")
         dockerfile = folder / build["dockerfile"] if build.get("dockerfile") else context / "Dockerfile"
@@ -57,7 +60,7 @@ class Image(Resource):
     def create(self, op: Operation) -> None:
         """Build it, and push it unless the program says not to."""
         self._build_and_push(op)
-        op.created(op.inputs["imageName"])
+        op.id = op.inputs["imageName"]
 
     def read(self, op: Operation) -> dict[str, Any] | None:
         """What the program gives and the last push printed; the registry is not asked, as in the official plug-in."""
@@ -83,7 +86,7 @@ class Image(Resource):
     def _build_and_push(self, op: Operation) -> None:
         name = op.inputs["imageName"]
         self._build(op, name)
-        shown = self._push(op, name) if not op.inputs["skipPush"] else self._image_id(op, name)
+        shown = self._push(op, name) if not op.inputs["skipPush"] else self._run(op, *_IMAGE_ID, name).strip()
         # Read afterwards by `read`, which cannot find it out.
         op.outputs = {**op.outputs, "repoDigest": shown}
 
@@ -92,17 +95,11 @@ class Image(Resource):
         platform = str(build.get("platform") or "").lower()
         options = [
             ("--platform", platform),
-            ("--target", build.get("target")),
-            ("--network", build.get("network")),
             ("--file", build.get("dockerfile")),
             *(("--build-arg", f"{key}={value}") for key, value in (build.get("args") or {}).items()),
-            *(("--add-host", host) for host in build.get("addHosts") or []),
-            *(("--cache-from", image) for image in (build.get("cacheFrom") or {}).get("images") or []),
         ]
         arguments = [text for option, value in options if value for text in (option, value)]
-        builder = _BUILDERS.get(build.get("builderVersion", ""))
-        more = {"DOCKER_BUILDKIT": builder} if builder else {}
-        self._run(op, "build", "--tag", name, *arguments, build.get("context", "."), more=more)
+        self._run(op, "build", "--tag", name, *arguments, build.get("context", "."))
 
     def _push(self, op: Operation, name: str) -> str:
         """Push it; its name with the digest of what was pushed."""
@@ -143,10 +140,7 @@ class Image(Resource):
                 ["docker", "image", "rm", local], env=dict(caller.environment), capture_output=True, check=False
             )
 
-    def _image_id(self, op: Operation, name: str) -> str:
-        return self._run(op, "image", "inspect", "--format", "{{.Id}}", name).strip()
-
-    def _run(self, op: Operation, *arguments: str, text: str = "", more: Mapping[str, str] | None = None) -> str:
+    def _run(self, op: Operation, *arguments: str, text: str = "") -> str:
         caller = op.connection.caller
         # In files, because what a child of the CLI keeps open would make a pipe endless.
         with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as entered:
@@ -159,7 +153,7 @@ class Image(Resource):
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     cwd=caller.folder,
-                    env={**caller.environment, **(more or {})},
+                    env=dict(caller.environment),
                 )
             except FileNotFoundError as exc:
                 raise ProviderError("the docker CLI is not on the PATH of the Pulumi CLI; images need it") from exc

@@ -1,40 +1,42 @@
-"""Tables of DynamoDB."""
+"""Tables of DynamoDB that are paid per request."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from localcloud.provider.naming import AutoName
 from localcloud.provider.operation import Operation
-from localcloud.provider.resource import Resource, names
+from localcloud.provider.resource import AutoName, Resource, names
+from localcloud.provider.schema import Failure
 from localcloud.provider.tags import Tagging
 
 
 class Table(Resource):
     """`aws:dynamodb/table:Table`; the id is the name."""
 
-    tokens = ("aws:dynamodb/table:Table",)
+    token = "aws:dynamodb/table:Table"
     supports = names("""
-        attributes billingMode deletionProtectionEnabled globalSecondaryIndexes hashKey localSecondaryIndexes name
-        pointInTimeRecovery rangeKey readCapacity serverSideEncryption streamEnabled streamViewType tableClass ttl
-        writeCapacity
+        attributes billingMode deletionProtectionEnabled globalSecondaryIndexes hashKey name pointInTimeRecovery rangeKey
+        serverSideEncryption
     """)
-    replace_on = names("name hashKey rangeKey localSecondaryIndexes")
+    replace_on = names("name hashKey rangeKey")
     auto_name = AutoName(longest=255)
     defaults: ClassVar[Mapping[str, Any]] = {"billingMode": "PROVISIONED"}
-    unordered = names("attributes globalSecondaryIndexes localSecondaryIndexes")
-    kept = names("readCapacity writeCapacity streamViewType")
+    unordered = names("attributes globalSecondaryIndexes")
 
     service = "dynamodb"
     create_by, read_by, update_by, delete_by = "CreateTable", "DescribeTable", "UpdateTable", "DeleteTable"
     identity = ("TableName",)
     member = "Table"
-    renamed: ClassVar[Mapping[str, str]] = {"name": "TableName"}
+    renamed: ClassVar[Mapping[str, str]] = {
+        "arn": "TableArn",
+        "kmsKeyArn": "KMSMasterKeyId",
+        "name": "TableName",
+        "serverSideEncryption": "SSESpecification",
+    }
     empty: ClassVar[Mapping[str, Any]] = {
         "deletionProtectionEnabled": False,
         "serverSideEncryption": {"enabled": False},
-        "streamEnabled": False,
     }
     tagging = Tagging(list_by="ListTagsOfResource")
 
@@ -43,76 +45,56 @@ class Table(Resource):
     deleting = ("ACTIVE", "DELETING")
     title = "DynamoDB Table"
 
+    def check(self, op: Operation, inputs: dict[str, Any]) -> list[Failure]:
+        """Only tables paid per request are served, and only indexes that name their keys by `keySchemas`."""
+        failures = []
+        if inputs["billingMode"] != "PAY_PER_REQUEST":
+            failures.append(Failure("billingMode", "only PAY_PER_REQUEST is carried out by the stand-in provider"))
+        if any("hashKey" in index for index in _indexes(inputs)):
+            failures.append(Failure("globalSecondaryIndexes", "the stand-in provider wants keySchemas, not hashKey"))
+        return failures
+
     def create(self, op: Operation) -> None:
         """Create it, wait until it is active, then set what can only be set on an active table."""
         super().create(op)
-        self._put_ttl(op)
         self._put_recovery(op)
 
     def request(self, op: Operation, operation: str, properties: Mapping[str, Any]) -> dict[str, Any]:
-        """Settings in DynamoDB's terms; of a new table also its keys and indexes."""
-        given = op.inputs
-        plain = names("name deletionProtectionEnabled tableClass tags") & properties.keys()
-        request = super().request(op, operation, {name: properties[name] for name in plain})
-        if names("billingMode readCapacity writeCapacity") & properties.keys():
-            request["BillingMode"] = given["billingMode"]
-            if given["billingMode"] == "PROVISIONED":
-                request["ProvisionedThroughput"] = _throughput(given)
-        if names("streamEnabled streamViewType") & properties.keys():
-            request["StreamSpecification"] = _stream(given)
-        if "serverSideEncryption" in properties:
-            request["SSESpecification"] = _encryption(given)
+        """Of a new table also its keys and indexes."""
+        plain = {name: value for name, value in properties.items() if name != "globalSecondaryIndexes"}
+        request = super().request(op, operation, plain)
         if operation == self.create_by:
-            request |= {"AttributeDefinitions": _attributes(given), "KeySchema": _keys(given)}
-            if indexes := given.get("globalSecondaryIndexes"):
-                request["GlobalSecondaryIndexes"] = [_global_index(item, given) for item in indexes]
-            if indexes := given.get("localSecondaryIndexes"):
-                request["LocalSecondaryIndexes"] = [_index({"hashKey": given["hashKey"], **item}) for item in indexes]
+            keys = {"HASH": op.inputs["hashKey"], "RANGE": op.inputs.get("rangeKey")}
+            request |= {
+                "AttributeDefinitions": _attributes(op.inputs),
+                "KeySchema": [{"AttributeName": name, "KeyType": kind} for kind, name in keys.items() if name],
+            }
+            if indexes := _indexes(op.inputs):
+                request["GlobalSecondaryIndexes"] = [_index(item) for item in indexes]
         return request
 
     def properties(self, op: Operation, found: Mapping[str, Any]) -> dict[str, Any]:
-        """The table, its time to live and its recovery setting."""
-        client, table = self.client(op), found
-        keys = {key["KeyType"]: key["AttributeName"] for key in table["KeySchema"]}
-        ttl = client.describe_time_to_live(TableName=op.id)["TimeToLiveDescription"]
-        recovery = client.describe_continuous_backups(TableName=op.id)["ContinuousBackupsDescription"]
+        """With what DynamoDB has in other shapes, and the recovery setting, which has a question of its own."""
+        keys = {key["KeyType"]: key["AttributeName"] for key in found["KeySchema"]}
+        recovery = self.client(op).describe_continuous_backups(TableName=op.id)["ContinuousBackupsDescription"]
         point = recovery.get("PointInTimeRecoveryDescription", {})
-        stream = table.get("StreamSpecification") or {}
-        capacity = table.get("ProvisionedThroughput") or {}
-        return {
-            "name": table["TableName"],
-            "arn": table["TableArn"],
+        return super().properties(op, found) | {
             "hashKey": keys["HASH"],
             "rangeKey": keys.get("RANGE"),
             "attributes": [
-                {"name": item["AttributeName"], "type": item["AttributeType"]} for item in table["AttributeDefinitions"]
+                {"name": item["AttributeName"], "type": item["AttributeType"]} for item in found["AttributeDefinitions"]
             ],
-            "billingMode": (table.get("BillingModeSummary") or {}).get("BillingMode", "PROVISIONED"),
-            "readCapacity": capacity.get("ReadCapacityUnits", 0),
-            "writeCapacity": capacity.get("WriteCapacityUnits", 0),
-            "globalSecondaryIndexes": [
-                _live_index(item, op.inputs.get("globalSecondaryIndexes") or [])
-                for item in table.get("GlobalSecondaryIndexes") or []
-            ],
-            "deletionProtectionEnabled": table.get("DeletionProtectionEnabled", False),
-            "streamEnabled": stream.get("StreamEnabled", False),
-            "streamArn": table.get("LatestStreamArn", ""),
-            "streamLabel": table.get("LatestStreamLabel", ""),
-            "ttl": {
-                "enabled": ttl.get("TimeToLiveStatus") in ("ENABLED", "ENABLING"),
-                "attributeName": ttl.get("AttributeName", ""),
-            },
-            "serverSideEncryption": _live_encryption(table.get("SSEDescription") or {}),
+            "billingMode": (found.get("BillingModeSummary") or {}).get("BillingMode", "PROVISIONED"),
+            "globalSecondaryIndexes": [_live_index(item) for item in found.get("GlobalSecondaryIndexes") or []],
+            "serverSideEncryption": _live_encryption(found.get("SSEDescription") or {}),
             "pointInTimeRecovery": {"enabled": point.get("PointInTimeRecoveryStatus") == "ENABLED"},
         }
 
     def update(self, op: Operation) -> None:
-        """Capacity and switches in one call, then indexes one by one, as DynamoDB allows one at a time."""
+        """Switches in one call, then indexes one by one, as DynamoDB allows one at a time."""
         super().update(op)
         if op.has_changed("globalSecondaryIndexes"):
             self._change_indexes(op)
-        if op.has_changed("ttl"):
-            self._put_ttl(op)
         if op.has_changed("pointInTimeRecovery"):
             self._put_recovery(op)
 
@@ -123,26 +105,14 @@ class Table(Resource):
         return status if status != "ACTIVE" or indexes <= {"ACTIVE"} else "UPDATING"
 
     def _change_indexes(self, op: Operation) -> None:
-        old = {item["name"]: item for item in op.outputs.get("globalSecondaryIndexes") or []}
-        new = {item["name"]: item for item in op.inputs.get("globalSecondaryIndexes") or []}
-        renewed = {name for name in old.keys() & new.keys() if _index(old[name]) != _index(new[name])}
-        deletes = [{"Delete": {"IndexName": name}} for name in sorted((old.keys() - new.keys()) | renewed)]
-        creates = [
-            {"Create": _global_index(new[name], op.inputs)} for name in sorted((new.keys() - old.keys()) | renewed)
-        ]
+        old, new = ({item["name"]: _index(item) for item in _indexes(given)} for given in (op.outputs, op.inputs))
+        deletes = [{"Delete": {"IndexName": name}} for name in sorted(old) if new.get(name) != old[name]]
+        creates = [{"Create": new[name]} for name in sorted(new) if new[name] != old.get(name)]
         for change in deletes + creates:
             self.client(op).update_table(
                 TableName=op.id, AttributeDefinitions=_attributes(op.inputs), GlobalSecondaryIndexUpdates=[change]
             )
             self.wait(op, "update")
-
-    def _put_ttl(self, op: Operation) -> None:
-        ttl, old = op.inputs.get("ttl") or {}, op.outputs.get("ttl") or {}
-        if not ttl.get("enabled") and not old.get("enabled"):
-            return
-        name = ttl.get("attributeName") or old.get("attributeName")
-        wanted = {"AttributeName": name, "Enabled": bool(ttl.get("enabled"))}
-        self.client(op).update_time_to_live(TableName=op.id, TimeToLiveSpecification=wanted)
 
     def _put_recovery(self, op: Operation) -> None:
         recovery = op.inputs.get("pointInTimeRecovery") or {}
@@ -157,60 +127,25 @@ def _attributes(given: Mapping[str, Any]) -> list[dict[str, str]]:
     return [{"AttributeName": item["name"], "AttributeType": item["type"]} for item in given.get("attributes") or []]
 
 
-def _keys(item: Mapping[str, Any]) -> list[dict[str, str]]:
-    if item.get("keySchemas"):
-        return [{"AttributeName": key["attributeName"], "KeyType": key["keyType"]} for key in item["keySchemas"]]
-    kinds = {"hashKey": "HASH", "rangeKey": "RANGE"}
-    return [{"AttributeName": item[name], "KeyType": kind} for name, kind in kinds.items() if item.get(name)]
-
-
-def _throughput(item: Mapping[str, Any]) -> dict[str, int]:
-    return {"ReadCapacityUnits": item.get("readCapacity") or 1, "WriteCapacityUnits": item.get("writeCapacity") or 1}
+def _indexes(given: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+    return given.get("globalSecondaryIndexes") or []
 
 
 def _index(item: Mapping[str, Any]) -> dict[str, Any]:
     projection: dict[str, Any] = {"ProjectionType": item["projectionType"]}
     if item.get("nonKeyAttributes"):
         projection["NonKeyAttributes"] = sorted(item["nonKeyAttributes"])
-    return {"IndexName": item["name"], "KeySchema": _keys(item), "Projection": projection}
+    keys = [{"AttributeName": key["attributeName"], "KeyType": key["keyType"]} for key in item["keySchemas"]]
+    return {"IndexName": item["name"], "KeySchema": keys, "Projection": projection}
 
 
-def _global_index(item: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
-    capacity = {"ProvisionedThroughput": _throughput(item)} if table["billingMode"] == "PROVISIONED" else {}
-    return _index(item) | capacity
-
-
-def _live_index(item: Mapping[str, Any], given: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """An index as it is, its keys also as `keySchemas` where the program gave them in that form."""
-    keys = {key["KeyType"]: key["AttributeName"] for key in item["KeySchema"]}
-    live: dict[str, Any] = {
+def _live_index(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {
         "name": item["IndexName"],
-        "hashKey": keys["HASH"],
+        "keySchemas": [{"attributeName": key["AttributeName"], "keyType": key["KeyType"]} for key in item["KeySchema"]],
         "projectionType": item["Projection"]["ProjectionType"],
+        "nonKeyAttributes": item["Projection"].get("NonKeyAttributes"),
     }
-    if "RANGE" in keys:
-        live["rangeKey"] = keys["RANGE"]
-    if item["Projection"].get("NonKeyAttributes"):
-        live["nonKeyAttributes"] = item["Projection"]["NonKeyAttributes"]
-    if any(index["name"] == item["IndexName"] and index.get("keySchemas") for index in given):
-        live["keySchemas"] = [
-            {"attributeName": key["AttributeName"], "keyType": key["KeyType"]} for key in item["KeySchema"]
-        ]
-    return live
-
-
-def _stream(given: Mapping[str, Any]) -> dict[str, Any]:
-    if not given.get("streamEnabled"):
-        return {"StreamEnabled": False}
-    return {"StreamEnabled": True, "StreamViewType": given.get("streamViewType") or "NEW_AND_OLD_IMAGES"}
-
-
-def _encryption(given: Mapping[str, Any]) -> dict[str, Any]:
-    wanted = given.get("serverSideEncryption") or {"enabled": False}
-    encryption = {"Enabled": wanted["enabled"]}
-    if wanted.get("kmsKeyArn"):
-        encryption |= {"SSEType": "KMS", "KMSMasterKeyId": wanted["kmsKeyArn"]}
-    return encryption
 
 
 def _live_encryption(found: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from localcloud.provider.naming import AutoName
 from localcloud.provider.operation import Operation
-from localcloud.provider.resource import ListedResource, Resource, Setting, names
+from localcloud.provider.resource import AutoName, ListedResource, Resource, Setting, names
 from localcloud.provider.tags import Tagging
 
 
 class Repository(ListedResource):
     """`aws:ecr/repository:Repository`; the id is the name."""
 
-    tokens = ("aws:ecr/repository:Repository",)
+    token = "aws:ecr/repository:Repository"
     supports = names("encryptionConfigurations forceDelete imageScanningConfiguration imageTagMutability name")
     replace_on = names("encryptionConfigurations name")
     auto_name = AutoName(longest=256, lower=True)
@@ -61,7 +60,7 @@ class Repository(ListedResource):
 class LifecyclePolicy(Resource):
     """`aws:ecr/lifecyclePolicy:LifecyclePolicy`; the id is the repository's name. It takes no tags."""
 
-    tokens = ("aws:ecr/lifecyclePolicy:LifecyclePolicy",)
+    token = "aws:ecr/lifecyclePolicy:LifecyclePolicy"
     supports = names("policy repository")
     replace_on = supports
 

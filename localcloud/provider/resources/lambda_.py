@@ -7,38 +7,33 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from localcloud.provider import archive
-from localcloud.provider.errors import ProviderError
-from localcloud.provider.naming import AutoName
 from localcloud.provider.operation import Operation
-from localcloud.provider.resource import Resource, Setting, names
+from localcloud.provider.resource import AutoName, Resource, Setting, names
 from localcloud.provider.schema import Failure
 from localcloud.provider.tags import Tagging
 
-_CODE = ("code", "imageUri", "s3Bucket", "s3Key", "s3ObjectVersion", "sourceCodeHash", "architectures")
+_CODE = ("code", "imageUri", "architectures")
 # What is no part of a function's configuration.
-_APART = {*_CODE, "publish", "reservedConcurrentExecutions", "skipDestroy", "tags", "tagsAll"}
+_APART = {*_CODE, "reservedConcurrentExecutions", "tags", "tagsAll"}
 
 
 class Function(Resource):
     """`aws:lambda/function:Function`; the id is the name."""
 
-    tokens = ("aws:lambda/function:Function",)
+    token = "aws:lambda/function:Function"
     supports = names("""
-        architectures code deadLetterConfig description environment ephemeralStorage handler imageConfig imageUri
-        kmsKeyArn layers loggingConfig memorySize name packageType publish reservedConcurrentExecutions role runtime
-        s3Bucket s3Key s3ObjectVersion skipDestroy sourceCodeHash timeout tracingConfig vpcConfig
+        architectures code description environment ephemeralStorage handler imageConfig imageUri memorySize name
+        packageType reservedConcurrentExecutions role runtime timeout tracingConfig
     """)
     replace_on = names("name packageType")
     auto_name = AutoName(longest=64)
     defaults: ClassVar[Mapping[str, Any]] = {
         "memorySize": 128,
         "packageType": "Zip",
-        "publish": False,
         "reservedConcurrentExecutions": -1,
-        "skipDestroy": False,
         "timeout": 3,
     }
-    kept = names("architectures ephemeralStorage loggingConfig tracingConfig sourceCodeHash")
+    kept = names("architectures ephemeralStorage tracingConfig")
 
     service = "lambda"
     create_by, read_by, delete_by = "CreateFunction", "GetFunction", "DeleteFunction"
@@ -47,12 +42,10 @@ class Function(Resource):
     renamed: ClassVar[Mapping[str, str]] = {
         "arn": "FunctionArn",
         "commands": "Command",
-        "entryPoints": "EntryPoint",
-        "kmsKeyArn": "KMSKeyArn",
         "name": "FunctionName",
         "sourceCodeSize": "CodeSize",
     }
-    empty: ClassVar[Mapping[str, Any]] = {"description": "", "environment": {"variables": {}}, "layers": []}
+    empty: ClassVar[Mapping[str, Any]] = {"description": "", "environment": {"variables": {}}}
     settings = (
         Setting(
             "reservedConcurrentExecutions", "PutFunctionConcurrency", "DeleteFunctionConcurrency", after_create=True
@@ -69,14 +62,11 @@ class Function(Resource):
         """A zip needs a handler and a runtime, and each kind of package its own source."""
         if inputs["packageType"] == "Image":
             return [] if inputs.get("imageUri") else [Failure("imageUri", "an Image function needs an imageUri")]
-        failures = [
+        return [
             Failure(name, f"{name} must be set when packageType is Zip")
-            for name in ("handler", "runtime")
+            for name in ("code", "handler", "runtime")
             if not inputs.get(name)
         ]
-        if not inputs.get("code") and not inputs.get("s3Bucket"):
-            failures.append(Failure("code", "one of code, imageUri or s3Bucket must be given"))
-        return failures
 
     def request(self, op: Operation, operation: str, properties: Mapping[str, Any]) -> dict[str, Any]:
         """With the code of a new function in a block of its own, as bytes if it is an archive."""
@@ -95,19 +85,12 @@ class Function(Resource):
         return str(found.get("LastUpdateStatus" if op.changed else "State", "Active"))
 
     def properties(self, op: Operation, found: Mapping[str, Any]) -> dict[str, Any]:
-        """With the forms of the ARN that others invoke it by."""
+        """With the ARN that API Gateway invokes it by."""
         live = super().properties(op, found)
-        arn, version = live["arn"], live["version"] or "$LATEST"
-        # AWS gives a network's parts in an order of its own.
-        live.pop("vpcConfig")
         return live | {
             "ephemeralStorage": live["ephemeralStorage"] or {"size": 512},
-            "layers": [layer["Arn"] for layer in found.get("Layers") or []],
-            "sourceCodeHash": live["codeSha256"] or "",
             "reservedConcurrentExecutions": found.get("ReservedConcurrentExecutions", -1),
-            "invokeArn": _invoke_arn(op.region, arn),
-            "qualifiedArn": f"{arn}:{version}",
-            "qualifiedInvokeArn": _invoke_arn(op.region, f"{arn}:{version}"),
+            "invokeArn": f"arn:aws:apigateway:{op.region}:lambda:path/2015-03-31/functions/{live['arn']}/invocations",
             "tagsAll": found["Tags"],
         }
 
@@ -120,11 +103,6 @@ class Function(Resource):
             self._update_by(op, "UpdateFunctionCode", op.inputs)
         super().update(op)
 
-    def delete(self, op: Operation) -> None:
-        """Delete it, unless the program keeps it."""
-        if not op.outputs.get("skipDestroy"):
-            super().delete(op)
-
     def _update_by(self, op: Operation, operation: str, given: Mapping[str, Any]) -> None:
         self.call(op, operation, **self.request(op, operation, given) | self.key(op))
         self.wait(op, "update")
@@ -133,8 +111,8 @@ class Function(Resource):
 class Permission(Resource):
     """`aws:lambda/permission:Permission`; the id is the statement's."""
 
-    tokens = ("aws:lambda/permission:Permission",)
-    supports = names("action function principal principalOrgId qualifier sourceAccount sourceArn statementId")
+    token = "aws:lambda/permission:Permission"
+    supports = names("action function principal sourceArn statementId")
     replace_on = supports
     auto_name = AutoName(property="statementId", longest=100)
 
@@ -145,10 +123,7 @@ class Permission(Resource):
 
     def key(self, op: Operation) -> dict[str, str]:
         """The statement of a function, which only the properties name."""
-        given = {**op.inputs, **op.outputs}
-        if not given.get("function"):
-            raise ProviderError("a permission cannot be read without its function")
-        return {**_target(given["function"], given), "StatementId": op.id}
+        return {"FunctionName": op.inputs.get("function") or op.outputs["function"], "StatementId": op.id}
 
     def read(self, op: Operation) -> dict[str, Any] | None:
         """The statement in the function's policy."""
@@ -161,11 +136,11 @@ class Permission(Resource):
 
 
 class EventInvokeConfig(Resource):
-    """`aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig`; the id is the function, `:qualifier` if any."""
+    """`aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig`; the id is the function."""
 
-    tokens = ("aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig",)
-    supports = names("destinationConfig functionName maximumEventAgeInSeconds maximumRetryAttempts qualifier")
-    replace_on = names("functionName qualifier")
+    token = "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig"
+    supports = names("destinationConfig functionName maximumEventAgeInSeconds maximumRetryAttempts")
+    replace_on = names("functionName")
     defaults: ClassVar[Mapping[str, Any]] = {"maximumRetryAttempts": 2}
 
     service = "lambda"
@@ -173,21 +148,3 @@ class EventInvokeConfig(Resource):
     update_by, delete_by = "PutFunctionEventInvokeConfig", "DeleteFunctionEventInvokeConfig"
     identity = ("FunctionName",)
     updates_all = True
-
-    def create(self, op: Operation) -> None:
-        """Put the settings."""
-        super().create(op)
-        op.created(":".join(filter(None, (op.id, op.inputs.get("qualifier")))))
-
-    def key(self, op: Operation) -> dict[str, str]:
-        """The function as the program names it, which may be an ARN."""
-        given = {**op.outputs, **op.inputs}
-        return _target(given.get("functionName") or op.id, given)
-
-
-def _target(function: str, given: Mapping[str, Any]) -> dict[str, str]:
-    return {"FunctionName": function} | ({"Qualifier": given["qualifier"]} if given.get("qualifier") else {})
-
-
-def _invoke_arn(region: str, arn: str) -> str:
-    return f"arn:aws:apigateway:{region}:lambda:path/2015-03-31/functions/{arn}/invocations"

@@ -5,31 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from localcloud.provider.naming import AutoName
 from localcloud.provider.operation import Operation
-from localcloud.provider.resource import ListedResource, Setting, names
+from localcloud.provider.resource import AutoName, ListedResource, Setting, names
 from localcloud.provider.tags import Tagging
 
 
 class LogGroup(ListedResource):
     """`aws:cloudwatch/logGroup:LogGroup`; the id is the name."""
 
-    tokens = ("aws:cloudwatch/logGroup:LogGroup",)
-    supports = names("kmsKeyId logGroupClass name retentionInDays skipDestroy")
-    replace_on = names("name logGroupClass")
+    token = "aws:cloudwatch/logGroup:LogGroup"
+    supports = names("name retentionInDays")
+    replace_on = names("name")
     auto_name = AutoName(longest=512)
-    defaults: ClassVar[Mapping[str, Any]] = {"retentionInDays": 0, "skipDestroy": False}
-    kept = names("logGroupClass")
+    defaults: ClassVar[Mapping[str, Any]] = {"retentionInDays": 0}
 
     service = "logs"
     create_by, read_by, delete_by = "CreateLogGroup", "DescribeLogGroups", "DeleteLogGroup"
     identity = ("logGroupName",)
     member = "logGroups"
     renamed: ClassVar[Mapping[str, str]] = {"name": "logGroupName"}
-    settings = (
-        Setting("retentionInDays", "PutRetentionPolicy", "DeleteRetentionPolicy", after_create=True),
-        Setting("kmsKeyId", "AssociateKmsKey", "DisassociateKmsKey"),
-    )
+    settings = (Setting("retentionInDays", "PutRetentionPolicy", "DeleteRetentionPolicy", after_create=True),)
     tagging = Tagging()
 
     def search(self, op: Operation) -> dict[str, Any]:
@@ -39,8 +34,3 @@ class LogGroup(ListedResource):
     def properties(self, op: Operation, found: Mapping[str, Any]) -> dict[str, Any]:
         """With the ARN as the tag operations want it."""
         return super().properties(op, found) | {"arn": found["arn"].removesuffix(":*")}
-
-    def delete(self, op: Operation) -> None:
-        """Delete it, unless the program keeps it."""
-        if not op.outputs.get("skipDestroy"):
-            super().delete(op)

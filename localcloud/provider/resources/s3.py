@@ -1,4 +1,4 @@
-"""Buckets of S3: the bucket, whether it keeps versions, its tags."""
+"""Buckets of S3: the bucket and its tags."""
 
 from __future__ import annotations
 
@@ -9,35 +9,32 @@ from botocore.exceptions import ClientError
 
 from localcloud.provider import shapes
 from localcloud.provider.errors import code_of
-from localcloud.provider.naming import AutoName
 from localcloud.provider.operation import Operation
-from localcloud.provider.resource import Resource, names
+from localcloud.provider.resource import AutoName, Resource, names
 from localcloud.provider.tags import TagChange, Tagging
 
 
 class Bucket(Resource):
-    """`aws:s3/bucket:Bucket` and `aws:s3/bucketV2:BucketV2`; the id is the name."""
+    """`aws:s3/bucket:Bucket`; the id is the name."""
 
-    tokens = ("aws:s3/bucket:Bucket", "aws:s3/bucketV2:BucketV2")
-    supports = names("bucket forceDestroy versioning")
+    token = "aws:s3/bucket:Bucket"
+    supports = names("bucket forceDestroy")
     replace_on = names("bucket")
     auto_name = AutoName(property="bucket", longest=63, lower=True)
     defaults: ClassVar[Mapping[str, Any]] = {"forceDestroy": False}
-    kept = names("versioning")
 
     service = "s3"
     tagging = Tagging()
     gone = ("NoSuchBucket", "404", "NotFound")
 
     def create(self, op: Operation) -> None:
-        """The bucket, then its tags and versions."""
+        """The bucket, then its tags."""
         client, name = self.client(op), op.inputs["bucket"]
         request = {} if op.region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": op.region}}
         client.create_bucket(Bucket=name, **request)
-        op.created(name)
+        op.id = name
         if op.all_tags:
             self._put_tags(op)
-        self._put_versioning(op)
 
     def read(self, op: Operation) -> dict[str, Any] | None:
         """The bucket."""
@@ -55,21 +52,13 @@ class Bucket(Resource):
             "bucketDomainName": f"{op.id}.s3.amazonaws.com",
             "bucketRegionalDomainName": f"{op.id}.s3.{op.region}.amazonaws.com",
             "bucketRegion": op.region,
-            "versioning": {"enabled": client.get_bucket_versioning(Bucket=op.id).get("Status") == "Enabled"},
             "tagsAll": shapes.as_map(tagged),
         }
-
-    def update(self, op: Operation) -> None:
-        """Versions."""
-        self._put_versioning(op)
 
     def delete(self, op: Operation) -> None:
         """Delete it, with what is in it when the program says so."""
         client = self.client(op)
         if op.outputs.get("forceDestroy"):
-            for page in client.get_paginator("list_object_versions").paginate(Bucket=op.id):
-                for item in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
-                    client.delete_object(Bucket=op.id, Key=item["Key"], VersionId=item["VersionId"])
             for page in client.get_paginator("list_objects_v2").paginate(Bucket=op.id):
                 for item in page.get("Contents", []):
                     client.delete_object(Bucket=op.id, Key=item["Key"])
@@ -85,10 +74,3 @@ class Bucket(Resource):
     def _put_tags(self, op: Operation) -> None:
         tagging = self.request(op, "PutBucketTagging", {"tagging": {"tagSet": op.all_tags}})
         self.client(op).put_bucket_tagging(Bucket=op.id, **tagging)
-
-    def _put_versioning(self, op: Operation) -> None:
-        wanted = bool((op.inputs.get("versioning") or {}).get("enabled"))
-        if wanted or (op.outputs.get("versioning") or {}).get("enabled"):
-            self.client(op).put_bucket_versioning(
-                Bucket=op.id, VersioningConfiguration={"Status": "Enabled" if wanted else "Suspended"}
-            )

@@ -1,31 +1,27 @@
-"""Schedules of EventBridge Scheduler and their groups."""
+"""Schedules of EventBridge Scheduler."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from localcloud.provider.naming import AutoName
-from localcloud.provider.resource import Resource, names
-from localcloud.provider.tags import Tagging
+from localcloud.provider.resource import AutoName, Resource, names
 
 
 class Schedule(Resource):
-    """`aws:scheduler/schedule:Schedule`; the id is `group/name`."""
+    """`aws:scheduler/schedule:Schedule`; the id is `group/name`, and the group is always the default one."""
 
-    tokens = ("aws:scheduler/schedule:Schedule",)
+    token = "aws:scheduler/schedule:Schedule"
     supports = names("""
-        actionAfterCompletion description endDate flexibleTimeWindow groupName kmsKeyArn name scheduleExpression
-        scheduleExpressionTimezone startDate state target
+        description flexibleTimeWindow name scheduleExpression scheduleExpressionTimezone state target
     """)
-    replace_on = names("groupName name")
+    replace_on = names("name")
     auto_name = AutoName(longest=64)
     defaults: ClassVar[Mapping[str, Any]] = {
         "groupName": "default",
         "scheduleExpressionTimezone": "UTC",
         "state": "ENABLED",
     }
-    kept = names("actionAfterCompletion")
 
     service = "scheduler"
     create_by, read_by, update_by, delete_by = "CreateSchedule", "GetSchedule", "UpdateSchedule", "DeleteSchedule"
@@ -33,22 +29,3 @@ class Schedule(Resource):
     updates_all = True
     role_errors = ("ValidationException",)
     role_text = "The execution role you provide must allow AWS EventBridge Scheduler to assume the role"
-
-
-class ScheduleGroup(Resource):
-    """`aws:scheduler/scheduleGroup:ScheduleGroup`; the id is the name. A delete takes its schedules with it."""
-
-    tokens = ("aws:scheduler/scheduleGroup:ScheduleGroup",)
-    supports = names("name")
-    replace_on = supports
-    auto_name = AutoName(longest=64)
-
-    service = "scheduler"
-    create_by, read_by, delete_by = "CreateScheduleGroup", "GetScheduleGroup", "DeleteScheduleGroup"
-    identity = ("Name",)
-    tagging = Tagging()
-
-    status_in = "State"
-    deleting = ("DELETING", "ACTIVE")
-    title = "EventBridge Scheduler Schedule Group"
-    limit = 300
