@@ -140,12 +140,12 @@ def update(handler: Resource, op: Operation) -> dict[str, Any]:
     return _outputs(handler, op, live or {})
 
 
-def read(handler: Resource, op: Operation) -> Live | None:
-    """What is there now; None when it is gone."""
+def read(handler: Resource, op: Operation, imported: bool) -> Live | None:
+    """What is there now; None when it is gone. `imported`: there are no inputs of a program yet, only an id."""
     live = _read(handler, op)
     if live is None:
         return None
-    inputs = _refreshed_inputs(handler, op, live)
+    inputs = _imported_inputs(handler, op, live) if imported else _refreshed_inputs(handler, op, live)
     if handler.tagging:
         own = tags.own_of(live.get("tagsAll") or {}, op.connection.default_tags, op.inputs.get("tags") or {})
         inputs = {key: value for key, value in inputs.items() if key != "tags"}
@@ -202,6 +202,11 @@ def _refreshed_inputs(handler: Resource, op: Operation, live: Mapping[str, Any])
         elif live[key] is not None or given in ("", False, [], {}):
             inputs[key] = given if live[key] is None else _wording(given, diff.project(live[key], given), handler, key)
     return inputs
+
+
+def _imported_inputs(handler: Resource, op: Operation, live: Mapping[str, Any]) -> dict[str, Any]:
+    known, _ = schema.check(op.token, {key: value for key, value in live.items() if value not in (None, {}, [])})
+    return {key: value for key, value in known.items() if key in handler.supports - handler.kept}
 
 
 def _read(handler: Resource, op: Operation) -> dict[str, Any] | None:

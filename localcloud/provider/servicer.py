@@ -18,7 +18,7 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, st
 
 from localcloud.provider import invokes, lifecycle, schema
 from localcloud.provider.connection import Connections
-from localcloud.provider.errors import ProviderError, describe
+from localcloud.provider.errors import describe
 from localcloud.provider.operation import Operation
 from localcloud.provider.property_values import decode, encode
 from localcloud.provider.resources import handler_for
@@ -144,11 +144,9 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     @_reporting_errors
     def Read(self, request: Any, context: Any) -> Any:
-        """What is there now, for a refresh; an empty id when it is gone."""
-        if not request.HasField("inputs"):
-            raise ProviderError("the stand-in provider does not import: it needs the inputs of a program")
+        """What is there now, for a refresh or an import; an empty id when it is gone."""
         op = self._operation(request, context, request.inputs, request.properties)
-        live = lifecycle.read(handler_for(op.token), op)
+        live = lifecycle.read(handler_for(op.token), op, imported=not request.HasField("inputs"))
         if live is None:
             return provider_pb2.ReadResponse()
         return provider_pb2.ReadResponse(id=op.id, inputs=encode(live.inputs), properties=encode(live.outputs))

@@ -213,6 +213,26 @@ def drift_until_gone(workspace: Workspace) -> dict[str, int]:
     return {}
 
 
+def test_an_existing_service_is_imported_by_its_arn(workspace: Workspace, apprunner: Any) -> None:
+    made = apprunner.create_service(
+        ServiceName="found-service",
+        SourceConfiguration={
+            "AutoDeploymentsEnabled": False,
+            "ImageRepository": {
+                "ImageIdentifier": IMAGE,
+                "ImageRepositoryType": "ECR_PUBLIC",
+                "ImageConfiguration": {"Port": "8080"},
+            },
+        },
+    )
+    arn = made["Service"]["ServiceArn"]
+    options = pulumi.ResourceOptions(import_=arn)
+    imported = workspace.up("import", lambda: service_program("found-service", options=options))
+    assert imported.outputs["arn"].value == arn
+    assert changes(imported)["import"] == 1
+    assert operations(apprunner, arn)[0] == "CREATE_SERVICE"
+
+
 def test_a_secret_variable_stays_encrypted_in_the_state(workspace: Workspace, apprunner: Any) -> None:
     def program() -> None:
         service_program("secret-service", variables={"TOKEN": pulumi.Output.secret("correct-horse")})

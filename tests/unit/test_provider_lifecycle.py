@@ -144,7 +144,7 @@ def test_a_refresh_reads_live_properties_and_finds_nothing_when_the_resource_is_
     inputs, outputs = made(handler, tags={"x": "1"})
     assert handler.cloud is not None
     handler.cloud |= {"delaySeconds": 9, "tagsAll": {"team": "a", "x": "2", "foreign": "f"}}
-    live = lifecycle.read(handler, again({}, outputs, inputs))
+    live = lifecycle.read(handler, again({}, outputs, inputs), imported=False)
     assert live is not None
     assert live.inputs == {"name": "n", "delaySeconds": 9, "tags": {"x": "2", "foreign": "f"}}
     assert [change.path for change in lifecycle.changes(handler, again(live.inputs, live.outputs, inputs))] == [
@@ -153,8 +153,16 @@ def test_a_refresh_reads_live_properties_and_finds_nothing_when_the_resource_is_
         "tags.foreign",
     ]
     handler.cloud = None
-    assert lifecycle.read(handler, again({}, outputs, inputs)) is None
+    assert lifecycle.read(handler, again({}, outputs, inputs), imported=False) is None
     lifecycle.delete(handler, again({}, outputs, inputs))
+
+
+def test_an_import_finds_the_inputs_that_a_program_would_need() -> None:
+    handler = InMemory()
+    made(handler, policy="{}")
+    live = lifecycle.read(handler, operation({}, id="one"), imported=True)
+    assert live is not None
+    assert live.inputs == {"name": "n", "delaySeconds": 0}
 
 
 def test_json_with_the_same_meaning_keeps_the_programs_layout() -> None:
@@ -162,7 +170,7 @@ def test_json_with_the_same_meaning_keeps_the_programs_layout() -> None:
     inputs, outputs = made(handler, redrivePolicy='{"a": 1}')
     assert handler.cloud is not None
     handler.cloud["redrivePolicy"] = '{"a":1}'
-    live = lifecycle.read(handler, again({}, outputs, inputs))
+    live = lifecycle.read(handler, again({}, outputs, inputs), imported=False)
     assert live is not None
     assert live.inputs["redrivePolicy"] == live.outputs["redrivePolicy"] == '{"a": 1}'
 
