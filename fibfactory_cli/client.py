@@ -86,16 +86,16 @@ class Client:
         )
 
     def follow(
-        self, environment_id: str, *, patience: float = 1800, on_change: Callable[[Any], None] | None = None
+        self, environment_id: str, *, timeout_seconds: float = 1800, on_change: Callable[[Any], None] | None = None
     ) -> Any:
-        """Wait until the environment stops changing by itself; returns its record. `patience` in seconds."""
-        give_up = time.monotonic() + patience
+        """Wait until the environment stops changing by itself; returns its record."""
+        give_up = time.monotonic() + timeout_seconds
         record = self.call("GET", f"/environments/{environment_id}").checked().body
         while record["status"] in BUSY:
             if on_change:
                 on_change(record)
             if time.monotonic() >= give_up:
-                raise ApiError(0, "patience", f"{environment_id} is still {record['status']}. Look again later.")
+                raise ApiError(0, "timeout", f"{environment_id} is still {record['status']}. Look again later.")
             query = {"wait": 20, "version": record["version"]}
             record = self.call("GET", f"/environments/{environment_id}", query=query).checked().body
         return record

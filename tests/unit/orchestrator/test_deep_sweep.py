@@ -12,7 +12,7 @@ from orchestrator.domain import desired, lease, names
 from orchestrator.domain.environment import Environment, Failure, Operation
 from orchestrator.domain.errors import Terminal, Transient
 from orchestrator.domain.sweeps import Finding, SweepKind, SweepReport
-from orchestrator.sweeper.drift import MAX_REMOVAL_RETRIES, NOBODY, cap
+from orchestrator.sweeper.drift import MAX_REMOVAL_RETRIES, NO_OWNER, cap
 from orchestrator.sweeper.report import metrics_of
 from tests.fakes.records import FakeRecords
 from tests.unit.orchestrator.clouds import OWNER, our_tags, queue, refresh_inventory, service, stack
@@ -180,7 +180,7 @@ def test_an_orphan_without_an_owner_tag_or_tombstone_gets_the_placeholder_owner(
     deep(world)
     world.clock.sleep(HOUR)
     deep(world)
-    assert world.record("lost1").owner == NOBODY
+    assert world.record("lost1").owner == NO_OWNER
 
 
 def test_a_receipt_clears_an_older_suspicion(world: World) -> None:
