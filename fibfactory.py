@@ -61,6 +61,7 @@ class InProcess:
 
     def create(self, env_id: str, image: str | None) -> str:
         from orchestrator.adapters.pulumi.engine import service_url
+        from orchestrator.domain.environment import Spec
         from template_stack import Build, EnvironmentInputs
 
         if image is None and self.repository is None:
@@ -76,7 +77,7 @@ class InProcess:
             app_name=names.app_name("fib-app", env_id),
             region=os.environ.get("AWS_REGION") or boto3.Session().region_name or DEFAULT_REGION,
             tags=names.tags(names.NO_PLATFORM, getpass.getuser(), env_id, 1),
-            image=image or "",
+            spec=Spec(image or ""),
             access_role_arn=self.access_role_arn,
             build=None if image or self.repository is None else Build(self.repository),
         )

@@ -73,7 +73,7 @@ class PulumiStacks:
         self, name: str, inputs: EnvironmentInputs, *, new: bool, refresh: bool, progress: Progress, stop: StopSignal
     ) -> Report:
         """Bring the stack up. Raises Interrupted, Transient or Terminal, with the engine's diagnostics."""
-        report = Report(hidden=inputs.variables.values())
+        report = Report(hidden=inputs.spec.variables.values())
         with self._work_folder(report, stop) as folder:
             try:
                 stack = self._stack(name, folder, stop, report, program=partial(pulumi_program, inputs), new=new)
