@@ -28,7 +28,7 @@ class Build:
 
 @dataclass(frozen=True)
 class EnvironmentInputs:
-    """The inputs of one environment: what its request specifies, and what the platform adds. With `build`, `spec.image` is empty."""
+    """The inputs of one environment. `spec.image` may be empty only if `build` is given."""
 
     app_name: str
     region: str

@@ -102,7 +102,7 @@ class Reconciler:
             if after is None:
                 return None
             try:
-                self.ports.records.replace(before, after)
+                self.ports.records.write(before, after)
             except VersionConflict:
                 continue
             return after
@@ -215,7 +215,7 @@ class _Work:
         """Write the record with an event of this kind, if any. If it changed meanwhile, read it again and return False."""
         events = [Event(self.ports.clock(), kind, message, {"generation": after.generation, **data})] if kind else []
         try:
-            self.ports.records.replace(self.environment, after, *events)
+            self.ports.records.write(self.environment, after, *events)
         except VersionConflict:
             self._read_again()
             return False

@@ -82,7 +82,7 @@ def test_every_module_is_in_a_layer_and_the_table_names_it(house: Path) -> None:
         (
             "template_stack.py",
             "import orchestrator.domain.names",
-            "template_stack.py imports orchestrator.domain.names",
+            "template_stack.py imports orchestrator.ports",
         ),
     ],
 )

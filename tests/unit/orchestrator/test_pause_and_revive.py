@@ -195,7 +195,7 @@ def test_only_the_owner_can_revive_and_only_a_tombstone(world: World) -> None:
 
 def test_an_orphan_without_a_known_spec_cannot_be_revived(world: World) -> None:
     found = desired.orphan("test1", None, ALICE.owner, "orphan_service", world.clock())
-    world.records.add(found, Event(world.clock(), "orphan_service", ""))
+    world.records.write(None, found, Event(world.clock(), "orphan_service", ""))
     world.work("test1")
     with pytest.raises(Conflict) as refused:
         world.environments.revive(ALICE, "test1")
@@ -206,6 +206,6 @@ def test_an_orphan_of_a_tombstone_is_revived_with_the_tombstones_spec(world: Wor
     world.ready()
     tombstone = world.destroy()
     found = desired.orphan("test1", tombstone, ALICE.owner, "orphan_service", world.clock())
-    world.records.reuse(tombstone, found, Event(world.clock(), "orphan_service", ""))
+    world.records.write(tombstone, found, Event(world.clock(), "orphan_service", ""))
     world.work("test1")
     assert world.environments.revive(ALICE, "test1").environment.spec == tombstone.spec

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from orchestrator.domain.access import Caller
-from orchestrator.domain.desired import LifetimeLimits
+from orchestrator.domain.desired import Adjustment, LifetimeLimits
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import BadRequest, Conflict, Forbidden, NotFound, PreconditionFailed
 from orchestrator.domain.policy import Policy
@@ -57,13 +57,15 @@ def test_an_update_keeps_the_ttl_labels_and_protection_that_it_omits(world: Worl
 def test_a_put_never_brings_the_expiry_closer_but_a_patch_may(world: World) -> None:
     before = world.ready(ttl=5 * HOUR)
     assert world.environments.put(ALICE, "test1", request(ttl=HOUR)).environment.expires_at == before.expires_at
-    assert world.environments.adjust(ALICE, "test1", ttl=HOUR).expires_at == world.clock() + HOUR
+    assert world.environments.adjust(ALICE, "test1", Adjustment(ttl=HOUR)).expires_at == world.clock() + HOUR
 
 
 def test_no_expiry_is_later_than_the_maximum_lifetime_from_creation(world: World) -> None:
     created = world.ready().created_at
     world.clock.sleep(6 * 86400)
-    assert world.environments.adjust(ALICE, "test1", ttl=timedelta(days=5)).expires_at == created + timedelta(days=7)
+    assert world.environments.adjust(
+        ALICE, "test1", Adjustment(ttl=timedelta(days=5))
+    ).expires_at == created + timedelta(days=7)
     unlimited = World(LifetimeLimits(None, None))
     assert unlimited.ready().expires_at is None
 
@@ -73,7 +75,7 @@ def test_I7_another_owners_environment_is_not_found(world: World) -> None:
     for use in (
         lambda: world.environments.get(BOB, "test1"),
         lambda: world.environments.remove(BOB, "test1"),
-        lambda: world.environments.adjust(BOB, "test1", protected=True),
+        lambda: world.environments.adjust(BOB, "test1", Adjustment(protected=True)),
         lambda: world.environments.events(BOB, "test1", None, 10),
     ):
         with pytest.raises(NotFound):
@@ -120,7 +122,9 @@ def test_two_concurrent_posts_create_one_environment(world: World) -> None:
 
 def test_a_put_that_lost_a_race_is_applied_to_the_new_record(world: World) -> None:
     world.ready()
-    world.records.meanwhile["requested"] = lambda: world.environments.adjust(ALICE, "test1", labels={"team": "b"})
+    world.records.meanwhile["requested"] = lambda: world.environments.adjust(
+        ALICE, "test1", Adjustment(labels={"team": "b"})
+    )
     environment = world.environments.put(ALICE, "test1", request("public.ecr.aws/a/b:v2")).environment
     assert environment.labels == {"team": "b"}
     assert environment.spec.image == "public.ecr.aws/a/b:v2"
@@ -128,7 +132,7 @@ def test_a_put_that_lost_a_race_is_applied_to_the_new_record(world: World) -> No
 
 def test_if_match_refuses_a_changed_or_missing_environment(world: World) -> None:
     version = world.ready().version
-    world.environments.adjust(ALICE, "test1", labels={"team": "b"})
+    world.environments.adjust(ALICE, "test1", Adjustment(labels={"team": "b"}))
     with pytest.raises(PreconditionFailed):
         world.environments.put(ALICE, "test1", request(), if_match=version)
     with pytest.raises(PreconditionFailed):
@@ -155,7 +159,7 @@ def test_a_tombstone_shows_its_receipt_and_cannot_be_adjusted(world: World) -> N
     assert tombstone.receipt is not None
     assert world.environments.remove(ALICE, "test1").environment == tombstone
     with pytest.raises(Conflict):
-        world.environments.adjust(ALICE, "test1", protected=True)
+        world.environments.adjust(ALICE, "test1", Adjustment(protected=True))
     assert world.environments.list(ALICE, labels={}, cursor=None, limit=10).items == []
 
 
@@ -243,7 +247,7 @@ def test_I7_group_members_share_their_environments_with_no_other_caller(world: W
     made = world.ready("shared", ALICE_OF_A)
     assert made.owner == GROUP
     assert world.environments.get(BOB_OF_A, "shared").id == "shared"
-    assert world.environments.adjust(BOB_OF_A, "shared", protected=True).protected
+    assert world.environments.adjust(BOB_OF_A, "shared", Adjustment(protected=True)).protected
     assert world.environments.put(BOB_OF_A, "shared", request("public.ecr.aws/a/b:v2")).environment.owner == GROUP
     with pytest.raises(NotFound):
         world.environments.get(ALICE, "shared")
@@ -255,7 +259,7 @@ def test_I7_group_members_share_their_environments_with_no_other_caller(world: W
 def test_I7_environments_from_before_joining_a_group_are_not_shared(world: World) -> None:
     world.ready("before", ALICE)
     assert world.environments.get(ALICE_OF_A, "before").owner == ALICE.owner
-    world.environments.adjust(ALICE_OF_A, "before", protected=True)
+    world.environments.adjust(ALICE_OF_A, "before", Adjustment(protected=True))
     updated = world.environments.put(ALICE_OF_A, "before", request("public.ecr.aws/a/b:v2")).environment
     assert updated.owner == ALICE.owner
     with pytest.raises(NotFound):
