@@ -9,13 +9,10 @@ import re
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field
-from pydantic.dataclasses import dataclass
+from pydantic import AfterValidator, Field
 
-from orchestrator.domain import access
 from orchestrator.domain.formats import TextFormat
 from orchestrator.domain.names import IMAGE_REFERENCE, IMAGE_REPOSITORY
-from orchestrator.domain.policy import REGISTRY, SECRETS_PREFIX
 from orchestrator.domain.ttl import TTL
 
 _IMAGE = TextFormat(
@@ -55,19 +52,6 @@ Schedule = Annotated[str, AfterValidator(_SCHEDULE.check), Field(max_length=256)
 LogRetention = Literal[
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
 ]
-Identity = Annotated[str, AfterValidator(access.check_identity)]
-GroupName = Annotated[str, AfterValidator(access.GROUP_NAME.check)]
-IssuerUrl = Annotated[str, AfterValidator(access.ISSUER_URL.check)]
-Registry = Annotated[str, AfterValidator(REGISTRY.check)]
-SecretsPrefix = Annotated[str, AfterValidator(SECRETS_PREFIX.check)]
-
-
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class GitHubCallers(access.WorkflowRule):
-    """An entry of the setting `github`."""
-
-    def __post_init__(self) -> None:
-        self.check()
 
 
 def time_between_runs(schedule: str) -> timedelta | None:

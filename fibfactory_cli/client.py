@@ -53,11 +53,13 @@ class Answer:
 
 
 class Client:
-    """Calls one API with one session's credentials."""
+    """Calls one API with one session's credentials, signed for `region`, or for AWS_REGION or else the session's."""
 
-    def __init__(self, url: str, session: boto3.Session | None = None) -> None:
+    def __init__(self, url: str, session: boto3.Session | None = None, region: str | None = None) -> None:
         self._url = url.rstrip("/")
         self._session = session or boto3.Session()
+        # boto3 itself reads AWS_DEFAULT_REGION only.
+        self._region = region or os.environ.get("AWS_REGION") or self._session.region_name
         self._pool = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=5, read=35))
 
     def call(
@@ -129,10 +131,9 @@ class Client:
             raise ApiError(0, "no_credentials", f"There are no usable AWS credentials: {error}") from error
         if credentials is None:
             raise ApiError(0, "no_credentials", "There are no AWS credentials. Set AWS_PROFILE or AWS_ACCESS_KEY_ID.")
-        region = os.environ.get("AWS_REGION") or self._session.region_name  # boto3 itself reads AWS_DEFAULT_REGION only
-        if not region:
+        if not self._region:
             raise ApiError(0, "no_region", "There is no AWS region. Set AWS_REGION.")
-        SigV4Auth(credentials.get_frozen_credentials(), "execute-api", region).add_auth(request)
+        SigV4Auth(credentials.get_frozen_credentials(), "execute-api", self._region).add_auth(request)
 
 
 def _parsed(data: bytes) -> Any:

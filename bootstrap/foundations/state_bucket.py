@@ -6,14 +6,12 @@ The rule: each property says how it is read, what is wanted, and how it is writt
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
-
-from botocore.exceptions import ClientError
 
 from bootstrap.foundations.lookup import S3
 from bootstrap.foundations.properties import Property
 from bootstrap.names import Names
+from orchestrator.adapters.aws_errors import none_if
 
 BACKUP_DAYS = 30
 HISTORY_DAYS = 90
@@ -48,8 +46,8 @@ def properties(s3: S3, names: Names, key_arn: str) -> list[Property]:
 def _private(s3: S3, bucket: Entry) -> Property:
     return Property(
         name="the bucket's block of public access",
-        read=_none_if(
-            "NoSuchPublicAccessBlockConfiguration",
+        read=lambda: none_if(
+            {"NoSuchPublicAccessBlockConfiguration"},
             lambda: s3.get_public_access_block(**bucket)["PublicAccessBlockConfiguration"],
         ),
         wanted=dict.fromkeys(
@@ -79,7 +77,11 @@ def _expiring(s3: S3, bucket: Entry) -> Property:
     def rule(identity: str, prefix: str, **actions: Entry) -> Entry:
         return {"ID": identity, "Status": "Enabled", "Filter": {"Prefix": prefix}, **actions}
 
-    read = _none_if("NoSuchLifecycleConfiguration", lambda: s3.get_bucket_lifecycle_configuration(**bucket)["Rules"])
+    def read() -> Any:
+        return none_if(
+            {"NoSuchLifecycleConfiguration"}, lambda: s3.get_bucket_lifecycle_configuration(**bucket)["Rules"]
+        )
+
     return Property(
         name="the bucket's lifecycle rules",
         read=read,
@@ -101,7 +103,9 @@ def _expiring(s3: S3, bucket: Entry) -> Property:
 
 
 def _tagged(s3: S3, bucket: Entry, tags: dict[str, str]) -> Property:
-    read = _none_if("NoSuchTagSet", lambda: s3.get_bucket_tagging(**bucket)["TagSet"])
+    def read() -> Any:
+        return none_if({"NoSuchTagSet"}, lambda: s3.get_bucket_tagging(**bucket)["TagSet"])
+
     return Property(
         name="the bucket's tags",
         read=read,
@@ -112,7 +116,7 @@ def _tagged(s3: S3, bucket: Entry, tags: dict[str, str]) -> Property:
 
 def _tls_only(s3: S3, bucket: Entry, arn: str) -> Property:
     def read() -> Entry:
-        found = _none_if("NoSuchBucketPolicy", lambda: s3.get_bucket_policy(**bucket)["Policy"])()
+        found = none_if({"NoSuchBucketPolicy"}, lambda: s3.get_bucket_policy(**bucket)["Policy"])
         return dict(json.loads(found)) if found else {"Version": "2012-10-17", "Statement": []}
 
     def write(wanted: Entry) -> None:
@@ -135,17 +139,3 @@ def _merged(existing: list[Entry] | None, wanted: list[Entry], key: str) -> list
     """What others added, then what is wanted; entries are the same when their `key` is."""
     ours = {entry[key] for entry in wanted}
     return [*(entry for entry in existing or [] if entry.get(key) not in ours), *wanted]
-
-
-def _none_if(code: str, read: Callable[[], Any]) -> Callable[[], Any]:
-    """The same read, which returns None where S3 answers with this error code that nothing was ever set."""
-
-    def reading() -> Any:
-        try:
-            return read()
-        except ClientError as error:
-            if error.response["Error"]["Code"] == code:
-                return None
-            raise
-
-    return reading

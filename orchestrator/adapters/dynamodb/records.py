@@ -117,9 +117,15 @@ class DynamoRecords:
 
     def count_active(self, owner: str, most: int) -> int:
         # All statuses but `destroyed`: those that sort before it, and those that sort after it.
-        gone = f"{Status.DESTROYED}#"
-        counted = self._count(owner, "status_created < :gone", gone, most)
-        return counted + self._count(owner, "status_created > :gone", f"{Status.DESTROYED}$", most - counted)
+        before = self._counts(owner, "status_created < :gone", f"{Status.DESTROYED}#", most)
+        after = self._counts(owner, "status_created > :gone", f"{Status.DESTROYED}$", most)
+        total = 0
+        with translating("counting environments"):
+            for count in itertools.chain(before, after):
+                total += count
+                if total >= most:
+                    break
+        return min(total, most)
 
     def due(self, now: datetime) -> Iterable[str]:
         shards = heapq.merge(*(self._due_in(shard, now) for shard in range(DUE_SHARDS)))
@@ -127,25 +133,17 @@ class DynamoRecords:
             for _, key in shards:
                 yield key.removeprefix("ENV#")
 
-    def _count(self, owner: str, where: str, gone: str, most: int) -> int:
-        count, start = 0, None
-        with translating("counting environments"):
-            while count < most:
-                answer = self._client.query(
-                    TableName=self._table,
-                    IndexName="by_owner",
-                    Select="COUNT",
-                    Limit=most - count,
-                    KeyConditionExpression=f"#owner = :owner AND {where}",
-                    ExpressionAttributeNames={"#owner": "owner"},
-                    ExpressionAttributeValues={":owner": owner, ":gone": gone},
-                    **({"ExclusiveStartKey": start} if start else {}),
-                )
-                count += answer["Count"]
-                start = answer.get("LastEvaluatedKey")
-                if start is None:
-                    break
-        return count
+    def _counts(self, owner: str, where: str, gone: str, page_size: int) -> Iterator[int]:
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            IndexName="by_owner",
+            Select="COUNT",
+            KeyConditionExpression=f"#owner = :owner AND {where}",
+            ExpressionAttributeNames={"#owner": "owner"},
+            ExpressionAttributeValues={":owner": owner, ":gone": gone},
+            PaginationConfig={"PageSize": page_size},
+        )
+        yield from (page["Count"] for page in pages)
 
     def _due_in(self, shard: int, now: datetime) -> Iterator[tuple[str, str]]:
         pages = self._client.get_paginator("query").paginate(
