@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import boto3
 
+from bootstrap.commands.platform_api import PlatformApi
 from bootstrap.errors import BootstrapError, Interrupted, explained
 from bootstrap.names import Names
 from orchestrator.adapters.aws.apprunner import NOT_FOUND, listed
@@ -59,24 +60,8 @@ def services(session: boto3.Session, names: Names) -> list[str]:
         return sorted(each["ServiceName"] for each in listed(client) if names.owns(tags(each["ServiceArn"])))
 
 
-class Api(Protocol):
-    """What is needed of the platform's API; `platform_api` has the real one."""
-
-    def check_operator(self) -> None:
-        """Raises AccountError unless the caller is an operator of the platform: others see only their own environments."""
-
-    def remove(self, environment_id: str) -> Mapping[str, Any]:
-        """Request an environment's removal, even of a protected one; returns its record."""
-
-    def environment(self, environment_id: str) -> Mapping[str, Any]:
-        """An environment's record, read consistently."""
-
-    def statuses(self) -> Mapping[str, str]:
-        """Each environment's status. It may lag; `environment` does not."""
-
-
 def destroy_all(
-    api: Api,
+    api: PlatformApi,
     environment_ids: Iterable[str],
     report: Report,
     *,
@@ -121,7 +106,7 @@ def destroy_all(
         )
 
 
-def _no_longer_destroying(api: Api, pending: dict[str, Mapping[str, Any]]) -> list[str]:
+def _no_longer_destroying(api: PlatformApi, pending: dict[str, Mapping[str, Any]]) -> list[str]:
     """Those of the pending ones that are not being destroyed any more; their records are updated in place."""
     listed, over = api.statuses(), []
     for environment_id in sorted(pending):

@@ -33,6 +33,7 @@ class PlatformApi(Client):
         self._platform = platform
 
     def check_operator(self) -> None:
+        """Raises AccountError unless the caller is an operator of the platform: others see only their own environments."""
         # A route for operators that changes nothing; the answer to operators is that there is no such sweep.
         with self._explained("GET /sweeps/none"):
             try:
@@ -42,12 +43,15 @@ class PlatformApi(Client):
                     raise
 
     def remove(self, environment_id: str) -> Mapping[str, Any]:
+        """Request an environment's removal, even of a protected one; returns its record."""
         return self._record("DELETE", environment_id, {"force": "true"})
 
     def environment(self, environment_id: str) -> Mapping[str, Any]:
+        """An environment's record, read consistently."""
         return self._record("GET", environment_id)
 
     def statuses(self) -> Mapping[str, str]:
+        """Each environment's status. It may lag; `environment` does not."""
         with self._explained("GET /environments"):
             return {found["id"]: found["status"] for found in self.environments(limit=100)}
 

@@ -72,6 +72,13 @@ def problem_of(error: FibfactoryError) -> Response[Any]:
     return problem(status, error.code, error.message)
 
 
+def invalid(code: ErrorCode, found: list[dict[str, str]]) -> Response[Any]:
+    """The answer to a request with these faults, each a field and a message; the first is the answer's sentence."""
+    first = found[0] if found else {"field": "body", "message": "it can't be read"}
+    detail = f"{first['field']}: {first['message']}. See /openapi.json for what is accepted."
+    return problem(400, code, detail, found)
+
+
 @router.exception_handler(FibfactoryError)
 def _our_error(error: FibfactoryError) -> Response[Any]:
     if not isinstance(error, errors.Rejected):
@@ -87,9 +94,7 @@ def _not_json(error: RequestUnsupportedContentType) -> Response[Any]:
 @router.exception_handler(RequestValidationError)
 def _invalid(error: RequestValidationError) -> Response[Any]:
     found = [{"field": _field(item), "message": _sentence(item)} for item in error.errors()]
-    first = found[0] if found else {"field": "body", "message": "it can't be read"}
-    detail = f"{first['field']}: {first['message']}. See /openapi.json for what is accepted."
-    return problem(400, _code_of(error.errors()), detail, found)
+    return invalid(_code_of(error.errors()), found)
 
 
 @router.exception_handler(NotFoundError)

@@ -141,7 +141,7 @@ class _Work:
             return  # something changed since the decision: decide again
         try:
             with self._monitor(target, operation) as stop:
-                operations = Operations(self.ports, self.reconciler.pauses, target, self._note, stop)
+                operations = Operations(self.ports, target, self._note, stop, self.reconciler.pauses)
                 if operation is Operation.DESTROY:
                     self._mark_destroyed(operations.destroy())
                 else:
