@@ -40,7 +40,7 @@ from orchestrator.api.schemas import (
     SweepOut,
     Version,
 )
-from orchestrator.api.use_cases import ANY, Accepted, Match
+from orchestrator.api.use_cases import ANY, Match
 from orchestrator.domain.access import Caller
 from orchestrator.domain.desired import UNSET, Adjustment, EnvironmentRequest, Unset
 from orchestrator.domain.environment import Environment, Status
@@ -186,8 +186,7 @@ def remove_environment(
     force: Annotated[bool, Query()] = False,
 ) -> Response[EnvironmentOut]:
     """Destroy the environment: 202; 200 with the receipt once it is destroyed."""
-    accepted = api.environments.remove(caller, environment_id, if_match=_match(if_match), force=force)
-    return _environment(accepted.environment, 200 if accepted.environment.destroyed else 202)
+    return _accepted(api.environments.remove(caller, environment_id, if_match=_match(if_match), force=force))
 
 
 @router.post("/environments/<environment_id>/pause", responses=_answers(EnvironmentOut, 202, 200))
@@ -286,8 +285,8 @@ def _digest(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def _accepted(accepted: Accepted) -> Response[EnvironmentOut]:
-    return _environment(accepted.environment, 202 if accepted.working else 200)
+def _accepted(environment: Environment) -> Response[EnvironmentOut]:
+    return _environment(environment, 202 if environment.outstanding else 200)
 
 
 def _environment(environment: Environment, status: int = 200) -> Response[EnvironmentOut]:

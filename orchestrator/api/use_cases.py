@@ -53,16 +53,8 @@ def _begun_again(use_case: Callable[P, R]) -> Callable[P, R]:
 
 
 @dataclass(frozen=True)
-class Accepted:
-    """The record after a request, and whether a worker has something to do about it."""
-
-    environment: Environment
-    working: bool
-
-
-@dataclass(frozen=True)
 class EnvironmentService:
-    """The use cases around environments."""
+    """The use cases around environments. Those that change one return its record as it then is."""
 
     ports: Ports
     limits: LifetimeLimits
@@ -72,7 +64,7 @@ class EnvironmentService:
     @_begun_again
     def put(
         self, caller: Caller, environment_id: str, request: EnvironmentRequest, *, if_match: Match | None = None
-    ) -> Accepted:
+    ) -> Environment:
         """Create the environment, or update it. Raises Conflict `id_taken` if another owner's environment has the id."""
         self.policy.check(request.spec)
         before = self.ports.records.get(check_id(environment_id))
@@ -86,7 +78,7 @@ class EnvironmentService:
     @_begun_again
     def create(
         self, caller: Caller, environment_id: str, request: EnvironmentRequest, *, idempotency: str | None = None
-    ) -> Accepted:
+    ) -> Environment:
         """Create the environment. Raises Conflict `exists` if there is one, unless this very request created it before.
 
         `idempotency` is a digest of the caller's key and body.
@@ -94,7 +86,7 @@ class EnvironmentService:
         self.policy.check(request.spec)
         before = self.ports.records.get(check_id(environment_id))
         if before and idempotency and before.idempotency == idempotency and caller.may_see(before):
-            return Accepted(before, before.outstanding)
+            return before
         require_id_available(caller, before)
         if before and not before.destroyed:
             raise Conflict(
@@ -136,27 +128,29 @@ class EnvironmentService:
     ) -> Environment:
         """Change TTL, labels or protection, without a redeploy."""
         change = partial(desired.adjust, adjustment=adjustment, limits=self.limits)
-        return self._change(caller, environment_id, if_match, change, EventKind.ADJUSTED).environment
+        return self._change(caller, environment_id, if_match, change, EventKind.ADJUSTED)
 
     def remove(
         self, caller: Caller, environment_id: str, *, if_match: Match | None = None, force: bool = False
-    ) -> Accepted:
+    ) -> Environment:
         """Ask for the environment's removal. A tombstone stays as it is: it has its receipt."""
         change = partial(desired.remove, reason=f"removed by {caller.identity}", force=force)
         return self._change(caller, environment_id, if_match, change, EventKind.REMOVAL_REQUESTED)
 
-    def pause(self, caller: Caller, environment_id: str, *, if_match: Match | None = None) -> Accepted:
+    def pause(self, caller: Caller, environment_id: str, *, if_match: Match | None = None) -> Environment:
         """Ask for the environment's service to be paused."""
         change = partial(desired.set_paused, paused=True)
         return self._change(caller, environment_id, if_match, change, EventKind.PAUSE_REQUESTED)
 
-    def resume(self, caller: Caller, environment_id: str, *, if_match: Match | None = None) -> Accepted:
+    def resume(self, caller: Caller, environment_id: str, *, if_match: Match | None = None) -> Environment:
         """Ask for the environment's service to run again."""
         change = partial(desired.set_paused, paused=False)
         return self._change(caller, environment_id, if_match, change, EventKind.RESUME_REQUESTED)
 
     @_begun_again
-    def revive(self, caller: Caller, environment_id: str, *, ttl: timedelta | None | Unset = desired.UNSET) -> Accepted:
+    def revive(
+        self, caller: Caller, environment_id: str, *, ttl: timedelta | None | Unset = desired.UNSET
+    ) -> Environment:
         """Bring a destroyed environment back as its tombstone has it. Raises Conflict `exists` if it is not destroyed."""
         tombstone = self._visible(caller, environment_id)
         if not tombstone.destroyed:
@@ -177,7 +171,7 @@ class EnvironmentService:
     @_begun_again
     def _change(
         self, caller: Caller, environment_id: str, if_match: Match | None, change: Change, kind: EventKind
-    ) -> Accepted:
+    ) -> Environment:
         before = self._visible(caller, environment_id)
         _check_match(before, if_match)
         return self._write(caller, before, change(before, now=self.ports.clock()), kind)
@@ -189,7 +183,7 @@ class EnvironmentService:
         tombstone: Environment | None,
         request: EnvironmentRequest,
         idempotency: str | None = None,
-    ) -> Accepted:
+    ) -> Environment:
         now, owner = self.ports.clock(), caller.owner
         created = desired.create(
             environment_id, owner, request, self.limits, now, tombstone=tombstone, idempotency=idempotency
@@ -198,13 +192,13 @@ class EnvironmentService:
 
     def _start(
         self, caller: Caller, tombstone: Environment | None, environment: Environment, kind: EventKind
-    ) -> Accepted:
+    ) -> Environment:
         """Store an environment's new incarnation, if its owner may have one more."""
         self._require_room(caller, environment.owner)
         event = Event(environment.created_at, kind, f"By {caller.identity}.")
         self.ports.records.write(tombstone, environment, event)
         self.ports.dispatcher.work(environment.id)
-        return Accepted(environment, working=True)
+        return environment
 
     def _require_room(self, caller: Caller, owner: str) -> None:
         """Raises Forbidden `limit_reached` if the owner has as many environments as allowed. Operators have no limit.
@@ -219,14 +213,14 @@ class EnvironmentService:
                 ErrorCode.LIMIT_REACHED,
             )
 
-    def _write(self, caller: Caller, before: Environment, after: Environment, kind: EventKind) -> Accepted:
+    def _write(self, caller: Caller, before: Environment, after: Environment, kind: EventKind) -> Environment:
         if after != before:
             data = {"generation": after.generation, "version": after.version}
             event = Event(self.ports.clock(), kind, f"By {caller.identity}.", data)
             self.ports.records.write(before, after, event)
         if after.generation != before.generation:
             self.ports.dispatcher.work(after.id)
-        return Accepted(after, working=after.outstanding)
+        return after
 
     def _visible(self, caller: Caller, environment_id: str) -> Environment:
         environment = self.ports.records.get(check_id(environment_id))

@@ -155,7 +155,7 @@ def test_another_prefix_is_refused_while_there_are_environments(
 def test_a_version_that_would_replace_the_table_is_refused(
     operator: Operator, operator_session: boto3.Session, lived_in: dict[str, str], tmp_path: Path
 ) -> None:
-    for package in ("bootstrap", "orchestrator"):
+    for package in ("bootstrap", "fibfactory_cli", "orchestrator"):
         shutil.copytree(ROOT / package, tmp_path / package)
     for file in ROOT.glob("template_stack.py"):
         shutil.copy(file, tmp_path)

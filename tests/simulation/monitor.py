@@ -1,4 +1,4 @@
-"""The stop signal as `CancellationMonitor` gives it, without its thread.
+"""The stop signal as `cancellation_monitor` gives it, without its thread.
 
 The real monitor reads the record every second. This one is called at each write, and sets the signal up to a second later.
 """
@@ -60,7 +60,7 @@ class Monitors:
 
 
 class SimMonitor:
-    """Stands in for `CancellationMonitor`."""
+    """Stands in for `cancellation_monitor`."""
 
     def __init__(
         self,

@@ -293,13 +293,13 @@ class Simulation:
         body = EnvironmentRequest(Spec(request.image), ttl=ttl, protected=request.protected)
         adjustment = Adjustment(ttl=ttl, protected=request.protected)
         use_cases: dict[str, Callable[[], Environment]] = {
-            "put": lambda: service.put(caller, name, body).environment,
-            "post": lambda: service.create(caller, name, body).environment,
-            "remove": lambda: service.remove(caller, name).environment,
-            "force": lambda: service.remove(caller, name, force=True).environment,
-            "pause": lambda: service.pause(caller, name).environment,
-            "resume": lambda: service.resume(caller, name).environment,
-            "revive": lambda: service.revive(caller, name).environment,
+            "put": lambda: service.put(caller, name, body),
+            "post": lambda: service.create(caller, name, body),
+            "remove": lambda: service.remove(caller, name),
+            "force": lambda: service.remove(caller, name, force=True),
+            "pause": lambda: service.pause(caller, name),
+            "resume": lambda: service.resume(caller, name),
+            "revive": lambda: service.revive(caller, name),
             "patch": lambda: service.adjust(caller, name, adjustment),
         }
         environment = use_cases[request.kind]()

@@ -386,7 +386,7 @@ def test_a_busy_service_has_not_drifted(world: World) -> None:
 
 def fail_removal(world: World, environment_id: str) -> Environment:
     world.ready(environment_id)
-    removed = world.environments.remove(ALICE, environment_id).environment
+    removed = world.environments.remove(ALICE, environment_id)
     failure = Failure(Operation.DESTROY, "aws_refused", "AWS refused the delete.", final=True, at=world.clock())
     record = replace(removed, failure=failure)
     world.records.records[environment_id] = record

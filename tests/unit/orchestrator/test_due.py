@@ -53,7 +53,7 @@ def test_I1_a_request_whose_invocation_was_lost_is_dispatched_again(world: World
 
 
 def test_I1_a_dead_workers_environment_is_dispatched_when_its_lease_ends(world: World) -> None:
-    environment = world.environments.put(ALICE, "test1", request()).environment
+    environment = world.environments.put(ALICE, "test1", request())
     claimed = lease.claim(environment, "dead-worker", world.clock(), world.clock() + timedelta(minutes=16))
     assert claimed is not None
     world.records.write(environment, claimed)

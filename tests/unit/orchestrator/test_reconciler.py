@@ -64,7 +64,7 @@ def test_I2_a_worker_that_lost_its_lease_writes_nothing(world: World) -> None:
 
 
 def test_an_expired_lease_is_claimed_with_the_next_token(world: World) -> None:
-    environment = world.environments.put(ALICE, "test1", request()).environment
+    environment = world.environments.put(ALICE, "test1", request())
     claimed = lease.claim(environment, "dead-worker", world.clock(), world.clock() + timedelta(minutes=16))
     assert claimed is not None
     world.records.write(environment, claimed)
@@ -340,7 +340,7 @@ def test_an_unexpected_error_is_recorded_and_raised(world: World) -> None:
 
 
 def test_only_the_holder_of_the_token_may_write(world: World) -> None:
-    environment = world.environments.put(ALICE, "test1", request()).environment
+    environment = world.environments.put(ALICE, "test1", request())
     claimed = lease.claim(environment, "a", world.clock(), world.clock() + timedelta(minutes=1))
     assert claimed is not None
     with pytest.raises(LeaseLost):

@@ -24,39 +24,39 @@ ALICE_OF_A, BOB_OF_A = (Caller(each.identity, operator=False, group="team-a") fo
 
 def test_a_new_environment_is_stored_and_dispatched(world: World) -> None:
     accepted = world.environments.put(ALICE, "test1", request())
-    assert accepted.working
-    assert world.record() == accepted.environment
+    assert accepted.outstanding
+    assert world.record() == accepted
     assert world.dispatcher.asked == ["test1"]
-    assert accepted.environment.expires_at == world.clock() + timedelta(hours=12)
+    assert accepted.expires_at == world.clock() + timedelta(hours=12)
 
 
 def test_repeating_a_request_changes_only_the_expiry(world: World) -> None:
     first = world.ready()
     world.clock.sleep(3600)
     again = world.environments.put(ALICE, "test1", request())
-    assert not again.working
-    assert again.environment.generation == first.generation
-    assert again.environment.expires_at == world.clock() + timedelta(hours=12)
+    assert not again.outstanding
+    assert again.generation == first.generation
+    assert again.expires_at == world.clock() + timedelta(hours=12)
     assert world.dispatcher.asked == ["test1"]
 
 
 def test_a_new_spec_is_a_new_generation_and_is_dispatched(world: World) -> None:
     world.ready()
     accepted = world.environments.put(ALICE, "test1", request("public.ecr.aws/a/b:v2"))
-    assert accepted.environment.generation == 2
-    assert accepted.environment.status == "updating"
+    assert accepted.generation == 2
+    assert accepted.status == "updating"
     assert world.dispatcher.asked == ["test1", "test1"]
 
 
 def test_an_update_keeps_the_ttl_labels_and_protection_that_it_omits(world: World) -> None:
     world.ready(ttl=2 * HOUR, labels={"team": "a"}, protected=True)
-    environment = world.environments.put(ALICE, "test1", request("public.ecr.aws/a/b:v2")).environment
+    environment = world.environments.put(ALICE, "test1", request("public.ecr.aws/a/b:v2"))
     assert (environment.ttl, environment.labels, environment.protected) == (2 * HOUR, {"team": "a"}, True)
 
 
 def test_a_put_never_brings_the_expiry_closer_but_a_patch_may(world: World) -> None:
     before = world.ready(ttl=5 * HOUR)
-    assert world.environments.put(ALICE, "test1", request(ttl=HOUR)).environment.expires_at == before.expires_at
+    assert world.environments.put(ALICE, "test1", request(ttl=HOUR)).expires_at == before.expires_at
     assert world.environments.adjust(ALICE, "test1", Adjustment(ttl=HOUR)).expires_at == world.clock() + HOUR
 
 
@@ -105,7 +105,7 @@ def test_an_operator_sees_the_environments_of_all_owners(world: World) -> None:
 
 def test_a_post_conflicts_with_an_existing_environment_unless_its_idempotency_key_matches(world: World) -> None:
     first = world.environments.create(ALICE, "test1", request(), idempotency="key")
-    assert world.environments.create(ALICE, "test1", request(), idempotency="key").environment == first.environment
+    assert world.environments.create(ALICE, "test1", request(), idempotency="key") == first
     with pytest.raises(Conflict) as refused:
         world.environments.create(ALICE, "test1", request(), idempotency="another key")
     assert refused.value.code == "exists"
@@ -125,7 +125,7 @@ def test_a_put_that_lost_a_race_is_applied_to_the_new_record(world: World) -> No
     world.records.meanwhile["requested"] = lambda: world.environments.adjust(
         ALICE, "test1", Adjustment(labels={"team": "b"})
     )
-    environment = world.environments.put(ALICE, "test1", request("public.ecr.aws/a/b:v2")).environment
+    environment = world.environments.put(ALICE, "test1", request("public.ecr.aws/a/b:v2"))
     assert environment.labels == {"team": "b"}
     assert environment.spec.image == "public.ecr.aws/a/b:v2"
 
@@ -144,20 +144,20 @@ def test_I6_a_protected_environment_is_removed_only_with_force(world: World) -> 
     with pytest.raises(Conflict) as refused:
         world.environments.remove(ALICE, "test1")
     assert refused.value.code == "protected"
-    assert world.environments.remove(ALICE, "test1", force=True).environment.status == "destroying"
+    assert world.environments.remove(ALICE, "test1", force=True).status == "destroying"
 
 
 def test_a_repeated_removal_changes_nothing(world: World) -> None:
     world.ready()
     first = world.environments.remove(ALICE, "test1")
-    assert world.environments.remove(ALICE, "test1").environment == first.environment
+    assert world.environments.remove(ALICE, "test1") == first
 
 
 def test_a_tombstone_shows_its_receipt_and_cannot_be_adjusted(world: World) -> None:
     world.ready()
     tombstone = world.destroy()
     assert tombstone.receipt is not None
-    assert world.environments.remove(ALICE, "test1").environment == tombstone
+    assert world.environments.remove(ALICE, "test1") == tombstone
     with pytest.raises(Conflict):
         world.environments.adjust(ALICE, "test1", Adjustment(protected=True))
     assert world.environments.list(ALICE, labels={}, cursor=None, limit=10).items == []
@@ -166,7 +166,7 @@ def test_a_tombstone_shows_its_receipt_and_cannot_be_adjusted(world: World) -> N
 def test_a_reused_id_continues_its_counters_and_keeps_the_old_receipt(world: World) -> None:
     world.ready()
     tombstone = world.destroy()
-    fresh = world.environments.put(BOB, "test1", request()).environment
+    fresh = world.environments.put(BOB, "test1", request())
     assert (fresh.incarnation, fresh.generation, fresh.owner) == (2, tombstone.generation + 1, BOB.owner)
     assert fresh.version > tombstone.version
     assert fresh.lease.token == tombstone.lease.token
@@ -187,15 +187,15 @@ def test_a_post_repeated_after_the_destroy_creates_nothing(world: World) -> None
     world.work("test1")
     tombstone = world.destroy()
     again = world.environments.create(ALICE, "test1", request(), idempotency="key")
-    assert again.environment == tombstone and not again.working
-    assert world.environments.create(ALICE, "test1", request(), idempotency="new key").environment.incarnation == 2
+    assert again == tombstone and not again.outstanding
+    assert world.environments.create(ALICE, "test1", request(), idempotency="new key").incarnation == 2
 
 
 def test_requesting_an_environment_that_is_being_destroyed_restarts_its_lifetime(world: World) -> None:
     world.ready()
     world.clock.sleep(7 * 86400)
     world.environments.remove(ALICE, "test1")
-    again = world.environments.put(ALICE, "test1", request()).environment
+    again = world.environments.put(ALICE, "test1", request())
     assert again.expires_at == world.clock() + timedelta(hours=12)
 
 
@@ -248,19 +248,19 @@ def test_I7_group_members_share_their_environments_with_no_other_caller(world: W
     assert made.owner == GROUP
     assert world.environments.get(BOB_OF_A, "shared").id == "shared"
     assert world.environments.adjust(BOB_OF_A, "shared", Adjustment(protected=True)).protected
-    assert world.environments.put(BOB_OF_A, "shared", request("public.ecr.aws/a/b:v2")).environment.owner == GROUP
+    assert world.environments.put(BOB_OF_A, "shared", request("public.ecr.aws/a/b:v2")).owner == GROUP
     with pytest.raises(NotFound):
         world.environments.get(ALICE, "shared")
     with pytest.raises(Conflict, match="taken"):
         world.environments.put(BOB, "shared", request())
-    assert world.environments.remove(BOB_OF_A, "shared", force=True).environment.reason == f"removed by {BOB.identity}"
+    assert world.environments.remove(BOB_OF_A, "shared", force=True).reason == f"removed by {BOB.identity}"
 
 
 def test_I7_environments_from_before_joining_a_group_are_not_shared(world: World) -> None:
     world.ready("before", ALICE)
     assert world.environments.get(ALICE_OF_A, "before").owner == ALICE.owner
     world.environments.adjust(ALICE_OF_A, "before", Adjustment(protected=True))
-    updated = world.environments.put(ALICE_OF_A, "before", request("public.ecr.aws/a/b:v2")).environment
+    updated = world.environments.put(ALICE_OF_A, "before", request("public.ecr.aws/a/b:v2"))
     assert updated.owner == ALICE.owner
     with pytest.raises(NotFound):
         world.environments.get(BOB_OF_A, "before")
@@ -286,7 +286,7 @@ def test_a_revived_environment_keeps_its_owner(world: World) -> None:
     for name, owner in (("own", ALICE), ("shared", BOB_OF_A)):
         world.ready(name, owner)
         world.destroy(name, owner)
-        assert world.environments.revive(ALICE_OF_A, name).environment.owner == owner.owner
+        assert world.environments.revive(ALICE_OF_A, name).owner == owner.owner
 
 
 def test_an_owner_cannot_have_more_environments_than_the_limit() -> None:
@@ -298,9 +298,9 @@ def test_an_owner_cannot_have_more_environments_than_the_limit() -> None:
             ask(ALICE, "three", request())
         assert refused.value.code == "limit_reached"
     assert "three" not in world.records.records and world.dispatcher.asked == ["one", "two"]
-    assert world.environments.put(ALICE, "two", request("public.ecr.aws/a/b:v2")).working
-    assert world.environments.put(BOB, "four", request()).working
-    assert world.environments.put(OPERATOR, "five", request()).working
+    assert world.environments.put(ALICE, "two", request("public.ecr.aws/a/b:v2")).outstanding
+    assert world.environments.put(BOB, "four", request()).outstanding
+    assert world.environments.put(OPERATOR, "five", request()).outstanding
 
 
 def test_an_environment_counts_toward_the_limit_until_it_is_destroyed() -> None:
@@ -310,12 +310,12 @@ def test_an_environment_counts_toward_the_limit_until_it_is_destroyed() -> None:
     with pytest.raises(Forbidden):
         world.environments.put(ALICE, "two", request())
     world.work("one")
-    assert world.environments.put(ALICE, "two", request()).working
+    assert world.environments.put(ALICE, "two", request()).outstanding
     with pytest.raises(Forbidden):
         world.environments.revive(ALICE, "one")
     with pytest.raises(Forbidden):
         world.environments.put(ALICE, "one", request())
-    assert world.environments.revive(OPERATOR, "one").working
+    assert world.environments.revive(OPERATOR, "one").outstanding
 
 
 def test_a_group_counts_as_one_owner() -> None:
@@ -349,7 +349,7 @@ def test_revive_checks_the_spec_against_the_current_policy(policy: Policy, code:
         stricter.revive(ALICE, "test1")
     assert refused.value.code == code
     assert world.record() == tombstone
-    assert world.environments.revive(ALICE, "test1").working
+    assert world.environments.revive(ALICE, "test1").outstanding
 
 
 def test_revive_needs_a_ttl_if_ttl_never_is_no_longer_allowed() -> None:
@@ -361,4 +361,4 @@ def test_revive_needs_a_ttl_if_ttl_never_is_no_longer_allowed() -> None:
     with pytest.raises(BadRequest, match="give a ttl") as refused:
         stricter.revive(ALICE, "test1")
     assert refused.value.code == "bad_ttl"
-    assert stricter.revive(ALICE, "test1", ttl=HOUR).environment.ttl == HOUR
+    assert stricter.revive(ALICE, "test1", ttl=HOUR).ttl == HOUR
