@@ -38,22 +38,15 @@ _ALLOW: Any = {
     "Allow": {"description": "the methods that the path takes", "required": True, "schema": {"type": "string"}}
 }
 
+_BY_US = (400, 401, 403, 404, 405, 409, 412, 413, 415, 500, 503)
+_BY_THE_GATEWAY = (403, 413, 429, 500, 503)
 PROBLEMS: Any = {
-    status.value: {"description": status.phrase, "content": content, "headers": headers}
-    for status, content, headers in (
-        (HTTPStatus.BAD_REQUEST, _OURS, {}),
-        (HTTPStatus.UNAUTHORIZED, _OURS, {}),
-        (HTTPStatus.FORBIDDEN, _OURS | _GATEWAYS, {}),
-        (HTTPStatus.NOT_FOUND, _OURS, {}),
-        (HTTPStatus.METHOD_NOT_ALLOWED, _OURS, _ALLOW),
-        (HTTPStatus.CONFLICT, _OURS, {}),
-        (HTTPStatus.PRECONDITION_FAILED, _OURS, {}),
-        (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _OURS | _GATEWAYS, {}),
-        (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, _OURS, {}),
-        (HTTPStatus.TOO_MANY_REQUESTS, _GATEWAYS, {}),
-        (HTTPStatus.INTERNAL_SERVER_ERROR, _OURS | _GATEWAYS, {}),
-        (HTTPStatus.SERVICE_UNAVAILABLE, _OURS | _GATEWAYS, {}),
-    )
+    status: {
+        "description": HTTPStatus(status).phrase,
+        "content": (_OURS if status in _BY_US else {}) | (_GATEWAYS if status in _BY_THE_GATEWAY else {}),
+        "headers": _ALLOW if status == HTTPStatus.METHOD_NOT_ALLOWED else {},
+    }
+    for status in sorted({*_BY_US, *_BY_THE_GATEWAY})
 }
 """What any route may answer besides success, for OpenAPI; some of it comes from API Gateway itself."""
 
