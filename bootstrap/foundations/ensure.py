@@ -76,13 +76,13 @@ def _key_properties(session: boto3.Session, names: Names, key_arn: str) -> list[
             name="the key's yearly rotation",
             read=lambda: kms.get_key_rotation_status(KeyId=key_arn)["KeyRotationEnabled"],
             wanted=True,
-            write=lambda _: kms.enable_key_rotation(KeyId=key_arn),
+            write=lambda *_: kms.enable_key_rotation(KeyId=key_arn),
         ),
         Property(
             name="the key's tags",
             read=lambda: kms.list_resource_tags(KeyId=key_arn)["Tags"],
             wanted=_key_tags(names),
-            write=lambda wanted: kms.tag_resource(KeyId=key_arn, Tags=wanted),
+            write=lambda wanted, _: kms.tag_resource(KeyId=key_arn, Tags=wanted),
         ),
     ]
 
