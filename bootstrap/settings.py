@@ -40,7 +40,7 @@ _LONGEST_BETWEEN_SWEEPS = {"light_schedule": timedelta(days=1), "nightly_schedul
 class Settings(AccessSettings):
     """A platform's settings. Times in seconds, sizes in MB unless a name says otherwise."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     platform: PlatformId = "fibfactory"
     """The platform's id: part of every name, and a tag."""

@@ -30,26 +30,33 @@ class GitHubCallers(WorkflowRule):
 
 
 class AccessSettings(BaseModel):
-    """The attributes' descriptions are also the help of bootstrap's options. Left out, each allows nothing."""
+    """The descriptions are also the help of bootstrap's options. Left out, each setting allows nothing."""
 
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True)
 
-    operators: tuple[Identity, ...] = ()
-    """Who may see and change everybody's environments, and run sweeps."""
-    groups: dict[GroupName, tuple[Identity, ...]] = {}
-    """Who owns environments together, by the groups' names."""
-    session_owners: bool = False
-    """Whether people of IAM Identity Center own environments each for themselves, not as their permission set's role."""
-    github: tuple[GitHubCallers, ...] = ()
-    """The workflows that are let in by GitHub's tokens."""
-    github_issuer: IssuerUrl = access.GITHUB_ISSUER
-    """The issuer of these tokens; GitHub Enterprise has its own."""
-    environments_per_owner: int = Field(default=20, ge=1, le=10000)
-    """How many active environments an owner may have; operators may have any number."""
-    secrets_prefix: SecretsPrefix | None = None
-    """The ARN prefix of the secrets that environments may refer to; by default they may refer to none."""
-    allow_never: bool = False
-    """Whether a request may ask for an environment without an end."""
+    # Not docstrings of the attributes: to read those, pydantic parses this file at each start of a function.
+    operators: tuple[Identity, ...] = Field(
+        (), description="Who may see and change everybody's environments, and run sweeps."
+    )
+    groups: dict[GroupName, tuple[Identity, ...]] = Field(
+        {}, description="Who owns environments together, by the groups' names."
+    )
+    session_owners: bool = Field(
+        False,
+        description="Whether people of IAM Identity Center own environments each for themselves, not as their permission set's role.",
+    )
+    github: tuple[GitHubCallers, ...] = Field((), description="The workflows that are let in by GitHub's tokens.")
+    github_issuer: IssuerUrl = Field(
+        access.GITHUB_ISSUER, description="The issuer of these tokens; GitHub Enterprise has its own."
+    )
+    environments_per_owner: int = Field(
+        20, ge=1, le=10000, description="How many active environments an owner may have; operators may have any number."
+    )
+    secrets_prefix: SecretsPrefix | None = Field(
+        None,
+        description="The ARN prefix of the secrets that environments may refer to; by default they may refer to none.",
+    )
+    allow_never: bool = Field(False, description="Whether a request may ask for an environment without an end.")
 
     @model_validator(mode="after")
     def _check_groups(self) -> Self:
