@@ -43,7 +43,7 @@ class AccessSettings(BaseModel):
     )
     session_owners: bool = Field(
         False,
-        description="Whether people of IAM Identity Center own environments each for themselves, not as their permission set's role.",
+        description="Whether people of IAM Identity Center own environments each for themselves, not as their role.",
     )
     github: tuple[GitHubCallers, ...] = Field((), description="The workflows that are let in by GitHub's tokens.")
     github_issuer: IssuerUrl = Field(
