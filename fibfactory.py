@@ -61,6 +61,7 @@ class InProcess:
 
     def create(self, env_id: str, image: str | None) -> str:
         from orchestrator.adapters.pulumi.engine import service_url
+        from orchestrator.domain.environment import Spec
         from template_stack import Build, EnvironmentInputs
 
         if image is None and self.repository is None:
@@ -76,7 +77,7 @@ class InProcess:
             app_name=names.app_name("fib-app", env_id),
             region=os.environ.get("AWS_REGION") or boto3.Session().region_name or DEFAULT_REGION,
             tags=names.tags(names.NO_PLATFORM, getpass.getuser(), env_id, 1),
-            image=image or "",
+            spec=Spec(image or ""),
             access_role_arn=self.access_role_arn,
             build=None if image or self.repository is None else Build(self.repository),
         )
@@ -114,10 +115,7 @@ class OverHttp:
             raise click.UsageError("The platform runs images only. Give --image, or set FIBFACTORY_IMAGE.")
         click.echo(f"Asking for {names.stack_name(env_id)} ...")
         self.client.call("PUT", f"/environments/{env_id}", {"image": image}).checked()
-        record = self._finished(env_id)
-        if record["status"] != "ready":
-            raise ApiError(0, "failed", (record["error"] or {}).get("message", f"It is {record['status']}."))
-        return str(record["url"])
+        return str(self._followed_until(env_id, "ready")["url"])
 
     def list(self) -> list[str]:
         return [
@@ -135,21 +133,22 @@ class OverHttp:
             raise
         if asked.status == 200:
             raise Missing(names.stack_name(env_id))
-        record = self._finished(env_id)
-        if record["status"] != "destroyed":
-            raise ApiError(0, "failed", (record["error"] or {}).get("message", f"It is {record['status']}."))
+        self._followed_until(env_id, "destroyed")
         done = [event["message"] for event in self.client.events(env_id)[0] if event["kind"] == "progress"]
         return dict(Counter("delete" for line in done if line.endswith("delete done")))
 
-    def _finished(self, env_id: str) -> Any:
+    def _followed_until(self, env_id: str, status: str) -> Any:
+        """The record at the end of what is under way. Raises ApiError if it has another status then."""
         cursor = self.client.events(env_id)[1]
         while True:
             events, cursor = self.client.events(env_id, cursor)
             for event in events:
                 _progress(f"{event['kind']}: {event['message']}" if event["message"] else event["kind"])
             record = self.client.call("GET", f"/environments/{env_id}").checked().body
-            if record["status"] not in BUSY:
+            if record["status"] == status:
                 return record
+            if record["status"] not in BUSY:
+                raise ApiError(0, "failed", (record["error"] or {}).get("message", f"It is {record['status']}."))
             time.sleep(1)
 
 

@@ -9,10 +9,12 @@ that was only just created.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
+
+from orchestrator.domain.environment import Spec
 
 
 @dataclass(frozen=True)
@@ -26,18 +28,12 @@ class Build:
 
 @dataclass(frozen=True)
 class EnvironmentInputs:
-    """The inputs of one environment. `image` may be empty only if `build` is given."""
+    """The inputs of one environment. `spec.image` may be empty only if `build` is given."""
 
     app_name: str
     region: str
     tags: Mapping[str, str]
-    image: str = ""
-    container_port: int = 8080
-    cpu: int = 1024
-    memory: int = 2048
-    health_path: str = "/health"
-    variables: Mapping[str, str] = field(default_factory=dict)
-    secrets: Mapping[str, str] = field(default_factory=dict)
+    spec: Spec
     access_role_arn: str | None = None
     instance_role_arn: str | None = None
     build: Build | None = None
@@ -45,14 +41,15 @@ class EnvironmentInputs:
 
 def pulumi_program(environment: EnvironmentInputs) -> None:
     """Declare the environment's resources and export `app_runner_service_url`."""
+    spec = environment.spec
     aws_provider = aws.Provider(
         "aws-provider",
         region=environment.region,
         default_tags=aws.ProviderDefaultTagsArgs(tags=dict(environment.tags)),
     )
 
-    image = built_image(environment) if environment.build else environment.image
-    public = (environment.build.repository if environment.build else environment.image).startswith("public.ecr.aws/")
+    image = built_image(environment) if environment.build else spec.image
+    public = (environment.build.repository if environment.build else spec.image).startswith("public.ecr.aws/")
 
     app_runner_service = aws.apprunner.Service(
         "app-runner-service",
@@ -62,25 +59,25 @@ def pulumi_program(environment: EnvironmentInputs) -> None:
             authentication_configuration=None if public else access(environment.access_role_arn),
             image_repository=aws.apprunner.ServiceSourceConfigurationImageRepositoryArgs(
                 image_configuration=aws.apprunner.ServiceSourceConfigurationImageRepositoryImageConfigurationArgs(
-                    port=str(environment.container_port),
+                    port=str(spec.port),
                     # Secret, so that Pulumi encrypts them in its state and does not print them.
                     runtime_environment_variables=(
-                        pulumi.Output.secret(dict(environment.variables)) if environment.variables else None
+                        pulumi.Output.secret(dict(spec.variables)) if spec.variables else None
                     ),
-                    runtime_environment_secrets=dict(environment.secrets) or None,
+                    runtime_environment_secrets=dict(spec.secrets) or None,
                 ),
                 image_identifier=image,
                 image_repository_type="ECR_PUBLIC" if public else "ECR",
             ),
         ),
         instance_configuration=aws.apprunner.ServiceInstanceConfigurationArgs(
-            cpu=str(environment.cpu),
-            memory=str(environment.memory),
+            cpu=str(spec.cpu),
+            memory=str(spec.memory),
             instance_role_arn=environment.instance_role_arn,
         ),
         health_check_configuration=aws.apprunner.ServiceHealthCheckConfigurationArgs(
             protocol="HTTP",
-            path=environment.health_path,
+            path=spec.health_path,
         ),
         opts=pulumi.ResourceOptions(provider=aws_provider),
     )

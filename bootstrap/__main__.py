@@ -89,7 +89,7 @@ def bootstrap() -> None:
 def deploy(file: Path | None, yes: bool, as_json: bool, **options: Any) -> None:
     """Make the platform, or change it to these settings. It can be run again at any time."""
     chosen = {**read_file(file), **_given(options)}
-    settings = load(None, chosen, {"region": _region(chosen.get("region"))})
+    settings = load({"region": _region(chosen.get("region"))}, chosen)
     _print(deploying.deploy(_context(settings.platform, settings.region, yes), settings), as_json)
 
 
@@ -122,7 +122,8 @@ def destroy(
     platform: str | None, region: str | None, environments: bool, purge: bool, prefix: str | None, yes: bool
 ) -> None:
     """Take the platform down, unless it has environments. The state bucket and its key are kept."""
-    teardown.destroy(_context(platform, region, yes), teardown.Teardown(environments, purge, prefix))
+    context = _context(platform, region, yes)
+    teardown.destroy(context, with_environments=environments, and_purge=purge, prefix=prefix)
 
 
 @bootstrap.command()

@@ -109,29 +109,13 @@ def explained(doing: str) -> Iterator[None]:
     """Turn boto3's exceptions into AccountError; `doing` completes "AWS refused to …", such as "look at the state bucket"."""
     try:
         yield
-    except (
-        aws.NoCredentialsError,
-        aws.PartialCredentialsError,
-        aws.CredentialRetrievalError,
-        aws.TokenRetrievalError,
-        aws.SSOError,
-        aws.LoginError,
-    ) as error:
-        raise AccountError(
-            f"There are no usable AWS credentials: {error}", f"{_SIGN_IN}; then run it again."
-        ) from error
-    except aws.ProfileNotFound as error:
-        raise AccountError(
-            f"{error}.", "Set AWS_PROFILE to a profile of your AWS configuration, or unset it."
-        ) from error
-    except aws.NoRegionError as error:
-        raise AccountError("No region is chosen.", "Give --region, or set AWS_REGION.") from error
-    except (aws.ConnectionError, aws.HTTPClientError) as error:
-        raise AccountError(
-            f"AWS can't be reached to {doing}: {error}", "Check the region's name and the network, then run it again."
-        ) from error
     except aws.ClientError as error:
         raise _from_aws(error, doing) from error
+    except aws.BotoCoreError as error:
+        for kinds, message, advice in _WITHOUT_ANSWER:
+            if isinstance(error, kinds):
+                raise AccountError(message.format(error=error, doing=doing), advice) from error
+        raise
 
 
 def _from_aws(error: aws.ClientError, doing: str) -> AccountError:
@@ -157,3 +141,22 @@ _SIGN_IN = (
     "Sign in (for example `aws sso login`), or set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
     "(a region that is not enabled for the account refuses all credentials, too)"
 )
+_NO_CREDENTIALS = (
+    aws.NoCredentialsError,
+    aws.PartialCredentialsError,
+    aws.CredentialRetrievalError,
+    aws.TokenRetrievalError,
+    aws.SSOError,
+    aws.LoginError,
+)
+_WITHOUT_ANSWER = (
+    (_NO_CREDENTIALS, "There are no usable AWS credentials: {error}", f"{_SIGN_IN}; then run it again."),
+    (aws.ProfileNotFound, "{error}.", "Set AWS_PROFILE to a profile of your AWS configuration, or unset it."),
+    (aws.NoRegionError, "No region is chosen.", "Give --region, or set AWS_REGION."),
+    (
+        (aws.ConnectionError, aws.HTTPClientError),
+        "AWS can't be reached to {doing}: {error}",
+        "Check the region's name and the network, then run it again.",
+    ),
+)
+"""What boto3 raises before AWS answers: what happened, and what to do."""

@@ -9,65 +9,59 @@ import re
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field
-from pydantic.dataclasses import dataclass
+from pydantic import AfterValidator, Field
 
-from orchestrator.domain import access
 from orchestrator.domain.formats import TextFormat
 from orchestrator.domain.names import IMAGE_REFERENCE, IMAGE_REPOSITORY
-from orchestrator.domain.policy import REGISTRY, SECRETS_PREFIX
 from orchestrator.domain.ttl import TTL
 
-_IMAGE = TextFormat(
-    rf"[0-9]{{12}}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/{IMAGE_REPOSITORY}{IMAGE_REFERENCE}",
-    "an image in ECR, ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME with a tag or digest",
-)
-_PLATFORM = TextFormat(
-    "[a-z][a-z0-9-]{1,19}[a-z0-9]", "3 to 21 lower-case letters, digits and hyphens, a letter first and no hyphen last"
-)
-# App Runner allows 40 characters for a name, of which an environment's id may take 24 and `-service` 8.
-_PREFIX = TextFormat(
-    "[a-z][a-z0-9-]{0,5}[a-z0-9]", "2 to 7 lower-case letters, digits and hyphens, a letter first and no hyphen last"
-)
-_SCHEDULE = TextFormat(
-    r"rate\([1-9][0-9]* (minutes?|hours?|days?)\)|cron\([^()]{11,}\)",
-    "a schedule such as rate(5 minutes) or cron(0 3 * * ? *)",
-)
-_ROLE_ARN = TextFormat(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+", "the ARN of a role")
-_POLICY_ARN = TextFormat(
-    r"arn:aws[a-z-]*:iam::(aws|[0-9]{12}):policy/[A-Za-z0-9_+=,.@/-]+", "the ARN of a managed policy"
-)
 
-PlatformId = Annotated[str, AfterValidator(_PLATFORM.check)]
-Region = Annotated[
+def _text(pattern: str, description: str) -> AfterValidator:
+    return AfterValidator(TextFormat(pattern, description).check)
+
+
+PlatformId = Annotated[
     str,
-    AfterValidator(TextFormat("[a-z]{2}(-[a-z]+)+-[0-9]", "the name of a region, such as eu-west-1").check),
+    _text(
+        "[a-z][a-z0-9-]{1,19}[a-z0-9]",
+        "3 to 21 lower-case letters, digits and hyphens, a letter first and no hyphen last",
+    ),
 ]
-Prefix = Annotated[str, AfterValidator(_PREFIX.check)]
-ImageUri = Annotated[str, AfterValidator(_IMAGE.check)]
-RoleArn = Annotated[str, AfterValidator(_ROLE_ARN.check)]
-PolicyArn = Annotated[str, AfterValidator(_POLICY_ARN.check)]
-Email = Annotated[str, AfterValidator(TextFormat(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an email address").check)]
-Audience = Annotated[str, AfterValidator(TextFormat(r"\S{1,200}", "1 to 200 characters without spaces").check)]
+Region = Annotated[str, _text("[a-z]{2}(-[a-z]+)+-[0-9]", "the name of a region, such as eu-west-1")]
+# App Runner allows 40 characters for a name, of which an environment's id may take 24 and `-service` 8.
+Prefix = Annotated[
+    str,
+    _text(
+        "[a-z][a-z0-9-]{0,5}[a-z0-9]",
+        "2 to 7 lower-case letters, digits and hyphens, a letter first and no hyphen last",
+    ),
+]
+ImageUri = Annotated[
+    str,
+    _text(
+        rf"[0-9]{{12}}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/{IMAGE_REPOSITORY}{IMAGE_REFERENCE}",
+        "an image in ECR, ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME with a tag or digest",
+    ),
+]
+RoleArn = Annotated[str, _text(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+", "the ARN of a role")]
+PolicyArn = Annotated[
+    str, _text(r"arn:aws[a-z-]*:iam::(aws|[0-9]{12}):policy/[A-Za-z0-9_+=,.@/-]+", "the ARN of a managed policy")
+]
+Email = Annotated[str, _text(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an email address")]
+Audience = Annotated[str, _text(r"\S{1,200}", "1 to 200 characters without spaces")]
 Ttl = Annotated[str, AfterValidator(TTL.check)]
-Schedule = Annotated[str, AfterValidator(_SCHEDULE.check), Field(max_length=256)]
+Schedule = Annotated[
+    str,
+    _text(
+        r"rate\([1-9][0-9]* (minutes?|hours?|days?)\)|cron\([^()]{11,}\)",
+        "a schedule such as rate(5 minutes) or cron(0 3 * * ? *)",
+    ),
+    Field(max_length=256),
+]
 # CloudWatch Logs accepts these numbers of days and no others.
 LogRetention = Literal[
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
 ]
-Identity = Annotated[str, AfterValidator(access.check_identity)]
-GroupName = Annotated[str, AfterValidator(access.GROUP_NAME.check)]
-IssuerUrl = Annotated[str, AfterValidator(access.ISSUER_URL.check)]
-Registry = Annotated[str, AfterValidator(REGISTRY.check)]
-SecretsPrefix = Annotated[str, AfterValidator(SECRETS_PREFIX.check)]
-
-
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class GitHubCallers(access.WorkflowRule):
-    """An entry of the setting `github`."""
-
-    def __post_init__(self) -> None:
-        self.check()
 
 
 def time_between_runs(schedule: str) -> timedelta | None:

@@ -11,31 +11,25 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from bootstrap.errors import SettingsError
 from bootstrap.setting_types import (
     Audience,
     Email,
-    GitHubCallers,
-    GroupName,
-    Identity,
     ImageUri,
-    IssuerUrl,
     LogRetention,
     PlatformId,
     PolicyArn,
     Prefix,
     Region,
-    Registry,
     RoleArn,
     Schedule,
-    SecretsPrefix,
     Ttl,
     time_between_runs,
 )
-from orchestrator.domain.access import GITHUB_ISSUER, groups_by_member
+from orchestrator.access_settings import AccessSettings, Registry
 from orchestrator.domain.ttl import parse_ttl
 
 # Lambda allows 4 KB for a function's environment; everything else in it takes less than a third.
@@ -43,10 +37,10 @@ _MAX_LISTS_LENGTH = 2800
 _LONGEST_BETWEEN_SWEEPS = {"light_schedule": timedelta(days=1), "nightly_schedule": timedelta(days=7)}
 
 
-class Settings(BaseModel):
+class Settings(AccessSettings):
     """A platform's settings. Times in seconds, sizes in MB unless a name says otherwise."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     platform: PlatformId = "fibfactory"
     """The platform's id: part of every name, and a tag."""
@@ -57,7 +51,7 @@ class Settings(BaseModel):
     """What the functions run from: a container image, or a zip of fibfactory's code only."""
     image_uri: ImageUri | None = None
     """The orchestrator's image in ECR; by default a deploy with code `image` builds and pushes it."""
-    build_arguments: dict[str, str] = {}
+    build_arguments: dict[str, str] = Field(default_factory=dict)
     """Build arguments of the images; do not put secrets there."""
     build_sample: bool | None = None
     """Whether the sample application's image is built; by default if the orchestrator's is."""
@@ -66,31 +60,15 @@ class Settings(BaseModel):
     """What the environments' names begin with."""
     image_registries: tuple[Registry, ...] | None = Field(default=None, min_length=1)
     """What environments' images must begin with; by default this account's registry."""
-    environments_per_owner: int = Field(default=20, ge=1, le=10000)
-    """How many active environments an owner may have; operators may have any number."""
-    secrets_prefix: SecretsPrefix | None = None
-    """The secrets that environments may refer to; by default none."""
     instance_role_arn: RoleArn | None = None
-    """The role under which environments run, to read those secrets."""
+    """The role under which environments run, to read the secrets below `secrets_prefix`."""
 
-    operators: tuple[Identity, ...] = ()
-    """Who may see and change everybody's environments, and run sweeps."""
-    groups: dict[GroupName, tuple[Identity, ...]] = {}
-    """Who owns environments together, by the groups' names."""
-    session_owners: bool = False
-    """Whether people of IAM Identity Center own environments each for themselves, not as their role."""
     github_audience: Audience | None = None
     """The audience of GitHub's tokens; adds a second API for the workflows in `github`."""
-    github: tuple[GitHubCallers, ...] = ()
-    """The workflows that are let in by their tokens."""
-    github_issuer: IssuerUrl = GITHUB_ISSUER
-    """The issuer of these tokens; GitHub Enterprise has its own."""
     default_ttl: Ttl = "12h"
     """How long an environment lives if its request does not say."""
     max_lifetime: Ttl = "7d"
     """How long an environment may live at most, from its creation."""
-    allow_never: bool = False
-    """Whether a request may ask for an environment without an end."""
 
     nightly_schedule: Schedule = "cron(0 3 * * ? *)"
     """When the deep sweep runs, in UTC, which also looks for orphans."""
@@ -124,7 +102,6 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:
-        groups_by_member(self.groups)
         if problems := [*self._contradictions(), *self._rare_sweeps(), *self._places_elsewhere(), *self._long_lists()]:
             raise ValueError("; ".join(problems))
         return self
@@ -183,17 +160,12 @@ class Settings(BaseModel):
         return self.code == "image" if self.protect_table is None else self.protect_table
 
 
-def load(file: Path | None, options: Mapping[str, object], defaults: Mapping[str, object]) -> Settings:
-    """The settings given as options, else by a TOML file, else by `defaults`; None counts as not given.
+def load(*sources: Mapping[str, object]) -> Settings:
+    """The settings from these sources, of which later ones take precedence; None counts as not given.
 
     Raises SettingsError, which names each wrong setting.
     """
-    chosen = {
-        name: value
-        for source in (defaults, read_file(file), options)
-        for name, value in source.items()
-        if value is not None
-    }
+    chosen = {name: value for source in sources for name, value in source.items() if value is not None}
     try:
         return Settings.model_validate(chosen)
     except ValidationError as error:

@@ -51,11 +51,13 @@ class Answer:
 
 
 class Client:
-    """Calls one API with one session's credentials."""
+    """Calls one API with one session's credentials, signed for `region`, or for AWS_REGION or else the session's."""
 
-    def __init__(self, url: str, session: boto3.Session | None = None) -> None:
+    def __init__(self, url: str, session: boto3.Session | None = None, region: str | None = None) -> None:
         self._url = url.rstrip("/")
         self._session = session or boto3.Session()
+        # boto3 itself reads AWS_DEFAULT_REGION only.
+        self._region = region or os.environ.get("AWS_REGION") or self._session.region_name
         self._pool = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=5, read=35))
 
     def call(
@@ -82,16 +84,16 @@ class Client:
         return Answer(answer.status, dict(answer.headers), _parsed(answer.data), time.monotonic() - started)
 
     def follow(
-        self, environment_id: str, *, patience: float = 1800, on_change: Callable[[Any], None] | None = None
+        self, environment_id: str, *, timeout_seconds: float = 1800, on_change: Callable[[Any], None] | None = None
     ) -> Any:
-        """Wait until the environment stops changing by itself; returns its record. `patience` in seconds."""
-        give_up = time.monotonic() + patience
+        """Wait until the environment stops changing by itself; returns its record."""
+        give_up = time.monotonic() + timeout_seconds
         record = self.call("GET", f"/environments/{environment_id}").checked().body
         while record["status"] in BUSY:
             if on_change:
                 on_change(record)
             if time.monotonic() >= give_up:
-                raise ApiError(0, "patience", f"{environment_id} is still {record['status']}. Look again later.")
+                raise ApiError(0, "timeout", f"{environment_id} is still {record['status']}. Look again later.")
             query = {"wait": 20, "version": record["version"]}
             record = self.call("GET", f"/environments/{environment_id}", query=query).checked().body
         return record
@@ -125,10 +127,9 @@ class Client:
             raise ApiError(0, "no_credentials", f"There are no usable AWS credentials: {error}") from error
         if credentials is None:
             raise ApiError(0, "no_credentials", "There are no AWS credentials. Set AWS_PROFILE or AWS_ACCESS_KEY_ID.")
-        region = os.environ.get("AWS_REGION") or self._session.region_name  # boto3 itself reads AWS_DEFAULT_REGION only
-        if not region:
+        if not self._region:
             raise ApiError(0, "no_region", "There is no AWS region. Set AWS_REGION.")
-        SigV4Auth(credentials.get_frozen_credentials(), "execute-api", region).add_auth(request)
+        SigV4Auth(credentials.get_frozen_credentials(), "execute-api", self._region).add_auth(request)
 
 
 def _parsed(data: bytes) -> Any:

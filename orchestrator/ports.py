@@ -32,14 +32,11 @@ class Records(Protocol):
     def get(self, environment_id: str) -> Environment | None:
         """The record as last written (a consistent read), tombstones included."""
 
-    def add(self, environment: Environment, event: Event) -> None:
-        """Write a record for an id that has none. Raises VersionConflict if it has one."""
+    def write(self, before: Environment | None, after: Environment, *events: Event) -> None:
+        """Write `after` and the events if the record still is `before`, or there still is none (None).
 
-    def replace(self, before: Environment, after: Environment, *events: Event) -> None:
-        """Write `after` and the events if the record still is `before`; otherwise write nothing and raise VersionConflict."""
-
-    def reuse(self, tombstone: Environment, after: Environment, event: Event) -> None:
-        """As `replace`, and keep the tombstone beside the new incarnation."""
+        Otherwise nothing is written. Raises VersionConflict then. A tombstone is kept beside the next incarnation.
+        """
 
     def note(self, environment: Environment, event: Event) -> None:
         """Add an event under this record's lease. Raises LeaseLost if another token holds it, Transient if the table is busy."""

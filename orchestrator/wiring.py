@@ -79,14 +79,10 @@ class Dependencies:
         sandbox.clean()
         tempfile.tempdir = str(sandbox.own_folder())
         settings = self.worker_settings
-        ports = self._ports(settings)
         state = StateBucket(self._client("s3"), settings.backend_url)
         apprunner, tagging = self._client("apprunner"), self._client("resourcegroupstaggingapi")
         return WorkerPorts(
-            ports.records,
-            ports.reports,
-            ports.dispatcher,
-            ports.clock,
+            **vars(self._ports(settings)),
             engine=PulumiEngine(
                 stacks=PulumiStacks(Target(settings.backend_url, settings.secrets_provider, _pulumi_home())),
                 state=state,

@@ -173,7 +173,9 @@ def _call(client: Client, method: str, path: str, body: Any = None) -> Answer:
 
 def _follow(client: Client, environment_id: str, wanted: str) -> Any:
     record = client.follow(
-        environment_id, patience=120, on_change=lambda now: console.print(f"         … {now['status']}", style="dim")
+        environment_id,
+        timeout_seconds=120,
+        on_change=lambda now: console.print(f"         … {now['status']}", style="dim"),
     )
     _call(client, "GET", f"/environments/{environment_id}")
     if record["status"] != wanted:

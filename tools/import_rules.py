@@ -29,7 +29,7 @@ PROGRAMS = {
         "template_stack",
         "fibfactory_cli",
     ),
-    "template_stack.py": (),
+    "template_stack.py": ("orchestrator.domain",),
 }
 """Which of our packages each program at the top level may import."""
 

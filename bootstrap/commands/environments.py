@@ -7,14 +7,16 @@ destroyed before the API says so.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import boto3
-from botocore.exceptions import ClientError
 
+from bootstrap.commands.platform_api import PlatformApi
 from bootstrap.errors import BootstrapError, Interrupted, explained
 from bootstrap.names import Names
+from orchestrator.adapters.aws.apprunner import NOT_FOUND, listed
+from orchestrator.adapters.aws_errors import none_if
 from orchestrator.domain.environment import Status
 
 Report = Callable[[str], None]
@@ -43,61 +45,23 @@ def active_environments(session: boto3.Session, names: Names) -> list[str]:
         )
     )
     with explained("look for environments"):
-        try:
-            return sorted(key.removeprefix("ENV#") for key in pages.search("Items[].pk.S"))
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ResourceNotFoundException":
-                raise
-            return []
+        keys = none_if({"ResourceNotFoundException"}, lambda: list(pages.search("Items[].pk.S")))
+    return sorted(key.removeprefix("ENV#") for key in keys or [])
 
 
 def services(session: boto3.Session, names: Names) -> list[str]:
     """The names of all App Runner services with this platform's tag, whatever the records and the prefix say."""
     client = session.client("apprunner")
+
+    def tags(arn: str) -> list[dict[str, str]]:
+        return none_if({NOT_FOUND}, lambda: client.list_tags_for_resource(ResourceArn=arn)["Tags"]) or []
+
     with explained("look for App Runner services"):
-        return sorted(
-            service["ServiceName"]
-            for service in listed_services(client)
-            if names.owns(_tags(client, service["ServiceArn"]))
-        )
-
-
-def listed_services(client: Any) -> Iterator[Mapping[str, Any]]:
-    """The summaries of all App Runner services of the account and region; boto3 has no paginator. Its errors are botocore's."""
-    token: dict[str, str] = {}
-    while True:
-        page = client.list_services(**token)
-        yield from page["ServiceSummaryList"]
-        if not page.get("NextToken"):
-            return
-        token = {"NextToken": page["NextToken"]}
-
-
-def _tags(client: Any, arn: str) -> list[dict[str, str]]:
-    try:
-        return list(client.list_tags_for_resource(ResourceArn=arn)["Tags"])
-    except client.exceptions.ResourceNotFoundException:
-        return []
-
-
-class Api(Protocol):
-    """What is needed of the platform's API; `platform_api` has the real one."""
-
-    def check_operator(self) -> None:
-        """Raises AccountError unless the caller is an operator of the platform: others see only their own environments."""
-
-    def remove(self, environment_id: str) -> Mapping[str, Any]:
-        """Request an environment's removal, even of a protected one; returns its record."""
-
-    def environment(self, environment_id: str) -> Mapping[str, Any]:
-        """An environment's record, read consistently."""
-
-    def statuses(self) -> Mapping[str, str]:
-        """Each environment's status. It may lag; `environment` does not."""
+        return sorted(each["ServiceName"] for each in listed(client) if names.owns(tags(each["ServiceArn"])))
 
 
 def destroy_all(
-    api: Api,
+    api: PlatformApi,
     environment_ids: Iterable[str],
     report: Report,
     *,
@@ -142,7 +106,7 @@ def destroy_all(
         )
 
 
-def _no_longer_destroying(api: Api, pending: dict[str, Mapping[str, Any]]) -> list[str]:
+def _no_longer_destroying(api: PlatformApi, pending: dict[str, Mapping[str, Any]]) -> list[str]:
     """Those of the pending ones that are not being destroyed any more; their records are updated in place."""
     listed, over = api.statuses(), []
     for environment_id in sorted(pending):

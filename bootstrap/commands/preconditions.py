@@ -47,16 +47,17 @@ def check_region(session: boto3.Session) -> None:
             partition: session.get_available_regions("sts", partition)
             for partition in session.get_available_partitions()
         }
+    offered = ", ".join(session.get_available_regions("apprunner", "aws"))
     partition = next((name for name, regions in partitions.items() if region in regions), None)
     if partition is None:
         raise SettingsError(
             f"There is no region {region} that botocore {botocore_version} knows.",
-            f"Check --region; App Runner is in {_offered(session, 'aws')}.",
+            f"Check --region; App Runner is in {offered}.",
         )
     if region not in session.get_available_regions("apprunner", partition):
         raise SettingsError(
             f"App Runner, which runs the environments, is not offered in {region} (says botocore {botocore_version}).",
-            f"Choose another --region: {_offered(session, 'aws')}.",
+            f"Choose another --region: {offered}.",
         )
 
 
@@ -148,10 +149,6 @@ def _check_archive(session: boto3.Session) -> None:
             "Build the orchestrator's image, push it to ECR and deploy with --code image --image-uri.",
         )
     archive_files(ROOT)
-
-
-def _offered(session: boto3.Session, partition: str) -> str:
-    return ", ".join(session.get_available_regions("apprunner", partition))
 
 
 def _refuses_the_account(code: str, message: str) -> bool:

@@ -14,10 +14,11 @@ import boto3
 from botocore.exceptions import ClientError
 
 from bootstrap.commands.context import Context, shorten
-from bootstrap.commands.environments import listed_services
 from bootstrap.errors import BootstrapError, explained
 from bootstrap.foundations.lookup import S3, bucket_exists, find_key
 from bootstrap.names import Names
+from orchestrator.adapters.aws.apprunner import listed
+from orchestrator.adapters.aws_errors import error_code
 from orchestrator.domain.names import id_of_service
 
 _KEY_DAYS = 7
@@ -32,7 +33,7 @@ def leftover_log_groups(session: boto3.Session, prefix: str) -> list[str]:
     They have no tag, so they are recognized by the prefix, which two platforms may share.
     """
     with explained("look for App Runner's log groups"):
-        running = {service["ServiceId"] for service in listed_services(session.client("apprunner"))}
+        running = {service["ServiceId"] for service in listed(session.client("apprunner"))}
         pages = (
             session.client("logs")
             .get_paginator("describe_log_groups")
@@ -121,7 +122,7 @@ def _remove_bucket(context: Context, names: Names) -> None:
     try:
         s3.delete_bucket(**bucket)
     except ClientError as error:
-        if error.response["Error"]["Code"] != "BucketNotEmpty":
+        if error_code(error) != "BucketNotEmpty":
             raise
         raise BootstrapError(
             f"Something was written to the bucket {names.state_bucket} while it was being emptied.",

@@ -17,16 +17,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import boto3
-from botocore.exceptions import ClientError
 
 from bootstrap.names import Names
+from orchestrator.adapters.aws_errors import none_if
 
 Inputs = Mapping[str, Any]
 Tags = Mapping[str, str] | Iterable[Mapping[str, str]]
-_T = TypeVar("_T")
 _MISSING = {"NoSuchEntity", "RepositoryNotFoundException", "ResourceNotFoundException"}
 
 
@@ -76,7 +75,7 @@ def finder(session: boto3.Session, names: Names) -> Find:
 
     def find(kind: str, inputs: Inputs) -> Found | None:
         if read_tags := _TAGS_OF.get(kind):
-            tags = _none_if_missing(lambda: read_tags(session, names, inputs["name"]))
+            tags = none_if(_MISSING, lambda: read_tags(session, names, inputs["name"]))
             return None if tags is None else Found(inputs["name"], names.owns(tags))
         match kind:
             case "aws:apigatewayv2/stage:Stage":
@@ -124,18 +123,9 @@ _TAGS_OF: Mapping[str, Callable[[boto3.Session, Names, str], Tags]] = {
 """How the tags of a resource are read, for the types whose id is their name."""
 
 
-def _none_if_missing(read: Callable[[], _T]) -> _T | None:
-    try:
-        return read()
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in _MISSING:
-            raise
-        return None
-
-
 def _schedule(session: boto3.Session, names: Names, group: str, name: str) -> Found | None:
     scheduler = session.client("scheduler")
-    schedule = _none_if_missing(lambda: scheduler.get_schedule(GroupName=group, Name=name))
+    schedule = none_if(_MISSING, lambda: scheduler.get_schedule(GroupName=group, Name=name))
     return Found(f"{group}/{name}", schedule["Target"]["Arn"] == names.worker_arn) if schedule else None
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 
 import boto3
 
@@ -24,36 +23,29 @@ from bootstrap.foundations.lookup import Foundations, find_foundations, names_of
 from bootstrap.names import Names
 
 
-@dataclass(frozen=True)
-class Teardown:
-    """What to remove besides the platform: its `environments` before it, and what is kept otherwise (`purge`) after it.
+def destroy(
+    context: Context, *, with_environments: bool = False, and_purge: bool = False, prefix: str | None = None
+) -> None:
+    """Take the platform down. Raises BootstrapError while it has environments, unless they are to be destroyed, too.
 
-    `prefix` is what the environments' names begin with, for a platform whose settings can't be read any more.
+    `and_purge` also removes what is kept otherwise. `prefix` is what the environments' names begin with, for a platform whose
+    settings can't be read any more.
     """
-
-    environments: bool = False
-    purge: bool = False
-    prefix: str | None = None
-
-
-def destroy(context: Context, wanted: Teardown) -> None:
-    """Take the platform down. Raises BootstrapError while it has environments, unless they are to be destroyed, too."""
-    foundations, prefix = find_foundations(context.session, context.platform), None
+    foundations = find_foundations(context.session, context.platform)
     try:
         if foundations is None:
             raise no_platform(context.platform, context.region)
         with open_stack(foundations, context.console, context.pulumi) as stack:
-            prefix = _take_down(context, wanted, foundations.names, stack)
+            prefix = _take_down(context, foundations.names, stack, with_environments, prefix) or prefix
     except NoPlatform as missing:
         context.say(f"{missing.message} Nothing to destroy.")
-        if foundations is None and not wanted.purge:
+        if foundations is None and not and_purge:
             return
     with explained("look for what is kept"):
         names = foundations.names if foundations else names_of(context.session, context.platform)
-    prefix = prefix or wanted.prefix
     # Another platform may use the default prefix: log groups are only touched when this platform's own prefix is known.
     log_groups = leftover_log_groups(context.session, prefix) if prefix else []
-    if wanted.purge:
+    if and_purge:
         purge(context, names, log_groups)
         if prefix is None:
             context.say("App Runner's logs of its environments are kept: give --prefix, with which their names began")
@@ -61,17 +53,19 @@ def destroy(context: Context, wanted: Teardown) -> None:
         _name_what_is_kept(context, foundations, log_groups, prefix)
 
 
-def _take_down(context: Context, wanted: Teardown, names: Names, stack: PlatformStack) -> str | None:
+def _take_down(
+    context: Context, names: Names, stack: PlatformStack, with_environments: bool, given_prefix: str | None
+) -> str | None:
     """Destroy the platform, and its environments if that is wanted; returns the environments' prefix, if it is known."""
     session, outputs = context.session, stack.outputs()
-    prefix = str(recorded_settings(outputs, names.platform)["prefix"]) if "settings" in outputs else wanted.prefix
-    if wanted.prefix not in (None, prefix):
+    prefix = str(recorded_settings(outputs, names.platform)["prefix"]) if "settings" in outputs else given_prefix
+    if given_prefix not in (None, prefix):
         raise SettingsError(
-            f"The platform's environments begin with {prefix}, not with {wanted.prefix}.",
+            f"The platform's environments begin with {prefix}, not with {given_prefix}.",
             "Leave --prefix out. Nothing was changed.",
         )
     active = active_environments(session, names)
-    if active and not wanted.environments:
+    if active and not with_environments:
         raise BootstrapError(
             f"The platform {names.platform} still has {_counted(active)}: {shorten(active)}.",
             "Give --environments to destroy them, too. Nothing was changed.",

@@ -28,7 +28,7 @@ def upgrade(context: Context, chosen: Mapping[str, Any], unset: Collection[str])
             f"There is no setting {unknown[0]} to unset.",
             f"Settings are {', '.join(sorted(known))}. Nothing was changed.",
         )
-    settings = load(None, chosen, {name: value for name, value in recorded.items() if name not in unset})
+    settings = load({name: value for name, value in recorded.items() if name not in unset}, chosen)
     if settings.image_uri and "image_uri" not in chosen:
         context.detail(
             f"the functions keep the image {settings.image_uri}, not this checkout's code (--unset image_uri builds that)"

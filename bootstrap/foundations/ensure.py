@@ -23,6 +23,7 @@ from bootstrap.foundations.lookup import (
 )
 from bootstrap.foundations.properties import Property, Report
 from bootstrap.names import Names
+from orchestrator.adapters.aws_errors import error_code
 
 
 def ensure_foundations(session: boto3.Session, platform: str, report: Report) -> Foundations:
@@ -75,13 +76,13 @@ def _key_properties(session: boto3.Session, names: Names, key_arn: str) -> list[
             name="the key's yearly rotation",
             read=lambda: kms.get_key_rotation_status(KeyId=key_arn)["KeyRotationEnabled"],
             wanted=True,
-            write=lambda _: kms.enable_key_rotation(KeyId=key_arn),
+            write=lambda *_: kms.enable_key_rotation(KeyId=key_arn),
         ),
         Property(
             name="the key's tags",
             read=lambda: kms.list_resource_tags(KeyId=key_arn)["Tags"],
             wanted=_key_tags(names),
-            write=lambda wanted: kms.tag_resource(KeyId=key_arn, Tags=wanted),
+            write=lambda wanted, _: kms.tag_resource(KeyId=key_arn, Tags=wanted),
         ),
     ]
 
@@ -96,8 +97,8 @@ def _make_bucket(s3: S3, names: Names, report: Report) -> None:
     try:
         s3.create_bucket(Bucket=names.state_bucket, ObjectOwnership="BucketOwnerEnforced", **where)
     except ClientError as error:
-        if error.response["Error"]["Code"] == "BucketAlreadyExists":
+        if error_code(error) == "BucketAlreadyExists":
             raise foreign_bucket(names) from error
-        if error.response["Error"]["Code"] != "BucketAlreadyOwnedByYou":
+        if error_code(error) != "BucketAlreadyOwnedByYou":
             raise
     report(f"made the bucket {names.state_bucket}")

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from bootstrap.errors import FoundationsError, explained
 from bootstrap.names import Names
+from orchestrator.adapters.aws_errors import none_if
 
 S3 = Any
 """boto3's S3 client, whose class is made at run time."""
@@ -59,10 +60,7 @@ def names_of(session: boto3.Session, platform: str) -> Names:
 def find_key(session: boto3.Session, names: Names) -> dict[str, Any] | None:
     """KMS's description of the key behind the platform's alias, whatever its state; None when there is none."""
     kms = session.client("kms")
-    try:
-        return dict(kms.describe_key(KeyId=names.key_alias)["KeyMetadata"])
-    except kms.exceptions.NotFoundException:
-        return None
+    return none_if({"NotFoundException"}, lambda: dict(kms.describe_key(KeyId=names.key_alias)["KeyMetadata"]))
 
 
 def usable_key_arn(names: Names, key: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bootstrap.errors import FoundationsError
+from orchestrator.adapters.aws_errors import none_if
 
 Report = Callable[[str], None]
 """Takes one line about something that was changed."""
@@ -22,15 +23,19 @@ class Property:
     name: str
     read: Callable[[], Any]
     wanted: Any
-    write: Callable[[Any], object]
+    write: Callable[[Any, Any], object]
+    """Takes what is wanted and what was found, of which it keeps what others added."""
+    unset: tuple[str, ...] = ()
+    """The error codes with which AWS answers that it was never set."""
 
     def ensure(self, report: Report) -> None:
         """Set the property unless it is as wanted, then wait until AWS shows it. Raises FoundationsError if it never does."""
-        if covers(self.read(), self.wanted):
+        found = none_if(self.unset, self.read)
+        if covers(found, self.wanted):
             return
-        self.write(self.wanted)
+        self.write(self.wanted, found)
         deadline = time.monotonic() + _PROPAGATION_SECONDS
-        while not covers(self.read(), self.wanted):
+        while not covers(none_if(self.unset, self.read), self.wanted):
             if time.monotonic() > deadline:
                 raise FoundationsError(
                     f"AWS accepted {self.name}, but does not show it.",

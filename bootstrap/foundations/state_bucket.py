@@ -6,10 +6,7 @@ The rule: each property says how it is read, what is wanted, and how it is writt
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
-
-from botocore.exceptions import ClientError
 
 from bootstrap.foundations.lookup import S3
 from bootstrap.foundations.properties import Property
@@ -35,7 +32,7 @@ def properties(s3: S3, names: Names, key_arn: str) -> list[Property]:
             name="the bucket's versioning",
             read=lambda: s3.get_bucket_versioning(**bucket).get("Status"),
             wanted="Enabled",
-            write=lambda status: s3.put_bucket_versioning(**bucket, VersioningConfiguration={"Status": status}),
+            write=lambda status, _: s3.put_bucket_versioning(**bucket, VersioningConfiguration={"Status": status}),
         ),
         _encrypted(s3, bucket, key_arn),
         _expiring(s3, bucket),
@@ -48,14 +45,12 @@ def properties(s3: S3, names: Names, key_arn: str) -> list[Property]:
 def _private(s3: S3, bucket: Entry) -> Property:
     return Property(
         name="the bucket's block of public access",
-        read=_none_if(
-            "NoSuchPublicAccessBlockConfiguration",
-            lambda: s3.get_public_access_block(**bucket)["PublicAccessBlockConfiguration"],
-        ),
+        read=lambda: s3.get_public_access_block(**bucket)["PublicAccessBlockConfiguration"],
+        unset=("NoSuchPublicAccessBlockConfiguration",),
         wanted=dict.fromkeys(
             ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True
         ),
-        write=lambda wanted: s3.put_public_access_block(**bucket, PublicAccessBlockConfiguration=wanted),
+        write=lambda wanted, _: s3.put_public_access_block(**bucket, PublicAccessBlockConfiguration=wanted),
     )
 
 
@@ -69,7 +64,7 @@ def _encrypted(s3: S3, bucket: Entry, key_arn: str) -> Property:
         name="the bucket's encryption",
         read=lambda: s3.get_bucket_encryption(**bucket)["ServerSideEncryptionConfiguration"],
         wanted={"Rules": [rule]},
-        write=lambda wanted: s3.put_bucket_encryption(**bucket, ServerSideEncryptionConfiguration=wanted),
+        write=lambda wanted, _: s3.put_bucket_encryption(**bucket, ServerSideEncryptionConfiguration=wanted),
     )
 
 
@@ -79,10 +74,10 @@ def _expiring(s3: S3, bucket: Entry) -> Property:
     def rule(identity: str, prefix: str, **actions: Entry) -> Entry:
         return {"ID": identity, "Status": "Enabled", "Filter": {"Prefix": prefix}, **actions}
 
-    read = _none_if("NoSuchLifecycleConfiguration", lambda: s3.get_bucket_lifecycle_configuration(**bucket)["Rules"])
     return Property(
         name="the bucket's lifecycle rules",
-        read=read,
+        read=lambda: s3.get_bucket_lifecycle_configuration(**bucket)["Rules"],
+        unset=("NoSuchLifecycleConfiguration",),
         wanted=[
             rule("fibfactory-backups", ".pulumi/backups/", Expiration={"Days": BACKUP_DAYS}),
             rule("fibfactory-history", ".pulumi/history/", Expiration={"Days": HISTORY_DAYS}),
@@ -94,29 +89,25 @@ def _expiring(s3: S3, bucket: Entry) -> Property:
                 AbortIncompleteMultipartUpload={"DaysAfterInitiation": 7},
             ),
         ],
-        write=lambda wanted: s3.put_bucket_lifecycle_configuration(
-            **bucket, LifecycleConfiguration={"Rules": _merged(read(), wanted, "ID")}
+        write=lambda wanted, found: s3.put_bucket_lifecycle_configuration(
+            **bucket, LifecycleConfiguration={"Rules": _merged(found, wanted, "ID")}
         ),
     )
 
 
 def _tagged(s3: S3, bucket: Entry, tags: dict[str, str]) -> Property:
-    read = _none_if("NoSuchTagSet", lambda: s3.get_bucket_tagging(**bucket)["TagSet"])
     return Property(
         name="the bucket's tags",
-        read=read,
+        read=lambda: s3.get_bucket_tagging(**bucket)["TagSet"],
+        unset=("NoSuchTagSet",),
         wanted=[{"Key": name, "Value": value} for name, value in tags.items()],
-        write=lambda wanted: s3.put_bucket_tagging(**bucket, Tagging={"TagSet": _merged(read(), wanted, "Key")}),
+        write=lambda wanted, found: s3.put_bucket_tagging(**bucket, Tagging={"TagSet": _merged(found, wanted, "Key")}),
     )
 
 
 def _tls_only(s3: S3, bucket: Entry, arn: str) -> Property:
-    def read() -> Entry:
-        found = _none_if("NoSuchBucketPolicy", lambda: s3.get_bucket_policy(**bucket)["Policy"])()
-        return dict(json.loads(found)) if found else {"Version": "2012-10-17", "Statement": []}
-
-    def write(wanted: Entry) -> None:
-        policy = read()
+    def write(wanted: Entry, found: Entry | None) -> None:
+        policy = found or {"Version": "2012-10-17", "Statement": []}
         statements = _merged(policy["Statement"], wanted["Statement"], "Sid")
         s3.put_bucket_policy(**bucket, Policy=json.dumps({**policy, "Statement": statements}))
 
@@ -128,24 +119,16 @@ def _tls_only(s3: S3, bucket: Entry, arn: str) -> Property:
         "Resource": [arn, f"{arn}/*"],
         "Condition": {"Bool": {"aws:SecureTransport": "false"}},
     }
-    return Property("the bucket's TLS-only rule", read, {"Statement": [statement]}, write)
+    return Property(
+        name="the bucket's TLS-only rule",
+        read=lambda: json.loads(s3.get_bucket_policy(**bucket)["Policy"]),
+        unset=("NoSuchBucketPolicy",),
+        wanted={"Statement": [statement]},
+        write=write,
+    )
 
 
 def _merged(existing: list[Entry] | None, wanted: list[Entry], key: str) -> list[Entry]:
     """What others added, then what is wanted; entries are the same when their `key` is."""
     ours = {entry[key] for entry in wanted}
     return [*(entry for entry in existing or [] if entry.get(key) not in ours), *wanted]
-
-
-def _none_if(code: str, read: Callable[[], Any]) -> Callable[[], Any]:
-    """The same read, which returns None where S3 answers with this error code that nothing was ever set."""
-
-    def reading() -> Any:
-        try:
-            return read()
-        except ClientError as error:
-            if error.response["Error"]["Code"] == code:
-                return None
-            raise
-
-    return reading

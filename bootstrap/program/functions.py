@@ -18,6 +18,7 @@ from bootstrap.program.archive import code_archive
 from bootstrap.program.blueprint import Blueprint
 from bootstrap.program.roles import Role, Roles
 from bootstrap.settings import Settings
+from orchestrator.access_settings import AccessSettings
 
 API_HANDLER = "orchestrator.http_handler.handler"
 WORKER_HANDLER = "orchestrator.worker_handler.handler"
@@ -77,21 +78,15 @@ def functions(blueprint: Blueprint, roles: Roles, image: pulumi.Input[str] | Non
 
 def api_environment(settings: Settings, names: Names) -> dict[str, str]:
     """The environment variables of the API function."""
+    shared = settings.model_dump(include=set(AccessSettings.model_fields), exclude_none=True)
     return {
         "FIBFACTORY_PLATFORM": settings.platform,
         "FIBFACTORY_TABLE": names.table,
         "FIBFACTORY_WORKER_FUNCTION": names.worker_function,
-        "FIBFACTORY_OPERATORS": _json(settings.operators),
-        "FIBFACTORY_GROUPS": _json(settings.groups),
-        "FIBFACTORY_SESSION_OWNERS": _json(settings.session_owners),
-        "FIBFACTORY_GITHUB": _json(settings.model_dump(include={"github"}, exclude_none=True)["github"]),
-        "FIBFACTORY_GITHUB_ISSUER": settings.github_issuer,
-        "FIBFACTORY_ENVIRONMENTS_PER_OWNER": str(settings.environments_per_owner),
-        "FIBFACTORY_IMAGE_REGISTRIES": _json(settings.image_registries or [names.registry]),
+        **{f"FIBFACTORY_{name.upper()}": _text(value) for name, value in shared.items()},
+        "FIBFACTORY_IMAGE_REGISTRIES": _text(settings.image_registries or [names.registry]),
         "FIBFACTORY_DEFAULT_TTL": settings.default_ttl,
         "FIBFACTORY_MAX_LIFETIME": settings.max_lifetime,
-        "FIBFACTORY_ALLOW_NEVER": _json(settings.allow_never),
-        **({"FIBFACTORY_SECRETS_PREFIX": settings.secrets_prefix} if settings.secrets_prefix else {}),
         # The metrics' dimension `service`, which separates two platforms in one account.
         "POWERTOOLS_SERVICE_NAME": settings.platform,
         "POWERTOOLS_METRICS_NAMESPACE": "fibfactory",
@@ -112,8 +107,8 @@ def worker_environment(settings: Settings, foundations: Foundations) -> dict[str
     }
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"))
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
 
 
 def _code(image: pulumi.Input[str] | None, handler: str) -> dict[str, Any]:

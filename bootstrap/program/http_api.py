@@ -6,8 +6,6 @@ APIs because a route has one authorizer, and the function must never guess which
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pulumi
 import pulumi_aws as aws
 
@@ -15,21 +13,11 @@ from bootstrap.program.access_log import log_to
 from bootstrap.program.blueprint import Blueprint
 
 
-@dataclass(frozen=True)
-class HttpApis:
-    """The API for callers with AWS credentials, and the one for workflows with GitHub's tokens, if there is one."""
-
-    iam: aws.apigatewayv2.Api
-    github: aws.apigatewayv2.Api | None
-
-    @property
-    def all(self) -> dict[str, aws.apigatewayv2.Api]:
-        """The existing ones by their kinds of callers, `iam` and `github`."""
-        return {"iam": self.iam} | ({"github": self.github} if self.github else {})
-
-
-def http_apis(blueprint: Blueprint, function: aws.lambda_.Function, log: aws.cloudwatch.LogGroup) -> HttpApis:
-    """The APIs in front of `function`. Callers sign with SigV4 and need `execute-api:Invoke`, or send a token."""
+def http_apis(
+    blueprint: Blueprint, function: aws.lambda_.Function, log: aws.cloudwatch.LogGroup
+) -> dict[str, aws.apigatewayv2.Api]:
+    """The APIs in front of `function` by their kinds of callers: `iam`, who sign with SigV4 and need `execute-api:Invoke`, and
+    `github`, who send a token, if there is one for them."""
     names, settings = blueprint.names, blueprint.settings
     description = f"fibfactory, platform {names.platform}"
 
@@ -41,7 +29,7 @@ def http_apis(blueprint: Blueprint, function: aws.lambda_.Function, log: aws.clo
     iam = api("api", names.platform, description)
     _connect(blueprint, iam, ("api", "everything", "default"), function, log, authorization_type="AWS_IAM")
     if settings.github_audience is None:
-        return HttpApis(iam, None)
+        return {"iam": iam}
     github = api("github-api", names.github_api, f"{description}, for GitHub's workflows")
     # It checks signature, issuer, audience and times. Any repository can get a token for any audience; the function checks which
     # of them are let in.
@@ -58,7 +46,7 @@ def http_apis(blueprint: Blueprint, function: aws.lambda_.Function, log: aws.clo
     )
     parts = ("github-api", "github-everything", "github-default")
     _connect(blueprint, github, parts, function, log, authorization_type="JWT", authorizer_id=authorizer.id)
-    return HttpApis(iam, github)
+    return {"iam": iam, "github": github}
 
 
 def _connect(

@@ -43,16 +43,16 @@ def program(settings: Settings, foundations: Foundations) -> Callable[[], None]:
         apis = http_apis(blueprint, both.api, access_log(blueprint))
         schedules(blueprint, both.worker, all_roles.schedule, queue)
         alarms_topic = topic(blueprint)
-        api_ids = {kind: api.id for kind, api in apis.all.items()}
+        api_ids = {kind: api.id for kind, api in apis.items()}
         dashboard(blueprint, api_ids, alarms(blueprint, api_ids, alarms_topic))
 
         outputs = {
             # The settings, for the next upgrade.
             "settings": settings.model_dump_json(),
-            "api_url": apis.iam.api_endpoint,
-            "api_id": apis.iam.id,
-            "github_api_url": apis.github and apis.github.api_endpoint,
-            "github_api_id": apis.github and apis.github.id,
+            "api_url": apis["iam"].api_endpoint,
+            "api_id": apis["iam"].id,
+            "github_api_url": apis["github"].api_endpoint if "github" in apis else None,
+            "github_api_id": api_ids.get("github"),
             "platform": settings.platform,
             "region": settings.region,
             "table_name": environments.name,

@@ -5,8 +5,9 @@ The codes are those of the AWS SDK's retry rules (throttling, timeouts, 5xx) and
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError, IncompleteReadError
 
@@ -37,9 +38,11 @@ _RETRYABLE = frozenset(
     }
 )
 
-
 _BUSY_TABLE = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded", "TransactionConflict"})
 """The reasons of a cancelled transaction that can be tried again (DynamoDB's API reference, TransactWriteItems)."""
+
+
+T = TypeVar("T")
 
 
 def cancelled_by(error: ClientError) -> set[str]:
@@ -49,6 +52,16 @@ def cancelled_by(error: ClientError) -> set[str]:
 
 def error_code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", "Unknown"))
+
+
+def none_if(codes: Collection[str], read: Callable[[], T]) -> T | None:
+    """What `read` returns; None when AWS answers with one of these codes, as it does for what does not exist."""
+    try:
+        return read()
+    except ClientError as error:
+        if error_code(error) not in codes:
+            raise
+        return None
 
 
 def translated(error: Exception, doing: str) -> OperationFailed:

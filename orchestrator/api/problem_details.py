@@ -38,22 +38,15 @@ _ALLOW: Any = {
     "Allow": {"description": "the methods that the path takes", "required": True, "schema": {"type": "string"}}
 }
 
+_BY_US = (400, 401, 403, 404, 405, 409, 412, 413, 415, 500, 503)
+_BY_THE_GATEWAY = (403, 413, 429, 500, 503)
 PROBLEMS: Any = {
-    status.value: {"description": status.phrase, "content": content, "headers": headers}
-    for status, content, headers in (
-        (HTTPStatus.BAD_REQUEST, _OURS, {}),
-        (HTTPStatus.UNAUTHORIZED, _OURS, {}),
-        (HTTPStatus.FORBIDDEN, _OURS | _GATEWAYS, {}),
-        (HTTPStatus.NOT_FOUND, _OURS, {}),
-        (HTTPStatus.METHOD_NOT_ALLOWED, _OURS, _ALLOW),
-        (HTTPStatus.CONFLICT, _OURS, {}),
-        (HTTPStatus.PRECONDITION_FAILED, _OURS, {}),
-        (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _OURS | _GATEWAYS, {}),
-        (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, _OURS, {}),
-        (HTTPStatus.TOO_MANY_REQUESTS, _GATEWAYS, {}),
-        (HTTPStatus.INTERNAL_SERVER_ERROR, _OURS | _GATEWAYS, {}),
-        (HTTPStatus.SERVICE_UNAVAILABLE, _OURS | _GATEWAYS, {}),
-    )
+    status: {
+        "description": HTTPStatus(status).phrase,
+        "content": (_OURS if status in _BY_US else {}) | (_GATEWAYS if status in _BY_THE_GATEWAY else {}),
+        "headers": _ALLOW if status == HTTPStatus.METHOD_NOT_ALLOWED else {},
+    }
+    for status in sorted({*_BY_US, *_BY_THE_GATEWAY})
 }
 """What any route may answer besides success, for OpenAPI; some of it comes from API Gateway itself."""
 
@@ -72,6 +65,13 @@ def problem_of(error: FibfactoryError) -> Response[Any]:
     return problem(status, error.code, error.message)
 
 
+def invalid(code: ErrorCode, found: list[dict[str, str]]) -> Response[Any]:
+    """The answer to a request with these faults, each a field and a message; the first is the answer's sentence."""
+    first = found[0] if found else {"field": "body", "message": "it can't be read"}
+    detail = f"{first['field']}: {first['message']}. See /openapi.json for what is accepted."
+    return problem(400, code, detail, found)
+
+
 @router.exception_handler(FibfactoryError)
 def _our_error(error: FibfactoryError) -> Response[Any]:
     if not isinstance(error, errors.Rejected):
@@ -87,9 +87,7 @@ def _not_json(error: RequestUnsupportedContentType) -> Response[Any]:
 @router.exception_handler(RequestValidationError)
 def _invalid(error: RequestValidationError) -> Response[Any]:
     found = [{"field": _field(item), "message": _sentence(item)} for item in error.errors()]
-    first = found[0] if found else {"field": "body", "message": "it can't be read"}
-    detail = f"{first['field']}: {first['message']}. See /openapi.json for what is accepted."
-    return problem(400, _code_of(error.errors()), detail, found)
+    return invalid(_code_of(error.errors()), found)
 
 
 @router.exception_handler(NotFoundError)

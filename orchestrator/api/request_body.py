@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from aws_lambda_powertools.event_handler import Response
 
-from orchestrator.api.problem_details import problem
+from orchestrator.api.problem_details import invalid, problem
 from orchestrator.domain.errors import ErrorCode
 
 JSON = "application/json"
@@ -62,5 +62,4 @@ def _deeper(value: Any, than: int) -> bool:
 
 
 def _unreadable(code: ErrorCode, message: str) -> Response[Any]:
-    found = [{"field": "body", "message": message}]
-    return problem(400, code, f"body: {message}. See /openapi.json for what is accepted.", found)
+    return invalid(code, [{"field": "body", "message": message}])

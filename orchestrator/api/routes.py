@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from datetime import timedelta
 from functools import cache
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar, cast
@@ -39,9 +40,9 @@ from orchestrator.api.schemas import (
     SweepOut,
     Version,
 )
-from orchestrator.api.use_cases import ANY, Accepted, Match
+from orchestrator.api.use_cases import ANY, Match
 from orchestrator.domain.access import Caller
-from orchestrator.domain.desired import UNSET, EnvironmentRequest, Unset
+from orchestrator.domain.desired import UNSET, Adjustment, EnvironmentRequest, Unset
 from orchestrator.domain.environment import Environment, Status
 from orchestrator.domain.errors import BadRequest, ErrorCode
 
@@ -117,8 +118,7 @@ def create_environment(
 ) -> Response[EnvironmentOut]:
     """Create the environment; 409 when it exists, unless its Idempotency-Key shows that this very request created it."""
     digest = idempotency_key and _digest(caller.identity, idempotency_key, spec.model_dump_json())
-    accepted = api.environments.create(caller, spec.id, _request(api, spec), idempotency=digest)
-    return _accepted(accepted)
+    return _accepted(api.environments.create(caller, spec.id, _request(api, spec), idempotency=digest))
 
 
 @router.get("/environments", responses=_answers(PageOut, 200))
@@ -171,10 +171,8 @@ def adjust_environment(
     adjusted = api.environments.adjust(
         caller,
         environment_id,
+        Adjustment(ttl=_ttl(api, change.ttl), labels=change.labels, protected=change.protected),
         if_match=_match(if_match),
-        ttl=UNSET if change.ttl is None else api.settings.ttl(change.ttl),
-        labels=_given(change.labels),
-        protected=_given(change.protected),
     )
     return _environment(adjusted)
 
@@ -188,8 +186,7 @@ def remove_environment(
     force: Annotated[bool, Query()] = False,
 ) -> Response[EnvironmentOut]:
     """Destroy the environment: 202; 200 with the receipt once it is destroyed."""
-    accepted = api.environments.remove(caller, environment_id, if_match=_match(if_match), force=force)
-    return _environment(accepted.environment, 200 if accepted.environment.destroyed else 202)
+    return _accepted(api.environments.remove(caller, environment_id, if_match=_match(if_match), force=force))
 
 
 @router.post("/environments/<environment_id>/pause", responses=_answers(EnvironmentOut, 202, 200))
@@ -216,8 +213,7 @@ def revive_environment(
     revival: Annotated[ReviveIn | None, Body()] = None,
 ) -> Response[EnvironmentOut]:
     """Bring a destroyed environment back as it was: spec, labels, protection, TTL. 409 when it is not destroyed."""
-    ttl = UNSET if revival is None or revival.ttl is None else api.settings.ttl(revival.ttl)
-    return _accepted(api.environments.revive(caller, environment_id, ttl=ttl))
+    return _accepted(api.environments.revive(caller, environment_id, ttl=_ttl(api, revival.ttl if revival else None)))
 
 
 @router.get("/environments/<environment_id>/events", responses=_answers(EventsOut, 200))
@@ -262,12 +258,12 @@ def _openapi_document(api: ApiContext) -> str:
 
 
 def _request(api: ApiContext, body: SpecIn) -> EnvironmentRequest:
-    return EnvironmentRequest(
-        spec=body.spec(),
-        ttl=UNSET if body.ttl is None else api.settings.ttl(body.ttl),
-        labels=_given(body.labels),
-        protected=_given(body.protected),
-    )
+    ttl = _ttl(api, body.ttl)
+    return EnvironmentRequest(spec=body.spec(), ttl=ttl, labels=body.labels, protected=body.protected)
+
+
+def _ttl(api: ApiContext, text: str | None) -> timedelta | None | Unset:
+    return UNSET if text is None else api.settings.ttl(text)
 
 
 def _match(if_match: str | None) -> Match | None:
@@ -285,16 +281,12 @@ def _label(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _given(value: Any) -> Any | Unset:
-    return UNSET if value is None else value
-
-
 def _digest(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def _accepted(accepted: Accepted) -> Response[EnvironmentOut]:
-    return _environment(accepted.environment, 202 if accepted.working else 200)
+def _accepted(environment: Environment) -> Response[EnvironmentOut]:
+    return _environment(environment, 202 if environment.outstanding else 200)
 
 
 def _environment(environment: Environment, status: int = 200) -> Response[EnvironmentOut]:

@@ -42,7 +42,6 @@ _MEMORY_OF_CPU = {
 """App Runner's combinations of CPU units and MB (its developer guide, "Service configuration")."""
 
 _VARIABLE = r"[A-Za-z_][A-Za-z0-9_]{0,127}"
-_CPU, _MEMORY = 1024, 2048
 VariableName = Annotated[
     str,
     StringConstraints(pattern=f"^{_VARIABLE}$"),
@@ -52,6 +51,7 @@ VariableName = Annotated[
 _MAP: Any = Field(max_length=50, json_schema_extra={"additionalProperties": False})
 # JSON has one type of number: 8080.0 is 8080.
 _WHOLE = BeforeValidator(lambda sent: int(sent) if isinstance(sent, float) and sent.is_integer() else sent)
+Ttl = Annotated[str | None, Field(max_length=32, examples=["12h", "7d12h"])]
 LabelText = Annotated[str, StringConstraints(min_length=1, max_length=63)]
 
 # Formats that the routes check, as OpenAPI shows them.
@@ -72,13 +72,27 @@ class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+class ReviveIn(_Request):
+    """The TTL of the revived environment; left out, that of the destroyed one."""
+
+    ttl: Ttl = None
+
+
+class AdjustIn(_Request):
+    """What can change without a redeploy; a field that is left out keeps its value."""
+
+    ttl: Ttl = None
+    labels: Annotated[dict[LabelText, LabelText] | None, Field(max_length=20)] = None
+    protected: bool | None = None
+
+
 def _size(cpu: int, memory: tuple[int, ...]) -> dict[str, Any]:
     """One of App Runner's sizes in JSON Schema; a field that has its default may be left out."""
-    required = [*(["cpu"] if cpu != _CPU else []), *(["memory"] if _MEMORY not in memory else [])]
+    required = [*(["cpu"] if cpu != Spec.cpu else []), *(["memory"] if Spec.memory not in memory else [])]
     return {"properties": {"cpu": {"const": cpu}, "memory": {"enum": list(memory)}}, "required": required}
 
 
-class SpecIn(_Request):
+class SpecIn(AdjustIn):
     """What to run. `ttl`, `labels` and `protected` keep their value in an update that leaves them out."""
 
     model_config = ConfigDict(
@@ -93,16 +107,13 @@ class SpecIn(_Request):
             json_schema_extra={"pattern": f"^{IMAGE.pattern}$"},
         ),
     ]
-    port: Annotated[int, Field(ge=1, le=65535), _WHOLE] = 8080
-    cpu: Annotated[int, _WHOLE] = _CPU
-    memory: Annotated[int, _WHOLE] = _MEMORY
+    port: Annotated[int, Field(ge=1, le=65535), _WHOLE] = Spec.port
+    cpu: Annotated[int, _WHOLE] = Spec.cpu
+    memory: Annotated[int, _WHOLE] = Spec.memory
     variables: Annotated[dict[VariableName, Annotated[str, Field(max_length=4096)]], _MAP] = {}
     secrets: Annotated[dict[VariableName, Annotated[str, Field(max_length=2048)]], _MAP] = {}
-    health_path: Annotated[str, Field(pattern=r"^/[!-~]{0,255}$")] = "/health"
+    health_path: Annotated[str, Field(pattern=r"^/[!-~]{0,255}$")] = Spec.health_path
     revision: Annotated[str | None, Field(max_length=128)] = None
-    ttl: Annotated[str | None, Field(max_length=32, examples=["12h", "7d12h"])] = None
-    labels: Annotated[dict[LabelText, LabelText] | None, Field(max_length=20)] = None
-    protected: bool | None = None
 
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:
@@ -127,20 +138,6 @@ class CreateIn(SpecIn):
     """A spec with the id of the environment to create."""
 
     id: Annotated[str, Field(pattern=ENVIRONMENT_ID)]
-
-
-class AdjustIn(_Request):
-    """What can change without a redeploy; a field that is left out keeps its value."""
-
-    ttl: Annotated[str | None, Field(max_length=32)] = None
-    labels: Annotated[dict[LabelText, LabelText] | None, Field(max_length=20)] = None
-    protected: bool | None = None
-
-
-class ReviveIn(_Request):
-    """The TTL of the revived environment; left out, that of the destroyed one."""
-
-    ttl: Annotated[str | None, Field(max_length=32, examples=["12h"])] = None
 
 
 class SweepIn(_Request):

@@ -8,13 +8,15 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from functools import partial, wraps
+from typing import Final, Literal, ParamSpec, Protocol, TypeVar
 
 from orchestrator.domain import desired
 from orchestrator.domain.access import Caller
-from orchestrator.domain.desired import EnvironmentRequest, LifetimeLimits, Unset
+from orchestrator.domain.desired import Adjustment, EnvironmentRequest, LifetimeLimits, Unset
 from orchestrator.domain.environment import ACTIVE, Environment, Status
 from orchestrator.domain.errors import Conflict, ErrorCode, Forbidden, NotFound, PreconditionFailed, VersionConflict
 from orchestrator.domain.events import Event, EventKind
@@ -28,65 +30,70 @@ Match = int | Literal["*"]
 """What If-Match asks of a record: this version, or any."""
 
 
-@dataclass(frozen=True)
-class Accepted:
-    """The record after a request, and whether a worker has something to do about it."""
+P = ParamSpec("P")
+R = TypeVar("R")
 
-    environment: Environment
-    working: bool
+
+class Change(Protocol):
+    """Makes the record as it should be of the record as it is."""
+
+    def __call__(self, environment: Environment, /, *, now: datetime) -> Environment: ...
+
+
+def _begun_again(use_case: Callable[P, R]) -> Callable[P, R]:
+    """The same use case, which begins again when somebody else changed the record between its reading and its writing."""
+
+    @wraps(use_case)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        while True:
+            with suppress(VersionConflict):
+                return use_case(*args, **kwargs)
+
+    return run
 
 
 @dataclass(frozen=True)
 class EnvironmentService:
-    """The use cases around environments."""
+    """The use cases around environments. Those that change one return its record as it then is."""
 
     ports: Ports
     limits: LifetimeLimits
     policy: Policy
     sleep: Callable[[float], None] = time.sleep
 
+    @_begun_again
     def put(
         self, caller: Caller, environment_id: str, request: EnvironmentRequest, *, if_match: Match | None = None
-    ) -> Accepted:
+    ) -> Environment:
         """Create the environment, or update it. Raises Conflict `id_taken` if another owner's environment has the id."""
-        check_id(environment_id)
         self.policy.check(request.spec)
-        while True:
-            now = self.ports.clock()
-            before = self.ports.records.get(environment_id)
-            require_id_available(caller, before)
-            _check_match(before, if_match)
-            try:
-                if before is None or before.destroyed:
-                    return self._start(caller, environment_id, before, request, now)
-                after = desired.apply(before, request, self.limits, now)
-                return self._write(caller, before, after, EventKind.REQUESTED)
-            except VersionConflict:
-                continue
+        before = self.ports.records.get(check_id(environment_id))
+        require_id_available(caller, before)
+        _check_match(before, if_match)
+        if before is None or before.destroyed:
+            return self._create(caller, environment_id, before, request)
+        after = desired.apply(before, request, self.limits, self.ports.clock())
+        return self._write(caller, before, after, EventKind.REQUESTED)
 
+    @_begun_again
     def create(
         self, caller: Caller, environment_id: str, request: EnvironmentRequest, *, idempotency: str | None = None
-    ) -> Accepted:
+    ) -> Environment:
         """Create the environment. Raises Conflict `exists` if there is one, unless this very request created it before.
 
         `idempotency` is a digest of the caller's key and body.
         """
-        check_id(environment_id)
         self.policy.check(request.spec)
-        while True:
-            before = self.ports.records.get(environment_id)
-            if before and idempotency and before.idempotency == idempotency and caller.may_see(before):
-                return Accepted(before, before.outstanding)
-            require_id_available(caller, before)
-            if before and not before.destroyed:
-                raise Conflict(
-                    f"{environment_id} exists already. Update it with PUT /environments/{environment_id}.",
-                    ErrorCode.EXISTS,
-                )
-            try:
-                return self._start(caller, environment_id, before, request, self.ports.clock(), idempotency)
-            except VersionConflict:
-                continue
+        before = self.ports.records.get(check_id(environment_id))
+        if before and idempotency and before.idempotency == idempotency and caller.may_see(before):
+            return before
+        require_id_available(caller, before)
+        if before and not before.destroyed:
+            raise Conflict(
+                f"{environment_id} exists already. Update it with PUT /environments/{environment_id}.",
+                ErrorCode.EXISTS,
+            )
+        return self._create(caller, environment_id, before, request, idempotency)
 
     def get(
         self, caller: Caller, environment_id: str, *, unless_version: int | None = None, wait: float = 0
@@ -117,108 +124,81 @@ class EnvironmentService:
         return self.ports.records.listing(owner, statuses or ACTIVE, labels, cursor, limit)
 
     def adjust(
-        self,
-        caller: Caller,
-        environment_id: str,
-        *,
-        if_match: Match | None = None,
-        ttl: timedelta | None | Unset = desired.UNSET,
-        labels: Mapping[str, str] | Unset = desired.UNSET,
-        protected: bool | Unset = desired.UNSET,
+        self, caller: Caller, environment_id: str, adjustment: Adjustment, *, if_match: Match | None = None
     ) -> Environment:
         """Change TTL, labels or protection, without a redeploy."""
-
-        def change(before: Environment, now: datetime) -> Environment:
-            if before.destroyed:
-                raise Conflict(f"{environment_id} is destroyed. Create it again, then adjust it.", ErrorCode.DESTROYED)
-            return desired.adjust(before, self.limits, now, ttl=ttl, labels=labels, protected=protected)
-
-        return self._change(caller, environment_id, if_match, change, EventKind.ADJUSTED).environment
+        change = partial(desired.adjust, adjustment=adjustment, limits=self.limits)
+        return self._change(caller, environment_id, if_match, change, EventKind.ADJUSTED)
 
     def remove(
         self, caller: Caller, environment_id: str, *, if_match: Match | None = None, force: bool = False
-    ) -> Accepted:
+    ) -> Environment:
         """Ask for the environment's removal. A tombstone stays as it is: it has its receipt."""
-
-        def change(before: Environment, now: datetime) -> Environment:
-            reason = f"removed by {caller.identity}"
-            return before if before.destroyed else desired.remove(before, reason, now, force=force)
-
+        change = partial(desired.remove, reason=f"removed by {caller.identity}", force=force)
         return self._change(caller, environment_id, if_match, change, EventKind.REMOVAL_REQUESTED)
 
-    def pause(self, caller: Caller, environment_id: str, *, if_match: Match | None = None) -> Accepted:
+    def pause(self, caller: Caller, environment_id: str, *, if_match: Match | None = None) -> Environment:
         """Ask for the environment's service to be paused."""
-        change = require_not_destroyed(desired.pause)
+        change = partial(desired.set_paused, paused=True)
         return self._change(caller, environment_id, if_match, change, EventKind.PAUSE_REQUESTED)
 
-    def resume(self, caller: Caller, environment_id: str, *, if_match: Match | None = None) -> Accepted:
+    def resume(self, caller: Caller, environment_id: str, *, if_match: Match | None = None) -> Environment:
         """Ask for the environment's service to run again."""
-        change = require_not_destroyed(desired.resume)
+        change = partial(desired.set_paused, paused=False)
         return self._change(caller, environment_id, if_match, change, EventKind.RESUME_REQUESTED)
 
-    def revive(self, caller: Caller, environment_id: str, *, ttl: timedelta | None | Unset = desired.UNSET) -> Accepted:
+    @_begun_again
+    def revive(
+        self, caller: Caller, environment_id: str, *, ttl: timedelta | None | Unset = desired.UNSET
+    ) -> Environment:
         """Bring a destroyed environment back as its tombstone has it. Raises Conflict `exists` if it is not destroyed."""
-        while True:
-            tombstone = self._visible(caller, environment_id)
-            if not tombstone.destroyed:
-                raise Conflict(
-                    f"{environment_id} is not destroyed, so it can't be revived. "
-                    f"Update it with PUT /environments/{environment_id}.",
-                    ErrorCode.EXISTS,
-                )
-            revived = desired.revive(tombstone, self.limits, self.ports.clock(), ttl=ttl)
-            # The policy may have changed since it was created.
-            self.policy.check(revived.spec)
-            self.policy.check_ttl(revived.ttl)
-            self._require_room(caller, revived.owner)
-            event = Event(self.ports.clock(), EventKind.REVIVED, f"By {caller.identity}.")
-            try:
-                self.ports.records.reuse(tombstone, revived, event)
-            except VersionConflict:
-                continue
-            self.ports.dispatcher.work(environment_id)
-            return Accepted(revived, working=True)
+        tombstone = self._visible(caller, environment_id)
+        if not tombstone.destroyed:
+            raise Conflict(
+                f"{environment_id} is not destroyed, so it can't be revived. "
+                f"Update it with PUT /environments/{environment_id}.",
+                ErrorCode.EXISTS,
+            )
+        revived = desired.revive(tombstone, self.limits, self.ports.clock(), ttl=ttl)
+        # The policy may have changed since it was created.
+        self.policy.check(revived.spec)
+        self.policy.check_ttl(revived.ttl)
+        return self._start(caller, tombstone, revived, EventKind.REVIVED)
 
     def events(self, caller: Caller, environment_id: str, cursor: str | None, limit: int) -> Page[Event]:
         return self.ports.records.events(self._visible(caller, environment_id), cursor, limit)
 
+    @_begun_again
     def _change(
-        self,
-        caller: Caller,
-        environment_id: str,
-        if_match: Match | None,
-        change: Callable[[Environment, datetime], Environment],
-        kind: EventKind,
-    ) -> Accepted:
-        while True:
-            before = self._visible(caller, environment_id)
-            _check_match(before, if_match)
-            try:
-                return self._write(caller, before, change(before, self.ports.clock()), kind)
-            except VersionConflict:
-                continue
+        self, caller: Caller, environment_id: str, if_match: Match | None, change: Change, kind: EventKind
+    ) -> Environment:
+        before = self._visible(caller, environment_id)
+        _check_match(before, if_match)
+        return self._write(caller, before, change(before, now=self.ports.clock()), kind)
 
-    def _start(
+    def _create(
         self,
         caller: Caller,
         environment_id: str,
         tombstone: Environment | None,
         request: EnvironmentRequest,
-        now: datetime,
         idempotency: str | None = None,
-    ) -> Accepted:
-        self._require_room(caller, caller.owner)
-        event = Event(now, EventKind.REQUESTED, f"By {caller.identity}.")
-        if tombstone is None:
-            environment = desired.create(
-                environment_id, caller.owner, request, self.limits, now, idempotency=idempotency
-            )
-            self.ports.records.add(environment, event)
-        else:
-            environment = desired.recreate(tombstone, caller.owner, request, self.limits, now, idempotency=idempotency)
-            self.ports.records.reuse(tombstone, environment, event)
-        self.ports.dispatcher.work(environment_id)
-        return Accepted(environment, working=True)
+    ) -> Environment:
+        now, owner = self.ports.clock(), caller.owner
+        created = desired.create(
+            environment_id, owner, request, self.limits, now, tombstone=tombstone, idempotency=idempotency
+        )
+        return self._start(caller, tombstone, created, EventKind.REQUESTED)
+
+    def _start(
+        self, caller: Caller, tombstone: Environment | None, environment: Environment, kind: EventKind
+    ) -> Environment:
+        """Store an environment's new incarnation, if its owner may have one more."""
+        self._require_room(caller, environment.owner)
+        event = Event(environment.created_at, kind, f"By {caller.identity}.")
+        self.ports.records.write(tombstone, environment, event)
+        self.ports.dispatcher.work(environment.id)
+        return environment
 
     def _require_room(self, caller: Caller, owner: str) -> None:
         """Raises Forbidden `limit_reached` if the owner has as many environments as allowed. Operators have no limit.
@@ -233,14 +213,14 @@ class EnvironmentService:
                 ErrorCode.LIMIT_REACHED,
             )
 
-    def _write(self, caller: Caller, before: Environment, after: Environment, kind: EventKind) -> Accepted:
+    def _write(self, caller: Caller, before: Environment, after: Environment, kind: EventKind) -> Environment:
         if after != before:
             data = {"generation": after.generation, "version": after.version}
             event = Event(self.ports.clock(), kind, f"By {caller.identity}.", data)
-            self.ports.records.replace(before, after, event)
+            self.ports.records.write(before, after, event)
         if after.generation != before.generation:
             self.ports.dispatcher.work(after.id)
-        return Accepted(after, working=after.outstanding)
+        return after
 
     def _visible(self, caller: Caller, environment_id: str) -> Environment:
         environment = self.ports.records.get(check_id(environment_id))
@@ -271,22 +251,6 @@ class SweepService:
         if report is None:
             raise NotFound(f"There is no sweep {sweep_id}. Start one with POST /sweeps.")
         return report
-
-
-def require_not_destroyed(
-    change: Callable[[Environment, datetime], Environment],
-) -> Callable[[Environment, datetime], Environment]:
-    """The same change, which raises Conflict `destroyed` for a tombstone."""
-
-    def checked(before: Environment, now: datetime) -> Environment:
-        if before.destroyed:
-            raise Conflict(
-                f"{before.id} is destroyed. Bring it back with POST /environments/{before.id}/revive.",
-                ErrorCode.DESTROYED,
-            )
-        return change(before, now)
-
-    return checked
 
 
 def require_id_available(caller: Caller, environment: Environment | None) -> None:

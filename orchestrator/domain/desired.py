@@ -25,14 +25,33 @@ UNKNOWN_IMAGE = "unknown"
 """The image of an orphan that never had a record."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Adjustment:
+    """What can change without a redeploy. Labels and protection are None when a request leaves them out; no TTL means no end.
+
+    What is left out keeps its value; in a new environment it takes the platform's default.
+    """
+
+    ttl: timedelta | None | Unset = UNSET
+    labels: Mapping[str, str] | None = None
+    protected: bool | None = None
+
+    def applied(self, environment: Environment, ttl: timedelta | None, expires_at: datetime | None) -> Environment:
+        """The record with this TTL and expiry, and the labels and protection that were not left out."""
+        return replace(
+            environment,
+            ttl=ttl,
+            expires_at=expires_at,
+            labels=environment.labels if self.labels is None else self.labels,
+            protected=environment.protected if self.protected is None else self.protected,
+        )
+
+
 @dataclass(frozen=True)
-class EnvironmentRequest:
-    """What a caller asks for. A field that is UNSET keeps its value; in a new environment it takes the platform's default."""
+class EnvironmentRequest(Adjustment):
+    """What a caller asks for."""
 
     spec: Spec
-    ttl: timedelta | None | Unset = UNSET
-    labels: Mapping[str, str] | Unset = UNSET
-    protected: bool | Unset = UNSET
 
 
 @dataclass(frozen=True)
@@ -50,43 +69,32 @@ def create(
     limits: LifetimeLimits,
     now: datetime,
     *,
+    tombstone: Environment | None = None,
     idempotency: str | None = None,
 ) -> Environment:
-    """A record for an id that was never used."""
+    """A record for an id that was never used, or whose last environment is destroyed and has left this tombstone.
+
+    Of the tombstone, only incarnation, generation, token and version go on.
+    """
     ttl = limits.default if isinstance(request.ttl, Unset) else request.ttl
-    return Environment(
+    fresh = Environment(
         id=environment_id,
         owner=owner,
         created_at=now,
         updated_at=now,
         dispatched_at=now,
         spec=request.spec,
-        ttl=ttl,
-        expires_at=_expiry(now, ttl, now, limits),
-        labels={} if isinstance(request.labels, Unset) else request.labels,
-        protected=False if isinstance(request.protected, Unset) else request.protected,
         idempotency=idempotency,
     )
-
-
-def recreate(
-    tombstone: Environment,
-    owner: str,
-    request: EnvironmentRequest,
-    limits: LifetimeLimits,
-    now: datetime,
-    *,
-    idempotency: str | None = None,
-) -> Environment:
-    """The next incarnation of an id whose last environment is destroyed: only generation, token and version go on."""
-    fresh = create(tombstone.id, owner, request, limits, now, idempotency=idempotency)
-    return replace(
-        fresh,
-        incarnation=tombstone.incarnation + 1,
-        generation=tombstone.generation + 1,
-        version=tombstone.version + 1,
-        lease=Lease(token=tombstone.lease.token),
-    )
+    if tombstone:
+        fresh = replace(
+            fresh,
+            incarnation=tombstone.incarnation + 1,
+            generation=tombstone.generation + 1,
+            version=tombstone.version + 1,
+            lease=Lease(token=tombstone.lease.token),
+        )
+    return request.applied(fresh, ttl, _expiry(now, ttl, now, limits))
 
 
 def apply(environment: Environment, request: EnvironmentRequest, limits: LifetimeLimits, now: datetime) -> Environment:
@@ -109,13 +117,7 @@ def apply(environment: Environment, request: EnvironmentRequest, limits: Lifetim
     expiry = _expiry(environment.created_at, ttl, now, limits)
     if expiry and environment.expires_at:
         expiry = max(expiry, environment.expires_at)
-    changed = replace(
-        environment,
-        ttl=ttl,
-        expires_at=expiry,
-        labels=environment.labels if isinstance(request.labels, Unset) else request.labels,
-        protected=environment.protected if isinstance(request.protected, Unset) else request.protected,
-    )
+    changed = request.applied(environment, ttl, expiry)
     if (
         environment.present
         and environment.spec == request.spec
@@ -126,28 +128,21 @@ def apply(environment: Environment, request: EnvironmentRequest, limits: Lifetim
     return _new_generation(replace(changed, spec=request.spec, present=True, paused=False, reason="requested"), now)
 
 
-def adjust(
-    environment: Environment,
-    limits: LifetimeLimits,
-    now: datetime,
-    *,
-    ttl: timedelta | None | Unset = UNSET,
-    labels: Mapping[str, str] | Unset = UNSET,
-    protected: bool | Unset = UNSET,
-) -> Environment:
-    """The record with another TTL (its expiry is now + ttl, at most the hard end), labels or protection; no redeploy."""
-    changed = environment
-    if not isinstance(ttl, Unset):
-        changed = replace(changed, ttl=ttl, expires_at=_expiry(environment.created_at, ttl, now, limits))
-    if not isinstance(labels, Unset):
-        changed = replace(changed, labels=labels)
-    if not isinstance(protected, Unset):
-        changed = replace(changed, protected=protected)
-    return _touched(environment, changed, now)
+def adjust(environment: Environment, adjustment: Adjustment, limits: LifetimeLimits, now: datetime) -> Environment:
+    """The record with another TTL (its expiry is now + ttl, at most the hard end), labels or protection; no redeploy.
+
+    Raises Conflict `destroyed` for a tombstone.
+    """
+    if environment.destroyed:
+        raise Conflict(f"{environment.id} is destroyed. Create it again, then adjust it.", ErrorCode.DESTROYED)
+    ttl, expiry = environment.ttl, environment.expires_at
+    if not isinstance(adjustment.ttl, Unset):
+        ttl, expiry = adjustment.ttl, _expiry(environment.created_at, adjustment.ttl, now, limits)
+    return _touched(environment, adjustment.applied(environment, ttl, expiry), now)
 
 
 def remove(environment: Environment, reason: str, now: datetime, *, force: bool = False) -> Environment:
-    """The record with the environment desired absent; the same record while its removal is under way.
+    """The record with the environment desired absent; the same record while its removal is under way, or once it is destroyed.
 
     Raises Conflict `protected` for a protected environment, unless forced.
     """
@@ -161,14 +156,24 @@ def remove(environment: Environment, reason: str, now: datetime, *, force: bool 
     return _new_generation(replace(environment, present=False, paused=False, reason=reason), now)
 
 
-def pause(environment: Environment, now: datetime) -> Environment:
-    """The record with its service desired paused: it keeps its URL and costs no CPU. Its TTL goes on."""
-    return _with_paused(environment, paused=True, now=now)
+def set_paused(environment: Environment, now: datetime, *, paused: bool) -> Environment:
+    """The record with its service desired paused, when it keeps its URL and costs no CPU, or running. Its TTL goes on.
 
-
-def resume(environment: Environment, now: datetime) -> Environment:
-    """The record with its service desired running again."""
-    return _with_paused(environment, paused=False, now=now)
+    Raises Conflict `destroyed` or `destroying` for an environment that is, or is to be, removed.
+    """
+    if environment.destroyed:
+        raise Conflict(
+            f"{environment.id} is destroyed. Bring it back with POST /environments/{environment.id}/revive.",
+            ErrorCode.DESTROYED,
+        )
+    if not environment.present:
+        raise Conflict(
+            f"{environment.id} is being destroyed. Create it again with PUT /environments/{environment.id}.",
+            ErrorCode.DESTROYING,
+        )
+    if environment.paused is paused and not environment.failed_permanently:
+        return environment
+    return _new_generation(replace(environment, paused=paused), now)
 
 
 def revive(
@@ -195,7 +200,7 @@ def revive(
         labels=tombstone.labels,
         protected=tombstone.protected,
     )
-    return recreate(tombstone, tombstone.owner, request, limits, now)
+    return create(tombstone.id, tombstone.owner, request, limits, now, tombstone=tombstone)
 
 
 def orphan(environment_id: str, tombstone: Environment | None, owner: str, reason: str, now: datetime) -> Environment:
@@ -204,14 +209,12 @@ def orphan(environment_id: str, tombstone: Environment | None, owner: str, reaso
     The spec is that of its last incarnation, if there was one.
     """
     limits = LifetimeLimits(default=None, longest=None)
-    if tombstone is None:
-        found = create(environment_id, owner, EnvironmentRequest(spec=Spec(image=UNKNOWN_IMAGE)), limits, now)
-    else:
-        request = EnvironmentRequest(tombstone.spec, tombstone.ttl, tombstone.labels)
-        found = recreate(tombstone, owner, request, limits, now)
-        if tombstone.receipt:
-            seen = Observed(image=tombstone.receipt.image, digest=tombstone.receipt.digest)
-            found = replace(found, observed=seen)
+    request = EnvironmentRequest(Spec(image=UNKNOWN_IMAGE))
+    if tombstone:
+        request = EnvironmentRequest(tombstone.spec, ttl=tombstone.ttl, labels=tombstone.labels)
+    found = create(environment_id, owner, request, limits, now, tombstone=tombstone)
+    if tombstone and tombstone.receipt:
+        found = replace(found, observed=Observed(image=tombstone.receipt.image, digest=tombstone.receipt.digest))
     return replace(found, present=False, needs_refresh=True, reason=reason)
 
 
@@ -232,17 +235,6 @@ def retry_removal(environment: Environment, now: datetime) -> Environment:
 def dispatched(environment: Environment, now: datetime) -> Environment:
     """The record after a worker was asked for again."""
     return replace(environment, dispatched_at=now, version=environment.version + 1)
-
-
-def _with_paused(environment: Environment, *, paused: bool, now: datetime) -> Environment:
-    if not environment.present:
-        raise Conflict(
-            f"{environment.id} is being destroyed. Create it again with PUT /environments/{environment.id}.",
-            ErrorCode.DESTROYING,
-        )
-    if environment.paused is paused and not environment.failed_permanently:
-        return environment
-    return _new_generation(replace(environment, paused=paused), now)
 
 
 def _new_generation(environment: Environment, now: datetime) -> Environment:

@@ -26,33 +26,12 @@ def mark_started(environment: Environment, token: int, operation: Operation) -> 
 
 def mark_ready(environment: Environment, token: int, observed: Observed) -> Environment:
     """The environment is as its spec of this generation says. A change that came in meanwhile stays outstanding."""
-    return _written(
-        require_lease(environment, token),
-        observed=observed,
-        operation=None,
-        needs_refresh=False,
-        expired_leases=(),
-        failure=None,
-        attempts=0,
-        continuations=0,
-        retry_at=None,
-    )
+    return _succeeded(environment, token, observed)
 
 
 def mark_destroyed(environment: Environment, token: int, receipt: Receipt) -> Environment:
     """The environment is destroyed, as the receipt proves. One that is desired again by now gets no receipt and starts anew."""
-    changed = _written(
-        require_lease(environment, token),
-        observed=Observed(),
-        operation=None,
-        needs_refresh=False,
-        expired_leases=(),
-        failure=None,
-        attempts=0,
-        continuations=0,
-        retry_at=None,
-    )
-    return replace(changed, receipt=None if environment.present else receipt)
+    return replace(_succeeded(environment, token, Observed()), receipt=None if environment.present else receipt)
 
 
 def mark_failed(
@@ -93,6 +72,20 @@ def mark_interrupted(
         )
         return mark_failed(environment, token, generation, operation, error, now)
     return _written(environment, operation=None, continuations=continuations, dispatched_at=now)
+
+
+def _succeeded(environment: Environment, token: int, observed: Observed) -> Environment:
+    return _written(
+        require_lease(environment, token),
+        observed=observed,
+        operation=None,
+        needs_refresh=False,
+        expired_leases=(),
+        failure=None,
+        attempts=0,
+        continuations=0,
+        retry_at=None,
+    )
 
 
 def _written(environment: Environment, **changes: object) -> Environment:

@@ -150,15 +150,11 @@ class DeepSweep:
         if finding.action is Action.REMOVE:
             owner = comparison.owners[finding.environment]
             after = desired.orphan(finding.environment, before, owner, reason, now)
-            if before is None:
-                self.ports.records.add(after, event)
-            else:
-                self.ports.records.reuse(before, after, event)
         else:
             assert before is not None
             restore = finding.action is Action.RESTORE
             after = desired.restore(before, reason, now) if restore else desired.retry_removal(before, now)
-            self.ports.records.replace(before, after, event)
+        self.ports.records.write(before, after, event)
         self.ports.dispatcher.work(finding.environment)
 
 

@@ -27,7 +27,7 @@ MAX_REMOVAL_RETRIES = 3
 _BUSY = "OPERATION_IN_PROGRESS"
 """The status of a service that is being changed right now: the next sweep sees the result."""
 
-NOBODY = "nobody"
+NO_OWNER = "nobody"
 """The owner of an orphan whose tags name none: only operators see it."""
 
 
@@ -318,7 +318,7 @@ def _owner(ours: Sequence[_Item], tombstone: Environment | None) -> str:
     tagged = next((item.tags[names.TAG_OWNER] for item in ours if item.tags.get(names.TAG_OWNER)), None)
     if tombstone and tagged in (None, names.owner_tag(tombstone.owner)):
         return tombstone.owner
-    return tagged or NOBODY
+    return tagged or NO_OWNER
 
 
 def _shown(tags: Mapping[str, str]) -> str:

@@ -84,7 +84,7 @@ class DueSweep:
         else:
             after = desired.dispatched(environment, now)
         event = Event(now, EventKind(finding.kind), f"Found by the sweep: {finding.because}.")
-        self.ports.records.replace(environment, after, event)
+        self.ports.records.write(environment, after, event)
         self.ports.dispatcher.work(environment.id)
         return replace(finding, outcome=Outcome.DISPATCHED)
 

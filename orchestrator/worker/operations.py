@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
-from orchestrator.domain.environment import Environment, Observed, Receipt
+from orchestrator.domain.environment import Observed, Receipt
 from orchestrator.domain.errors import ErrorCode, Interrupted, Terminal, Transient
-from orchestrator.ports import Deployed, Progress, Service, StopSignal, Verification, WorkerPorts
+from orchestrator.ports import Deployed, Service, Verification
 from orchestrator.worker.recovery import Recovery
 
 T = TypeVar("T")
@@ -34,18 +34,14 @@ class Pauses:
 
 
 @dataclass(frozen=True)
-class Operations:
+class Operations(Recovery):
     """What can be done to `target`. The methods raise Interrupted, Transient or Terminal."""
 
-    ports: WorkerPorts
     pauses: Pauses
-    target: Environment
-    note: Progress
-    stop: StopSignal
 
     def deploy(self) -> Observed:
         """Bring the stack to the desired state; returns what was observed."""
-        self._recover()
+        self.recover()
         before = self._prepare_service()
         try:
             deployed = self._up(before)
@@ -72,14 +68,14 @@ class Operations:
 
     def destroy(self) -> Receipt:
         """Remove the stack and anything else that is left; returns the proof."""
-        self._recover()
-        service = self._recovery.wait_until_idle()
+        self.recover()
+        service = self.wait_until_idle()
         self._destroy_stack(refresh=self._state_may_differ(service))
         may_be_late = self.target.needs_refresh and not service and not self.target.observed.service_arn
-        leftover = self._late_service() if may_be_late else self._recovery.wait_until_idle()
+        leftover = self._late_service() if may_be_late else self.wait_until_idle()
         if leftover:
             self.note(f"The engine left {leftover.arn}; it is removed by name and tags.")
-            self._recovery.remove_service(leftover)
+            self.remove_service(leftover)
         verification = self._verify_absent()
         return Receipt(
             at=self.ports.clock(),
@@ -89,14 +85,6 @@ class Operations:
             image=self.target.observed.image or self.target.spec.image,
             digest=self.target.observed.digest,
         )
-
-    @property
-    def _recovery(self) -> Recovery:
-        return Recovery(self.ports, self.target, self.note, self.stop)
-
-    def _recover(self) -> None:
-        if self.target.needs_refresh:
-            self._recovery.run()
 
     def _up(self, before: Service | None) -> Deployed:
         return self.ports.engine.deploy(
@@ -119,12 +107,12 @@ class Operations:
         if service is None or self.ports.engine.knows(self.target, service.arn):
             raise refusal
         self.note(f"{service.arn} has our tags, and the engine does not know it: it is removed and made again.")
-        self._recovery.remove_service(service)
+        self.remove_service(service)
 
     def _late_service(self) -> Service | None:
         """The idle service, also if it was made a moment ago by a create that was never reported, and is listed late."""
         return self._until(
-            self._recovery.wait_until_idle,
+            self.wait_until_idle,
             lambda service: service is not None,
             self.pauses.late_service,
             "Stopped while looking for a service that may be listed late.",
@@ -132,7 +120,7 @@ class Operations:
 
     def _prepare_service(self) -> Service | None:
         """The idle service, running unless it is desired paused; None when there is none or a broken one was removed."""
-        service = self._recovery.wait_until_idle()
+        service = self.wait_until_idle()
         if service and service.broken:
             self.note(f"The service is {service.status}: it is removed before the next try.")
             self._destroy_stack(refresh=True)
@@ -141,7 +129,7 @@ class Operations:
         if service and service.paused and not (self.target.paused and not self.target.observed.paused):
             self.note("The service is resumed.")
             self.ports.cloud.resume(service)
-            service = self._recovery.wait_until_idle()
+            service = self.wait_until_idle()
             if service and service.paused:
                 raise Transient("App Runner did not resume the service.", ErrorCode.NOT_RESUMED)
         return service
@@ -158,7 +146,7 @@ class Operations:
 
     def _deployed_service(self, before: Service | None) -> Service:
         """The service after the deploy, checked to run what is desired: after a rollback it looks healthy, too."""
-        service = self._recovery.wait_until_idle()
+        service = self.wait_until_idle()
         if service is None:
             raise Transient("The stack is up, but App Runner lists no such service yet.", ErrorCode.SERVICE_MISSING)
         if service.last_operation != "SUCCEEDED" and not (before and before.operation_id == service.operation_id):
@@ -168,17 +156,14 @@ class Operations:
                 ErrorCode.ROLLED_BACK,
             )
         if service.image != self.target.spec.image:
-            raise Transient(
-                f"The stack is up, but App Runner still runs {service.image}.",
-                ErrorCode.NOT_DEPLOYED,
-            )
+            raise Transient(f"The stack is up, but App Runner still runs {service.image}.", ErrorCode.NOT_DEPLOYED)
         return service
 
     def _pause(self, service: Service) -> None:
         if service.paused:
             return
         self.ports.cloud.pause(service)
-        now = self._recovery.wait_until_idle()
+        now = self.wait_until_idle()
         if now is None or not now.paused:
             raise Transient("App Runner did not pause the service.", ErrorCode.NOT_PAUSED)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from orchestrator.domain import lease
-from orchestrator.domain.environment import Environment, Observed, Operation, Receipt
+from orchestrator.domain.environment import Environment, Operation
 from orchestrator.domain.errors import (
     ErrorCode,
     FibfactoryError,
@@ -35,7 +35,7 @@ from orchestrator.domain.observed import (
     mark_started,
 )
 from orchestrator.ports import StopSignal, WorkerPorts
-from orchestrator.worker.cancellation import CancellationMonitor
+from orchestrator.worker.cancellation import cancellation_monitor
 from orchestrator.worker.operations import Operations, Pauses
 
 MAX_CONTINUATIONS = 8
@@ -69,7 +69,7 @@ class Reconciler:
     host: str | None = None
     """This machine's host name, which Pulumi writes into its locks."""
     pauses: Pauses = field(default_factory=Pauses)
-    monitor: Callable[..., AbstractContextManager[StopSignal]] = CancellationMonitor
+    monitor: Callable[..., AbstractContextManager[StopSignal]] = cancellation_monitor
     """What tells a running operation to stop."""
 
     def run(self, environment_id: str, holder: str, limits: InvocationLimits) -> Environment | None:
@@ -102,7 +102,7 @@ class Reconciler:
             if after is None:
                 return None
             try:
-                self.ports.records.replace(before, after)
+                self.ports.records.write(before, after)
             except VersionConflict:
                 continue
             return after
@@ -141,13 +141,17 @@ class _Work:
             return  # something changed since the decision: decide again
         try:
             with self._monitor(target, operation) as stop:
-                operations = Operations(self.ports, self.reconciler.pauses, target, self._note, stop)
+                operations = Operations(self.ports, target, self._note, stop, self.reconciler.pauses)
                 if operation is Operation.DESTROY:
-                    self._mark_destroyed(operations.destroy())
+                    self._write(EventKind.DESTROYED, "Nothing of it is left.", mark_destroyed, operations.destroy())
                 else:
-                    self._mark_ready(operations.deploy())
+                    observed = operations.deploy()
+                    kind = EventKind.PAUSED if observed.paused else EventKind.READY
+                    how = "keeps" if observed.paused else "answers at"
+                    self._write(kind, f"It {how} {observed.url}.", mark_ready, observed)
         except Interrupted as stopped:
-            self._interrupt(target, operation, stopped)
+            outcome = (target.generation, operation, self.ports.clock())
+            self._write(EventKind.INTERRUPTED, stopped.message, mark_interrupted, *outcome)
         except (LeaseLost, LockLeft):
             raise
         except OperationFailed as error:
@@ -170,35 +174,9 @@ class _Work:
         reconciler = self.reconciler
         return reconciler.monitor(self.ports, target, operation, self.limits, reconciler.pauses.between_reads)
 
-    def _mark_ready(self, observed: Observed) -> None:
-        kind, message = (
-            (EventKind.PAUSED, f"It keeps {observed.url}.")
-            if observed.paused
-            else (EventKind.READY, f"It answers at {observed.url}.")
-        )
-        self._write(lambda latest: mark_ready(latest, self.token, observed), kind, message)
-
-    def _mark_destroyed(self, receipt: Receipt) -> None:
-        self._write(
-            lambda latest: mark_destroyed(latest, self.token, receipt), EventKind.DESTROYED, "Nothing of it is left."
-        )
-
-    def _interrupt(self, target: Environment, operation: Operation, stopped: Interrupted) -> None:
-        generation, now = target.generation, self.ports.clock()
-        self._write(
-            lambda latest: mark_interrupted(latest, self.token, generation, operation, now),
-            EventKind.INTERRUPTED,
-            stopped.message,
-        )
-
     def _fail(self, target: Environment, operation: Operation, error: OperationFailed) -> None:
-        generation, now = target.generation, self.ports.clock()
-        self._write(
-            lambda latest: mark_failed(latest, self.token, generation, operation, error, now),
-            EventKind.FAILED,
-            error.message,
-            code=error.code,
-        )
+        outcome = (target.generation, operation, error, self.ports.clock())
+        self._write(EventKind.FAILED, error.message, mark_failed, *outcome, code=error.code)
 
     def _note(self, line: str) -> None:
         """Write a line of progress. An error here fails nothing: a lost lease is noticed at the next write."""
@@ -206,16 +184,17 @@ class _Work:
             self.ports.records.note(self.environment, Event(self.ports.clock(), EventKind.PROGRESS, line))
 
     def _write(
-        self, change: Callable[[Environment], Environment], kind: EventKind, message: str = "", **data: str
+        self, kind: EventKind, message: str, mark: Callable[..., Environment], *outcome: object, **data: str
     ) -> None:
-        while not self._replace(change(self.environment), kind, message, **data):
+        """Mark the record with the outcome of an operation; again, if it changed meanwhile."""
+        while not self._replace(mark(self.environment, self.token, *outcome), kind, message, **data):
             pass
 
     def _replace(self, after: Environment, kind: EventKind | None = None, message: str = "", **data: str) -> bool:
         """Write the record with an event of this kind, if any. If it changed meanwhile, read it again and return False."""
         events = [Event(self.ports.clock(), kind, message, {"generation": after.generation, **data})] if kind else []
         try:
-            self.ports.records.replace(self.environment, after, *events)
+            self.ports.records.write(self.environment, after, *events)
         except VersionConflict:
             self._read_again()
             return False

@@ -26,10 +26,11 @@ class Recovery:
     note: Progress
     stop: StopSignal
 
-    def run(self) -> None:
+    def recover(self) -> None:
         """Prepare the stack for the next operation. Raises Terminal `stack_locked` or `needs_operator` if it can't."""
-        self.break_expired_locks()
-        self.remove_pending_creates()
+        if self.target.needs_refresh:
+            self.break_expired_locks()
+            self.remove_pending_creates()
 
     def break_expired_locks(self) -> None:
         """Break, one by one, the locks of workers that died. Raises Terminal `stack_locked` for any other lock."""

@@ -148,10 +148,10 @@ def test_an_update_replaces_the_container_and_a_pause_removes_it_until_the_resum
     assert (second["Id"] != first["Id"], second["Config"]["Labels"]["tag"]) == (True, "two")
 
     alice.call("POST", "/environments/boxed2/pause").checked()
-    assert alice.follow("boxed2", patience=WAIT_SECONDS)["status"] == "paused"
+    assert alice.follow("boxed2", timeout_seconds=WAIT_SECONDS)["status"] == "paused"
     assert repository.containers("fib-app-boxed2-service") == []
     alice.call("POST", "/environments/boxed2/resume").checked()
-    assert alice.follow("boxed2", patience=WAIT_SECONDS)["status"] == "ready"
+    assert alice.follow("boxed2", timeout_seconds=WAIT_SECONDS)["status"] == "ready"
     assert visit(f"{record['url']}/fib/20") == ANSWER, "the address must stay the same"
 
     destroyed(alice, "boxed2")
@@ -165,7 +165,7 @@ def test_a_revived_environment_runs_its_old_digest_after_the_tag_moved(alice: Cl
     assert repository.digest("latest") != before["digest"]
 
     alice.call("POST", "/environments/boxed6/revive").checked()
-    assert alice.follow("boxed6", patience=WAIT_SECONDS)["status"] == "ready"
+    assert alice.follow("boxed6", timeout_seconds=WAIT_SECONDS)["status"] == "ready"
     (container,) = repository.containers("fib-app-boxed6-service")
     assert container["Config"]["Labels"]["version"] == "old"
     assert container["Config"]["Image"].endswith(f"@{before['digest']}")
@@ -177,7 +177,7 @@ def test_an_image_whose_program_exits_at_once_fails_and_leaves_no_container(
 ) -> None:
     image = repository.push("broken", 'CMD ["python", "-c", "raise SystemExit(3)"]')
     alice.call("PUT", "/environments/boxed3", {"image": image}).checked()
-    record = alice.follow("boxed3", patience=WAIT_SECONDS)
+    record = alice.follow("boxed3", timeout_seconds=WAIT_SECONDS)
     assert record["status"] == "failed"
     reason = str(view_of(repository, "fib-app-boxed3-service").operations[-1].reason)
     assert "the process ended with status 3 before it was healthy" in reason

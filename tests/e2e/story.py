@@ -24,7 +24,7 @@ def put(client: Client, environment_id: str, image: str = LATEST, **more: Any) -
 
 def follow(client: Client, environment_id: str) -> Any:
     """Wait until the environment is settled; returns its record."""
-    return client.follow(environment_id, patience=WAIT_SECONDS)
+    return client.follow(environment_id, timeout_seconds=WAIT_SECONDS)
 
 
 def ready(client: Client, environment_id: str, image: str = LATEST, **more: Any) -> Any:

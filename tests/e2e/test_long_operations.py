@@ -33,7 +33,7 @@ def test_a_two_minute_create_continues_across_invocations_of_twenty_seconds(
 ) -> None:
     apprunner.behave(delays={"create": TWO_MINUTES, "update": 25})
     put(alice, "long1")
-    record = alice.follow("long1", patience=TWO_MINUTES + 60)
+    record = alice.follow("long1", timeout_seconds=TWO_MINUTES + 60)
     assert record["status"] == "ready", record["error"]
     assert kinds(alice, "long1").count("interrupted") >= TWO_MINUTES // FUNCTION_LIMIT
     assert len([each for each in apprunner.services() if "long1" in each.name]) == 1, (
@@ -41,11 +41,11 @@ def test_a_two_minute_create_continues_across_invocations_of_twenty_seconds(
     )
 
     put(alice, "long1", V2)
-    record = alice.follow("long1", patience=TWO_MINUTES)
+    record = alice.follow("long1", timeout_seconds=TWO_MINUTES)
     assert record["status"] == "ready" and record["spec"]["image"] == V2, record["error"]
 
     alice.call("DELETE", "/environments/long1").checked()
-    assert alice.follow("long1", patience=60)["status"] == "destroyed"
+    assert alice.follow("long1", timeout_seconds=60)["status"] == "destroyed"
 
 
 def test_a_removal_during_a_long_create_waits_for_it_and_then_destroys(
@@ -55,6 +55,6 @@ def test_a_removal_during_a_long_create_waits_for_it_and_then_destroys(
     put(alice, "long2", LATEST)
     eventually(lambda: [each for each in apprunner.services() if each.name == "fib-app-long2-service"], "the service")
     alice.call("DELETE", "/environments/long2").checked()
-    record = alice.follow("long2", patience=TWO_MINUTES)
+    record = alice.follow("long2", timeout_seconds=TWO_MINUTES)
     assert record["status"] == "destroyed" and record["receipt"]
     assert [each.status for each in apprunner.services() if "long2" in each.name] == ["DELETED"]

@@ -17,7 +17,7 @@ def test_twenty_concurrent_environments_become_ready_and_are_destroyed_while_the
     with ThreadPoolExecutor(20) as callers:
         accepted = list(callers.map(lambda name: alice.call("PUT", f"/environments/{name}", {"image": LATEST}), NAMES))
         assert {answer.status for answer in accepted} == {202}
-        following = [callers.submit(alice.follow, name, patience=240) for name in NAMES]
+        following = [callers.submit(alice.follow, name, timeout_seconds=240) for name in NAMES]
         health_checks = 0
         while not all(future.done() for future in following):
             assert alice.call("GET", "/health").status == 200
@@ -33,7 +33,7 @@ def test_twenty_concurrent_environments_become_ready_and_are_destroyed_while_the
 
         removed = list(callers.map(lambda name: alice.call("DELETE", f"/environments/{name}"), NAMES))
         assert {answer.status for answer in removed} == {202}
-        tombstones = list(callers.map(lambda name: alice.follow(name, patience=240), NAMES))
+        tombstones = list(callers.map(lambda name: alice.follow(name, timeout_seconds=240), NAMES))
     assert [record["status"] for record in tombstones] == ["destroyed"] * 20, [record["error"] for record in tombstones]
     running = [
         each

@@ -33,16 +33,6 @@ class FakeRecords:
     def get(self, environment_id: str) -> Environment | None:
         return self.records.get(environment_id)
 
-    def add(self, environment: Environment, event: Event) -> None:
-        self.write(None, environment, (event,))
-
-    def replace(self, before: Environment, after: Environment, *events: Event) -> None:
-        self.write(before, after, events)
-
-    def reuse(self, tombstone: Environment, after: Environment, event: Event) -> None:
-        self.write(tombstone, after, (event,))
-        self.tombstones.append(tombstone)
-
     def note(self, environment: Environment, event: Event) -> None:
         with self._lock:
             if self.records[environment.id].lease.token != environment.lease.token:
@@ -87,14 +77,15 @@ class FakeRecords:
         """The records that the indexes show."""
         return (*self.records.values(), *self.tombstones)
 
-    def write(self, before: Environment | None, after: Environment, events: Sequence[Event]) -> None:
-        """Store the record and its events if the stored record still is `before`. Raises VersionConflict otherwise."""
+    def write(self, before: Environment | None, after: Environment, *events: Event) -> None:
         if self.meanwhile:
             self.meanwhile.pop(name_of_write(after, events), lambda: None)()
         with self._lock:
             if not _unchanged(self.records.get(after.id), before):
                 raise VersionConflict(f"{after.id} changed between reading and writing it.")
             self.records[after.id] = after
+            if before and before.incarnation != after.incarnation:
+                self.tombstones.append(before)
             self.written_events[after.id, after.incarnation].extend(events)
 
 

@@ -45,7 +45,7 @@ def client(cloud: RunningCloud, outputs: dict[str, str], name: str = "operator")
 
 def ready(api: Client, environment_id: str, **more: Any) -> Any:
     api.call("PUT", f"/environments/{environment_id}", {"image": LATEST, **more}).checked()
-    record = api.follow(environment_id, patience=120)
+    record = api.follow(environment_id, timeout_seconds=120)
     assert record["status"] == "ready", record["error"]
     return record
 
@@ -121,7 +121,7 @@ def test_environments_survive_an_upgrade_also_while_being_deployed(
     assert api.call("GET", "/environments/survivor").checked().body == before
     for environment_id in ("survivor", "halfway"):
         api.call("DELETE", f"/environments/{environment_id}").checked()
-        assert api.follow(environment_id, patience=120)["status"] == "destroyed"
+        assert api.follow(environment_id, timeout_seconds=120)["status"] == "destroyed"
 
 
 def worker_variables(worker: Any, **more: str) -> dict[str, dict[str, str]]:
@@ -148,7 +148,7 @@ def test_another_prefix_is_refused_while_there_are_environments(
 def test_a_version_that_would_replace_the_table_is_refused(
     operator: Operator, operator_session: boto3.Session, lived_in: dict[str, str], tmp_path: Path
 ) -> None:
-    for package in ("bootstrap", "orchestrator"):
+    for package in ("bootstrap", "fibfactory_cli", "orchestrator"):
         shutil.copytree(ROOT / package, tmp_path / package)
     for file in ROOT.glob("template_stack.py"):
         shutil.copy(file, tmp_path)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pulumi
 import pytest
 from pulumi.runtime import mocks as pulumi_mocks
 
+from orchestrator.domain.environment import Spec
 from template_stack import Build, EnvironmentInputs, pulumi_program
 
 INPUTS = EnvironmentInputs(
     app_name="fib-app-test1",
     region="us-west-2",
     tags={"fibfactory:platform": "fibfactory"},
-    image="public.ecr.aws/a/fibservice:v1",
+    spec=Spec("public.ecr.aws/a/fibservice:v1"),
     access_role_arn="arn:aws:iam::000000000000:role/access",
 )
 SPECIAL, SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
@@ -97,18 +99,18 @@ def test_a_public_image_needs_no_access_role() -> None:
 
 
 def test_a_private_image_is_pulled_with_the_access_role() -> None:
-    source = service_of(EnvironmentInputs(**{**vars(INPUTS), "image": PRIVATE}))["sourceConfiguration"]
+    source = service_of(replace(INPUTS, spec=Spec(PRIVATE)))["sourceConfiguration"]
     assert source["imageRepository"]["imageRepositoryType"] == "ECR"
     assert source["authenticationConfiguration"] == {"accessRoleArn": INPUTS.access_role_arn}
 
 
 def test_a_private_image_without_a_role_is_refused() -> None:
     with pytest.raises(Exception, match="needs an access role"):
-        declared(EnvironmentInputs(**{**vars(INPUTS), "image": PRIVATE, "access_role_arn": None}))
+        declared(replace(INPUTS, spec=Spec(PRIVATE), access_role_arn=None))
 
 
 def test_variables_and_port_reach_the_container_and_are_a_secret_of_the_state() -> None:
-    inputs = EnvironmentInputs(**{**vars(INPUTS), "variables": {"COLOUR": "blue"}, "container_port": 9000})
+    inputs = replace(INPUTS, spec=replace(INPUTS.spec, variables={"COLOUR": "blue"}, port=9000))
     source = service_of(inputs)["sourceConfiguration"]
     # The SDK makes all that a secret is in one.
     assert source[SPECIAL] == SECRET
@@ -121,7 +123,7 @@ def test_without_variables_nothing_is_secret() -> None:
 
 
 def test_a_build_is_for_linux_and_pushed_under_the_applications_name() -> None:
-    inputs = EnvironmentInputs(**{**vars(INPUTS), "image": "", "build": Build("public.ecr.aws/a/fibservice")})
+    inputs = replace(INPUTS, spec=Spec(""), build=Build("public.ecr.aws/a/fibservice"))
     resources, _ = declared(inputs)
     image = resources["docker:index/image:Image"].inputs
     assert image["imageName"] == "public.ecr.aws/a/fibservice:fib-app-test1"

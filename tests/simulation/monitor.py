@@ -1,4 +1,4 @@
-"""The stop signal as `CancellationMonitor` gives it, without its thread.
+"""The stop signal as `cancellation_monitor` gives it, without its thread.
 
 The real monitor reads the record every second. This one is called at each write, and sets the signal up to a second later.
 """
@@ -54,7 +54,7 @@ class Monitors:
     def new(
         self, ports: Ports, environment: Environment, operation: Operation, limits: InvocationLimits, every: float
     ) -> Iterator[SimStopSignal]:
-        """Stands in for `CancellationMonitor`, as `Reconciler.monitor`."""
+        """Stands in for `cancellation_monitor`, as `Reconciler.monitor`."""
         world = self._world
         stop = SimStopSignal(
             world, seconds_of(limits.stop_at) - world.actor.skew + every * world.random(), limits.grace

@@ -14,7 +14,7 @@ from functools import partial
 from random import Random
 
 from orchestrator.api.use_cases import EnvironmentService
-from orchestrator.domain.desired import UNSET, EnvironmentRequest, LifetimeLimits
+from orchestrator.domain.desired import UNSET, Adjustment, EnvironmentRequest, LifetimeLimits
 from orchestrator.domain.environment import Environment, Spec
 from orchestrator.domain.errors import FibfactoryError, LeaseLost
 from orchestrator.domain.invocation import InvocationLimits
@@ -287,17 +287,17 @@ class Simulation:
     def _request(self, request: Request) -> None:
         caller, service, name = _CALLERS[request.caller], self.environments, request.environment
         ttl = UNSET if request.ttl is None else timedelta(seconds=request.ttl)
-        protected = UNSET if request.protected is None else request.protected
-        body = EnvironmentRequest(Spec(request.image), ttl=ttl, protected=protected)
+        body = EnvironmentRequest(Spec(request.image), ttl=ttl, protected=request.protected)
+        adjustment = Adjustment(ttl=ttl, protected=request.protected)
         use_cases: dict[str, Callable[[], Environment]] = {
-            "put": lambda: service.put(caller, name, body).environment,
-            "post": lambda: service.create(caller, name, body).environment,
-            "remove": lambda: service.remove(caller, name).environment,
-            "force": lambda: service.remove(caller, name, force=True).environment,
-            "pause": lambda: service.pause(caller, name).environment,
-            "resume": lambda: service.resume(caller, name).environment,
-            "revive": lambda: service.revive(caller, name).environment,
-            "patch": lambda: service.adjust(caller, name, ttl=ttl, protected=protected),
+            "put": lambda: service.put(caller, name, body),
+            "post": lambda: service.create(caller, name, body),
+            "remove": lambda: service.remove(caller, name),
+            "force": lambda: service.remove(caller, name, force=True),
+            "pause": lambda: service.pause(caller, name),
+            "resume": lambda: service.resume(caller, name),
+            "revive": lambda: service.revive(caller, name),
+            "patch": lambda: service.adjust(caller, name, adjustment),
         }
         environment = use_cases[request.kind]()
         self.happened["requests accepted"] += 1

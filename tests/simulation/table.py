@@ -54,13 +54,13 @@ class SimRecords(FakeRecords):
     def indexed(self) -> Iterable[Environment]:
         return [record for record in map(self._shown, self.records) if record]
 
-    def write(self, before: Environment | None, after: Environment, events: Sequence[Event]) -> None:
+    def write(self, before: Environment | None, after: Environment, *events: Event) -> None:
         world, what = self._world, name_of_write(after, events)
         with world.effect(what, after, fault=_BUSY) as actor:
             stored = self.records.get(after.id)
             shown = self._shown(after.id) if after.id in self._index else stored
             try:
-                super().write(before, after, events)
+                super().write(before, after, *events)
             except VersionConflict:
                 world.log(actor.name, f"  refused: {what}")
                 world.checks.refused_write(actor, stored)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from bootstrap.commands.environments import destroy_all, services
 from bootstrap.errors import AccountError, BootstrapError, Interrupted
@@ -17,10 +18,6 @@ class FakeAppRunner:
 
     It is session and client in one.
     """
-
-    class exceptions:
-        class ResourceNotFoundException(Exception):
-            pass
 
     def __init__(self, tags: Mapping[str, Mapping[str, str] | None]) -> None:
         self._tags = tags
@@ -36,7 +33,7 @@ class FakeAppRunner:
     def list_tags_for_resource(self, ResourceArn: str) -> dict[str, Any]:
         tags = self._tags[ResourceArn.removeprefix("arn/")]
         if tags is None:
-            raise self.exceptions.ResourceNotFoundException
+            raise ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "ListTagsForResource")
         return {"Tags": [{"Key": name, "Value": value} for name, value in tags.items()]}
 
 

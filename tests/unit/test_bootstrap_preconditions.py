@@ -22,7 +22,7 @@ def checkout(tmp_path: Path) -> Path:
 
 def check(checkout: Path, pins: str, **settings: object) -> None:
     (checkout / "tools/images/pins.toml").write_text(pins)
-    check_pins(load(None, {"region": "us-west-2", **settings}, {}), checkout)
+    check_pins(load({"region": "us-west-2", **settings}), checkout)
 
 
 def test_an_image_is_not_built_with_a_program_of_unknown_checksum(checkout: Path) -> None:
@@ -41,5 +41,5 @@ def test_programs_that_are_pinned_or_come_from_elsewhere_are_accepted(checkout: 
 
 
 def test_the_pins_of_this_checkout_can_be_read() -> None:
-    settings = load(None, {"region": "us-west-2", "build_arguments": {"PULUMI_CLI_URL": "", "PULUMI_AWS_URL": ""}}, {})
+    settings = load({"region": "us-west-2", "build_arguments": {"PULUMI_CLI_URL": "", "PULUMI_AWS_URL": ""}})
     check_pins(settings, ROOT)

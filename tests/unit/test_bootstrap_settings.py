@@ -10,7 +10,7 @@ import pytest
 from bootstrap.errors import SettingsError
 from bootstrap.names import Names
 from bootstrap.program.functions import api_environment
-from bootstrap.settings import Settings, load
+from bootstrap.settings import Settings, load, read_file
 from orchestrator.domain.access import owner_of
 from orchestrator.settings import Settings as FunctionSettings
 
@@ -21,13 +21,13 @@ GOOD: dict[str, object] = {"region": "us-west-2", "image_uri": IMAGE}
 def refused(**options: object) -> str:
     """The message with which these settings are refused."""
     with pytest.raises(SettingsError) as caught:
-        load(None, {**GOOD, **options}, {})
+        load({**GOOD, **options})
     assert "nothing was changed" in caught.value.advice
     return caught.value.message
 
 
 def test_a_region_and_an_image_are_all_that_has_to_be_given() -> None:
-    settings = load(None, GOOD, {})
+    settings = load(GOOD)
     assert (settings.platform, settings.code, settings.prefix) == ("fibfactory", "image", "fib-app")
     assert (settings.default_ttl, settings.max_lifetime, settings.allow_never) == ("12h", "7d", False)
     assert (settings.nightly_schedule, settings.light_schedule) == ("cron(0 3 * * ? *)", "rate(5 minutes)")
@@ -73,22 +73,22 @@ def test_a_prefix_that_does_not_fit_into_app_runners_names_is_refused(prefix: st
 
 
 def test_the_longest_prefix_and_the_longest_id_fit_app_runner() -> None:
-    prefix = load(None, {**GOOD, "prefix": "fib-app"}, {}).prefix
+    prefix = load({**GOOD, "prefix": "fib-app"}).prefix
     assert len(f"{prefix}-{'i' * 24}-service") == 40
 
 
 def test_code_image_without_an_image_builds_both_images() -> None:
-    built = load(None, {**GOOD, "image_uri": None}, {})
+    built = load({**GOOD, "image_uri": None})
     assert (built.builds_orchestrator, built.builds_sample) == (True, True)
-    named = load(None, GOOD, {})
+    named = load(GOOD)
     assert (named.builds_orchestrator, named.builds_sample) == (False, False)
-    archived = load(None, {"region": "us-west-2", "code": "archive"}, {})
+    archived = load({"region": "us-west-2", "code": "archive"})
     assert (archived.builds_orchestrator, archived.builds_sample) == (False, False)
 
 
 def test_the_sample_image_can_be_built_alone_or_left_out() -> None:
-    assert load(None, {**GOOD, "build_sample": True}, {}).builds_sample
-    assert not load(None, {**GOOD, "image_uri": None, "build_sample": False}, {}).builds_sample
+    assert load({**GOOD, "build_sample": True}).builds_sample
+    assert not load({**GOOD, "image_uri": None, "build_sample": False}).builds_sample
 
 
 def test_build_arguments_without_a_build_are_refused() -> None:
@@ -106,7 +106,7 @@ def test_a_wrong_region_name_is_refused(region: str) -> None:
 
 def test_a_missing_region_is_named() -> None:
     with pytest.raises(SettingsError, match="setting region is missing"):
-        load(None, {"code": "archive"}, {"region": None})
+        load({"code": "archive"}, {"region": None})
 
 
 @pytest.mark.parametrize("ttl", ["", "12", "12 h", "h", "1h2d", "0h", "never", "-1h", "٣h"])
@@ -134,7 +134,7 @@ def test_an_operator_that_is_neither_role_nor_user_is_refused(operator: str) -> 
 
 def test_roles_and_users_may_be_operators() -> None:
     arns = ("arn:aws:iam::000000000000:role/path/ops", "arn:aws:iam::000000000000:user/alice")
-    assert load(None, {**GOOD, "operators": arns}, {}).operators == arns
+    assert load({**GOOD, "operators": arns}).operators == arns
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_a_setting_that_does_not_exist_is_named() -> None:
 def test_options_come_before_the_file_and_the_file_before_the_defaults(tmp_path: Path) -> None:
     file = tmp_path / "platform.toml"
     file.write_text('region = "eu-west-1"\nplatform = "ours"\nworker_memory = 3008\n')
-    settings = load(file, {"platform": "theirs", "prefix": None}, {"region": "us-west-2"})
+    settings = load({"region": "us-west-2"}, read_file(file), {"platform": "theirs", "prefix": None})
     assert (settings.region, settings.platform, settings.worker_memory) == ("eu-west-1", "theirs", 3008)
 
 
@@ -173,7 +173,7 @@ def test_a_settings_file_that_cannot_be_read_is_named(tmp_path: Path, content: b
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(SettingsError, match=r"platform\.toml can't be read"):
-        load(file, {}, {})
+        load(read_file(file))
 
 
 def test_the_table_is_protected_with_code_image_unless_a_setting_says_otherwise() -> None:
@@ -191,7 +191,7 @@ def test_a_registry_must_be_a_prefix_that_ends_in_a_slash(registry: str) -> None
 
 @pytest.mark.parametrize("registry", ["public.ecr.aws/fibfactory/", "registry.example:5000/", "ghcr.io/team/apps/"])
 def test_a_registry_or_a_path_in_one_is_accepted(registry: str) -> None:
-    assert load(None, {**GOOD, "image_registries": [registry]}, {}).image_registries == (registry,)
+    assert load({**GOOD, "image_registries": [registry]}).image_registries == (registry,)
 
 
 ROLE = "arn:aws:iam::000000000000:role/environments"
@@ -223,7 +223,7 @@ def test_secrets_of_another_region_are_refused() -> None:
 
 @pytest.mark.parametrize("prefix", [SECRETS, "arn:aws:ssm:us-west-2:000000000000:parameter/fibfactory/"])
 def test_secrets_and_parameters_are_accepted(prefix: str) -> None:
-    assert load(None, {**GOOD, "secrets_prefix": prefix, "instance_role_arn": ROLE}, {}).secrets_prefix == prefix
+    assert load({**GOOD, "secrets_prefix": prefix, "instance_role_arn": ROLE}).secrets_prefix == prefix
 
 
 @pytest.mark.parametrize("half", [{"github_audience": "fibfactory"}, {"github": [{"repository_owner_id": "1"}]}])
@@ -253,7 +253,7 @@ def test_github_workflows_can_be_given_in_the_settings_file(tmp_path: Path) -> N
         '[[github]]\nrepository_owner_id = "1"\nrepository_id = "2"\nrefs = ["refs/heads/*"]\n'
         '[groups]\nteam = ["arn:aws:iam::000000000000:role/dev", "github:repository:2"]\n'
     )
-    settings = load(file, {}, {})
+    settings = load(read_file(file))
     (callers,) = settings.github
     assert (callers.repository_owner_id, callers.repository_id, callers.refs) == ("1", "2", ("refs/heads/*",))
     assert settings.groups == {"team": ("arn:aws:iam::000000000000:role/dev", "github:repository:2")}
@@ -296,7 +296,6 @@ def test_an_identity_that_the_functions_would_refuse_at_their_start_is_refused(i
 def test_the_functions_start_with_the_settings_of_a_deploy(monkeypatch: pytest.MonkeyPatch, identity: str) -> None:
     rule = {"repository_owner_id": "1", "repository_id": "2", "refs": ["refs/heads/*"]}
     settings = load(
-        None,
         {
             **GOOD,
             "operators": [identity],
@@ -306,8 +305,7 @@ def test_the_functions_start_with_the_settings_of_a_deploy(monkeypatch: pytest.M
             "image_registries": ["public.ecr.aws/team/"],
             "secrets_prefix": SECRETS,
             "instance_role_arn": ROLE,
-        },
-        {},
+        }
     )
     names = Names(settings.platform, "aws", settings.region, "000000000000")
     for name, value in api_environment(settings, names).items():
@@ -323,7 +321,7 @@ def test_the_functions_start_with_the_settings_of_a_deploy(monkeypatch: pytest.M
 
 def test_a_person_can_be_in_another_group_than_the_permission_set() -> None:
     role = _PERSON.rpartition("/")[0]
-    load(None, {**GOOD, "groups": {"red": [role], "blue": [_PERSON]}}, {})
+    load({**GOOD, "groups": {"red": [role], "blue": [_PERSON]}})
 
 
 @pytest.mark.parametrize("name", ["Red", "r", "-red", "red team", "r" * 41])
@@ -355,8 +353,6 @@ def test_a_value_that_aws_would_refuse_later_is_refused(setting: str, value: obj
 
 
 def test_settings_written_as_json_can_be_loaded_again() -> None:
-    chosen = load(
-        None, {**GOOD, "github_audience": "a", "github": [{"repository_owner_id": "1"}], "prefix": "demo"}, {}
-    )
+    chosen = load({**GOOD, "github_audience": "a", "github": [{"repository_owner_id": "1"}], "prefix": "demo"})
     kept = json.loads(chosen.model_dump_json())
-    assert load(None, kept, {}) == chosen
+    assert load(kept) == chosen

@@ -81,8 +81,8 @@ def test_every_module_is_in_a_layer_and_the_table_names_it(house: Path) -> None:
         ("fibfactory.py", "import orchestrator.api.routes", "fibfactory.py imports orchestrator.api.routes"),
         (
             "template_stack.py",
-            "import orchestrator.domain.names",
-            "template_stack.py imports orchestrator.domain.names",
+            "import orchestrator.ports",
+            "template_stack.py imports orchestrator.ports",
         ),
     ],
 )

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from botocore.exceptions import ClientError
+from orchestrator.adapters.aws_errors import none_if, translating
 
-from orchestrator.adapters.aws_errors import error_code, translating
+NOT_FOUND = "ResourceNotFoundException"
 
-_NOT_FOUND = "ResourceNotFoundException"
-
-MOVED_ON = ("InvalidStateException", _NOT_FOUND)
+MOVED_ON = ("InvalidStateException", NOT_FOUND)
 """App Runner's errors for a service that has changed or gone since it was read."""
 
 
 def listed(client: Any) -> Iterator[Mapping[str, Any]]:
-    """The summaries of all services of the account and region. Raises botocore's errors, for the caller to translate."""
+    """The summaries of all services of the account and region; boto3 has no paginator. Its errors are botocore's."""
     token: dict[str, str] = {}
     while True:
         page = client.list_services(**token)
@@ -29,10 +27,5 @@ def listed(client: Any) -> Iterator[Mapping[str, Any]]:
 def is_alive(client: Any, arn: str) -> bool:
     """Whether the service exists. App Runner describes a deleted one for a while, and the tagging API still shows it."""
     with translating("reading App Runner"):
-        try:
-            status: str = client.describe_service(ServiceArn=arn)["Service"]["Status"]
-        except ClientError as error:
-            if error_code(error) == _NOT_FOUND:
-                return False
-            raise
-    return status != "DELETED"
+        found = none_if((NOT_FOUND,), lambda: client.describe_service(ServiceArn=arn)["Service"])
+    return found is not None and found["Status"] != "DELETED"

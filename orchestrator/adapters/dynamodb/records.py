@@ -1,4 +1,4 @@
-"""EnvironmentService and their events in DynamoDB.
+"""The Records port on DynamoDB: environments and their events.
 
 The rule: every write is conditional on the version that was read (and so on the lease's token, which only a write changes),
 and a record and its events are written together or not at all.
@@ -61,20 +61,11 @@ class DynamoRecords:
             answer = self._client.get_item(TableName=self._table, Key=record_key(environment_id), ConsistentRead=True)
         return record_of(answer["Item"]) if "Item" in answer else None
 
-    def add(self, environment: Environment, event: Event) -> None:
-        put = {
-            "TableName": self._table,
-            "Item": record_item(environment),
-            "ConditionExpression": "attribute_not_exists(pk)",
-        }
-        self._transact([{"Put": put}, self._event(environment, event)])
-
-    def replace(self, before: Environment, after: Environment, *events: Event) -> None:
-        self._transact([self._swap(before, after), *(self._event(after, event) for event in events)])
-
-    def reuse(self, tombstone: Environment, after: Environment, event: Event) -> None:
-        kept = {"TableName": self._table, "Item": record_item(tombstone, f"TOMBSTONE#{tombstone.incarnation:06d}")}
-        self._transact([self._swap(tombstone, after), {"Put": kept}, self._event(after, event)])
+    def write(self, before: Environment | None, after: Environment, *events: Event) -> None:
+        puts = [self._put(record_item(after), **_unchanged(before))]
+        if before and before.incarnation != after.incarnation:
+            puts.append(self._put(record_item(before, f"TOMBSTONE#{before.incarnation:06d}")))
+        self._transact([*puts, *(self._event(after, event) for event in events)])
 
     def note(self, environment: Environment, event: Event) -> None:
         check = {
@@ -126,9 +117,15 @@ class DynamoRecords:
 
     def count_active(self, owner: str, most: int) -> int:
         # All statuses but `destroyed`: those that sort before it, and those that sort after it.
-        gone = f"{Status.DESTROYED}#"
-        counted = self._count(owner, "status_created < :gone", gone, most)
-        return counted + self._count(owner, "status_created > :gone", f"{Status.DESTROYED}$", most - counted)
+        before = self._counts(owner, "status_created < :gone", f"{Status.DESTROYED}#", most)
+        after = self._counts(owner, "status_created > :gone", f"{Status.DESTROYED}$", most)
+        total = 0
+        with translating("counting environments"):
+            for count in itertools.chain(before, after):
+                total += count
+                if total >= most:
+                    break
+        return min(total, most)
 
     def due(self, now: datetime) -> Iterable[str]:
         shards = heapq.merge(*(self._due_in(shard, now) for shard in range(DUE_SHARDS)))
@@ -136,25 +133,17 @@ class DynamoRecords:
             for _, key in shards:
                 yield key.removeprefix("ENV#")
 
-    def _count(self, owner: str, where: str, gone: str, most: int) -> int:
-        count, start = 0, None
-        with translating("counting environments"):
-            while count < most:
-                answer = self._client.query(
-                    TableName=self._table,
-                    IndexName="by_owner",
-                    Select="COUNT",
-                    Limit=most - count,
-                    KeyConditionExpression=f"#owner = :owner AND {where}",
-                    ExpressionAttributeNames={"#owner": "owner"},
-                    ExpressionAttributeValues={":owner": owner, ":gone": gone},
-                    **({"ExclusiveStartKey": start} if start else {}),
-                )
-                count += answer["Count"]
-                start = answer.get("LastEvaluatedKey")
-                if start is None:
-                    break
-        return count
+    def _counts(self, owner: str, where: str, gone: str, page_size: int) -> Iterator[int]:
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            IndexName="by_owner",
+            Select="COUNT",
+            KeyConditionExpression=f"#owner = :owner AND {where}",
+            ExpressionAttributeNames={"#owner": "owner"},
+            ExpressionAttributeValues={":owner": owner, ":gone": gone},
+            PaginationConfig={"PageSize": page_size},
+        )
+        yield from (page["Count"] for page in pages)
 
     def _due_in(self, shard: int, now: datetime) -> Iterator[tuple[str, str]]:
         pages = self._client.get_paginator("query").paginate(
@@ -191,15 +180,8 @@ class DynamoRecords:
                     raise _bad_cursor() from error
                 raise
 
-    def _swap(self, before: Environment, after: Environment) -> Item:
-        return {
-            "Put": {
-                "TableName": self._table,
-                "Item": record_item(after),
-                "ConditionExpression": "version = :version AND lease_token = :token",
-                "ExpressionAttributeValues": {":version": before.version, ":token": before.lease.token},
-            }
-        }
+    def _put(self, item: Item, **condition: Any) -> Item:
+        return {"Put": {"TableName": self._table, "Item": item, **condition}}
 
     def _event(self, environment: Environment, event: Event) -> Item:
         at = timestamp(event.at)
@@ -211,7 +193,7 @@ class DynamoRecords:
             "message": event.message[:2000],
             "data": json.dumps(dict(event.data)),
         }
-        return {"Put": {"TableName": self._table, "Item": row}}
+        return self._put(row)
 
     def _transact(self, writes: list[Item]) -> None:
         """Write all or nothing. Raises VersionConflict if a condition does not hold, Transient if the table is busy."""
@@ -227,6 +209,16 @@ class DynamoRecords:
                     if "TransactionConflict" not in cancelled_by(error) or attempt == _BUSY_TRIES - 1:
                         raise
             time.sleep(random.uniform(0, 0.05 * 2**attempt))
+
+
+def _unchanged(before: Environment | None) -> Item:
+    """The condition of a write: the record still is `before`, or there still is none."""
+    if before is None:
+        return {"ConditionExpression": "attribute_not_exists(pk)"}
+    return {
+        "ConditionExpression": "version = :version AND lease_token = :token",
+        "ExpressionAttributeValues": {":version": before.version, ":token": before.lease.token},
+    }
 
 
 def _readable(rows: Iterable[Item]) -> Iterator[Environment]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.adapters.pulumi.stacks import PulumiStacks, Report
 from orchestrator.adapters.pulumi.state import StateBucket
@@ -86,24 +86,16 @@ class PulumiEngine:
 
     def _inputs(self, environment: Environment) -> EnvironmentInputs:
         spec = environment.spec
-        revision = {"FIBFACTORY_REVISION": spec.revision} if spec.revision else {}
+        if spec.revision:
+            # Another revision is another variable, so that App Runner deploys the same image again.
+            spec = replace(spec, variables={**spec.variables, "FIBFACTORY_REVISION": spec.revision})
         return EnvironmentInputs(
             app_name=names.app_name(self.prefix, environment.id),
             region=self.region,
             tags=names.tags(
-                self.platform,
-                environment.owner,
-                environment.id,
-                environment.generation,
-                paused=environment.paused,
+                self.platform, environment.owner, environment.id, environment.generation, paused=environment.paused
             ),
-            image=spec.image,
-            container_port=spec.port,
-            cpu=spec.cpu,
-            memory=spec.memory,
-            health_path=spec.health_path,
-            variables={**spec.variables, **revision},
-            secrets=spec.secrets,
+            spec=spec,
             access_role_arn=self.access_role_arn,
             instance_role_arn=self.instance_role_arn,
         )

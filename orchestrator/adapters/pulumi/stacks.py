@@ -73,16 +73,15 @@ class PulumiStacks:
         self, name: str, inputs: EnvironmentInputs, *, new: bool, refresh: bool, progress: Progress, stop: StopSignal
     ) -> Report:
         """Bring the stack up. Raises Interrupted, Transient or Terminal, with the engine's diagnostics."""
-        report = Report(hidden=inputs.variables.values())
-        with self._work_folder(report, stop) as folder:
+        program = partial(pulumi_program, inputs)
+        with self._stack(name, stop, inputs.spec.variables.values(), program, new=new) as stack:
             try:
-                stack = self._stack(name, folder, stop, report, program=partial(pulumi_program, inputs), new=new)
-                stack.up(refresh=refresh or None, color="never", on_event=_listener(report, progress))
+                stack.up(refresh=refresh or None, color="never", on_event=stack.listener(progress))
             except auto.StackNotFoundError:
                 if new:
                     raise
                 return self.up(name, inputs, new=True, refresh=False, progress=progress, stop=stop)
-        return report
+        return stack.report
 
     def destroy(
         self,
@@ -97,15 +96,13 @@ class PulumiStacks:
 
         Raises Interrupted, Transient or Terminal, without the `hidden` values.
         """
-        report = Report(hidden=hidden)
-        with self._work_folder(report, stop) as folder:
+        with self._stack(name, stop, hidden) as stack:
             try:
-                stack = self._stack(name, folder, stop, report)
-                stack.destroy(refresh=refresh or None, color="never", on_event=_listener(report, progress))
+                stack.destroy(refresh=refresh or None, color="never", on_event=stack.listener(progress))
             except auto.StackNotFoundError:
-                report.found = False
+                stack.report.found = False
                 progress("There is no such stack: nothing to destroy.")
-        return report
+        return stack.report
 
     def clear_pending_creates(
         self, name: str, *, hidden: Collection[str] = (), progress: Progress, stop: StopSignal
@@ -114,10 +111,8 @@ class PulumiStacks:
 
         Raises Interrupted, Transient or Terminal, without the `hidden` values.
         """
-        report = Report(hidden=hidden)
-        with self._work_folder(report, stop) as folder:
-            stack = self._stack(name, folder, stop, report)
-            stack.refresh(clear_pending_creates=True, color="never", on_event=_listener(report, progress))
+        with self._stack(name, stop, hidden) as stack:
+            stack.refresh(clear_pending_creates=True, color="never", on_event=stack.listener(progress))
 
     def names(self, stop: StopSignal) -> list[str]:
         """All stacks of the project. Slow, as it reads every checkpoint: not for use in a request.
@@ -140,19 +135,21 @@ class PulumiStacks:
             code = ErrorCode.DISK_FULL if error.errno == errno.ENOSPC else ErrorCode.MACHINE
             raise Transient(f"The machine refused: {error}", code) from error
 
+    @contextmanager
     def _stack(
         self,
         name: str,
-        folder: str,
         stop: StopSignal,
-        report: Report,
-        *,
+        hidden: Collection[str],
         program: auto.PulumiFn | None = None,
+        *,
         new: bool = False,
-    ) -> auto.Stack:
-        workspace = self._workspace(folder, stop, program)
-        mode = StackInitMode.CREATE if new else StackInitMode.SELECT
-        return _Stack(name, workspace, mode, report)
+    ) -> Iterator[_Stack]:
+        """The stack, for one command; its errors become ours, without the `hidden` values."""
+        report = Report(hidden=hidden)
+        with self._work_folder(report, stop) as folder:
+            mode = StackInitMode.CREATE if new else StackInitMode.SELECT
+            yield _Stack(name, self._workspace(folder, stop, program), mode, report)
 
     def _workspace(self, folder: str, stop: StopSignal, program: auto.PulumiFn | None = None) -> _Workspace:
         home = self._target.pulumi_home
@@ -192,7 +189,7 @@ class _Stack(auto.Stack):
 
     def __init__(self, name: str, workspace: auto.Workspace, mode: StackInitMode, report: Report) -> None:
         super().__init__(name, workspace, mode)
-        self._report = report
+        self.report = report
 
     def _run_pulumi_cmd_sync(
         self, args: list[str], on_output: OnLine | None = None, on_error: OnLine | None = None
@@ -202,7 +199,7 @@ class _Stack(auto.Stack):
         return super()._run_pulumi_cmd_sync([*args, *remove], on_output, on_error)
 
     def outputs(self) -> auto.OutputMap:
-        return {name: auto.OutputValue(value=value, secret=False) for name, value in self._report.outputs.items()}
+        return {name: auto.OutputValue(value=value, secret=False) for name, value in self.report.outputs.items()}
 
     def info(self, show_secrets: bool = True) -> auto.UpdateSummary:
         now = datetime.now(UTC)
@@ -214,22 +211,23 @@ class _Stack(auto.Stack):
             config={},
             result="succeeded",
             end_time=now,
-            resource_changes=dict(self._report.changes),
+            resource_changes=dict(self.report.changes),
         )
 
+    def listener(self, progress: Progress) -> Callable[[auto.EngineEvent], None]:
+        """Takes the events of one operation, for the report and as lines of progress."""
 
-def _listener(report: Report, progress: Progress) -> Callable[[auto.EngineEvent], None]:
-    def listen(event: auto.EngineEvent) -> None:
-        if event.res_outputs_event:
-            _finished(event.res_outputs_event.metadata, report, progress)
-        elif event.resource_pre_event:
-            _started(event.resource_pre_event.metadata, progress)
-        elif event.diagnostic_event and event.diagnostic_event.severity == "error":
-            report.errors.append(event.diagnostic_event.message.strip())
-        elif event.summary_event:
-            report.changes = dict(event.summary_event.resource_changes or {})
+        def listen(event: auto.EngineEvent) -> None:
+            if event.res_outputs_event:
+                _finished(event.res_outputs_event.metadata, self.report, progress)
+            elif event.resource_pre_event:
+                _started(event.resource_pre_event.metadata, progress)
+            elif event.diagnostic_event and event.diagnostic_event.severity == "error":
+                self.report.errors.append(event.diagnostic_event.message.strip())
+            elif event.summary_event:
+                self.report.changes = dict(event.summary_event.resource_changes or {})
 
-    return listen
+        return listen
 
 
 def _started(step: events.StepEventMetadata, progress: Progress) -> None:

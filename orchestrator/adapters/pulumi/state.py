@@ -11,10 +11,9 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from botocore.exceptions import ClientError
 from pydantic import BaseModel, ValidationError
 
-from orchestrator.adapters.aws_errors import error_code, translating
+from orchestrator.adapters.aws_errors import none_if, translating
 from orchestrator.domain.errors import ErrorCode, Terminal, Transient
 from orchestrator.domain.names import PROJECT
 from orchestrator.ports import Lock
@@ -41,13 +40,8 @@ class StateBucket:
     def exists(self, stack: str) -> bool:
         """Whether the stack has a checkpoint."""
         with translating("reading the state bucket"):
-            try:
-                self._client.head_object(Bucket=self._bucket, Key=f"{_stack_key(stack)}.json")
-            except ClientError as error:
-                if error_code(error) in _MISSING:
-                    return False
-                raise
-        return True
+            key = f"{_stack_key(stack)}.json"
+            return none_if(_MISSING, lambda: self._client.head_object(Bucket=self._bucket, Key=key)) is not None
 
     def names(self) -> Iterator[tuple[str, datetime]]:
         """The stacks of our project, and when each one's checkpoint was last written."""
@@ -137,13 +131,7 @@ class StateBucket:
 
     def _read(self, key: str) -> bytes | None:
         with translating("reading the state bucket"):
-            try:
-                body: bytes = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
-            except ClientError as error:
-                if error_code(error) in _MISSING:
-                    return None
-                raise
-        return body
+            return none_if(_MISSING, lambda: self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read())
 
 
 def _stack_key(stack: str) -> str:

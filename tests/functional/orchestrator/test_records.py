@@ -12,7 +12,7 @@ from orchestrator.adapters.dynamodb.records import DynamoRecords
 from orchestrator.adapters.dynamodb.reports import DynamoReports
 from orchestrator.api.use_cases import ACTIVE
 from orchestrator.domain import desired, lease
-from orchestrator.domain.desired import EnvironmentRequest, LifetimeLimits
+from orchestrator.domain.desired import Adjustment, EnvironmentRequest, LifetimeLimits
 from orchestrator.domain.environment import Environment, Failure, Observed, Operation, Receipt, Spec, Status
 from orchestrator.domain.errors import BadRequest, ErrorCode, LeaseLost, VersionConflict
 from orchestrator.domain.events import Event
@@ -44,39 +44,39 @@ def everything_set() -> Environment:
 
 def test_a_record_reads_back_as_it_was_written(records: DynamoRecords) -> None:
     assert records.get("test1") is None
-    records.add(everything_set(), REQUESTED)
+    records.write(None, everything_set(), REQUESTED)
     assert records.get("test1") == everything_set()
 
 
 def test_an_id_can_be_added_only_once(records: DynamoRecords) -> None:
-    records.add(new(), REQUESTED)
+    records.write(None, new(), REQUESTED)
     with pytest.raises(VersionConflict):
-        records.add(new(owner="arn:bob"), REQUESTED)
+        records.write(None, new(owner="arn:bob"), REQUESTED)
     found = records.get("test1")
     assert found == new()
 
 
 def test_a_write_based_on_an_old_version_writes_neither_record_nor_event(records: DynamoRecords) -> None:
     before = new()
-    records.add(before, REQUESTED)
-    changed = desired.adjust(before, LIMITS, NOW, protected=True)
-    records.replace(before, changed, Event(NOW, "adjusted", ""))
+    records.write(None, before, REQUESTED)
+    changed = desired.adjust(before, Adjustment(protected=True), LIMITS, NOW)
+    records.write(before, changed, Event(NOW, "adjusted", ""))
     late = desired.remove(before, "late", NOW)
     with pytest.raises(VersionConflict):
-        records.replace(before, late, Event(NOW, "removal", ""))
+        records.write(before, late, Event(NOW, "removal", ""))
     assert records.get("test1") == changed
     assert [event.kind for event in records.events(changed, None, 10).items] == ["requested", "adjusted"]
 
 
 def test_I2_one_of_eight_concurrent_workers_claims_the_lease(records: DynamoRecords) -> None:
     before = new()
-    records.add(before, REQUESTED)
+    records.write(None, before, REQUESTED)
 
     def claim(number: int) -> bool:
         after = lease.claim(before, f"worker-{number}", NOW, NOW + timedelta(minutes=16))
         assert after is not None
         try:
-            records.replace(before, after)
+            records.write(before, after)
         except VersionConflict:
             return False
         return True
@@ -87,14 +87,14 @@ def test_I2_one_of_eight_concurrent_workers_claims_the_lease(records: DynamoReco
 
 def test_I2_a_progress_event_under_an_old_token_is_refused(records: DynamoRecords) -> None:
     before = new()
-    records.add(before, REQUESTED)
+    records.write(None, before, REQUESTED)
     first = lease.claim(before, "one", NOW, NOW)
     assert first is not None
-    records.replace(before, first)
+    records.write(before, first)
     records.note(first, Event(NOW, "progress", "with the current token"))
     second = lease.claim(first, "two", NOW, NOW + timedelta(minutes=16))
     assert second is not None
-    records.replace(first, second)
+    records.write(first, second)
     with pytest.raises(LeaseLost):
         records.note(first, Event(NOW, "progress", "with an old token"))
     assert [event.message for event in records.events(second, None, 10).items] == [
@@ -105,7 +105,7 @@ def test_I2_a_progress_event_under_an_old_token_is_refused(records: DynamoRecord
 
 def test_events_are_read_in_order_from_a_cursor(records: DynamoRecords) -> None:
     environment = new()
-    records.add(environment, REQUESTED)
+    records.write(None, environment, REQUESTED)
     for second in range(1, 8):
         records.note(environment, Event(NOW + timedelta(seconds=second), "progress", f"line {second}", {"n": second}))
     first = records.events(environment, None, 5)
@@ -127,11 +127,11 @@ def test_an_invalid_events_cursor_is_refused(records: DynamoRecords, cursor: str
 
 def test_listings_page_through_all_statuses_of_one_owner(records: DynamoRecords) -> None:
     for number in range(7):
-        records.add(replace(new(f"mine-{number}"), created_at=NOW + timedelta(seconds=number)), REQUESTED)
+        records.write(None, replace(new(f"mine-{number}"), created_at=NOW + timedelta(seconds=number)), REQUESTED)
     for number in range(3):
         ready = replace(new(f"done-{number}"), observed=Observed(1, "https://x"))
-        records.add(ready, REQUESTED)
-    records.add(new("other-1", owner="arn:bob"), REQUESTED)
+        records.write(None, ready, REQUESTED)
+    records.write(None, new("other-1", owner="arn:bob"), REQUESTED)
     found: list[str] = []
     cursor = None
     pages = 0
@@ -150,8 +150,8 @@ def test_listings_page_through_all_statuses_of_one_owner(records: DynamoRecords)
 
 
 def test_listings_filter_by_status_and_label(records: DynamoRecords) -> None:
-    records.add(new("red-1", labels={"colour": "red", "team": "a"}), REQUESTED)
-    records.add(new("blue-1", labels={"colour": "blue"}), REQUESTED)
+    records.write(None, new("red-1", labels={"colour": "red", "team": "a"}), REQUESTED)
+    records.write(None, new("blue-1", labels={"colour": "blue"}), REQUESTED)
     assert [each.id for each in records.listing("arn:alice", ACTIVE, {"colour": "red"}, None, 10).items] == ["red-1"]
     assert records.listing("arn:alice", (Status.READY,), {}, None, 10).items == []
 
@@ -179,24 +179,24 @@ def test_an_invalid_listing_cursor_is_refused(records: DynamoRecords, cursor: st
 
 def test_due_environments_are_found_by_their_time(records: DynamoRecords) -> None:
     for number in range(12):
-        records.add(new(f"due-{number:02d}", ttl=timedelta(hours=number + 1)), REQUESTED)
+        records.write(None, new(f"due-{number:02d}", ttl=timedelta(hours=number + 1)), REQUESTED)
         stored = records.get(f"due-{number:02d}")
         assert stored is not None
         ready = replace(stored, observed=Observed(1, "https://x"), version=2)
-        records.replace(stored, ready)
+        records.write(stored, ready)
     assert sorted(records.due(NOW + timedelta(hours=5))) == [f"due-{n:02d}" for n in range(5)]
     assert list(records.due(NOW)) == []
 
 
 def test_a_tombstone_is_kept_beside_the_next_incarnation(records: DynamoRecords) -> None:
     environment = new()
-    records.add(environment, REQUESTED)
+    records.write(None, environment, REQUESTED)
     claimed = lease.claim(desired.remove(environment, "done", NOW), "w", NOW, NOW)
     assert claimed is not None
     tombstone = mark_destroyed(claimed, claimed.lease.token, Receipt(NOW, ("x",), (), "done", "image"))
-    records.replace(environment, tombstone)
-    fresh = desired.recreate(tombstone, "arn:bob", EnvironmentRequest(SPEC), LIMITS, NOW)
-    records.reuse(tombstone, fresh, REQUESTED)
+    records.write(environment, tombstone)
+    fresh = desired.create("test1", "arn:bob", EnvironmentRequest(SPEC), LIMITS, NOW, tombstone=tombstone)
+    records.write(tombstone, fresh, REQUESTED)
     assert records.get("test1") == fresh
     assert records.listing("arn:alice", (Status.DESTROYED,), {}, None, 10).items == [tombstone]
     assert records.listing("arn:bob", ACTIVE, {}, None, 10).items == [fresh]
@@ -243,9 +243,9 @@ def test_active_environments_are_counted_by_owner_up_to_the_given_number(records
     for number in range(30):
         environment = replace(new(f"alice-{number:02d}"), spec=large)
         # Deploying environments sort before tombstones, pending ones after them.
-        records.add(replace(environment, operation=Operation.DEPLOY) if number % 2 else environment, REQUESTED)
-    records.add(replace(new("destroyed"), present=False, receipt=receipt), REQUESTED)
-    records.add(replace(new("destroying"), present=False), REQUESTED)
-    records.add(new("bobs", owner="arn:bob"), REQUESTED)
+        records.write(None, replace(environment, operation=Operation.DEPLOY) if number % 2 else environment, REQUESTED)
+    records.write(None, replace(new("destroyed"), present=False, receipt=receipt), REQUESTED)
+    records.write(None, replace(new("destroying"), present=False), REQUESTED)
+    records.write(None, new("bobs", owner="arn:bob"), REQUESTED)
     assert [records.count_active("arn:alice", most) for most in (1, 20, 31, 100)] == [1, 20, 31, 31]
     assert records.count_active("arn:bob", 100) == 1

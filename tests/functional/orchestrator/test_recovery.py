@@ -66,7 +66,7 @@ class Adapters:
             health=HttpHealth(),
             inventory=FakeInventory(),
         )
-        return Operations(ports, Pauses(), environment, print, StopSignal(grace=25.0))
+        return Operations(ports, environment, print, StopSignal(grace=25.0), Pauses())
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from orchestrator.domain.environment import Environment, Operation
 from orchestrator.domain.invocation import InvocationLimits
-from orchestrator.worker.cancellation import CancellationMonitor
+from orchestrator.worker.cancellation import cancellation_monitor
 from tests.fakes.records import FakeRecords
 from tests.unit.orchestrator.worlds import World
 
@@ -23,5 +23,5 @@ def test_the_monitor_stops_at_the_deadline_when_the_record_cannot_be_read() -> N
     stop_at = world.clock() + timedelta(seconds=3)
     ports = replace(world.ports, records=Records())
     limits = InvocationLimits(stop_at, stop_at, stop_at, grace=1.0)
-    with CancellationMonitor(ports, target, Operation.UPDATE, limits, every=0.01) as stop:
+    with cancellation_monitor(ports, target, Operation.UPDATE, limits, every=0.01) as stop:
         assert stop.wait(10)

@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 import pytest
 
 from orchestrator.domain import desired, lease, names
+from orchestrator.domain.desired import Adjustment
 from orchestrator.domain.environment import Environment, Failure, Operation
 from orchestrator.domain.errors import Terminal, Transient
 from orchestrator.domain.sweeps import Finding, SweepKind, SweepReport
-from orchestrator.sweeper.drift import MAX_REMOVAL_RETRIES, NOBODY, cap
+from orchestrator.sweeper.drift import MAX_REMOVAL_RETRIES, NO_OWNER, cap
 from orchestrator.sweeper.report import metrics_of
 from tests.fakes.records import FakeRecords
 from tests.unit.orchestrator.clouds import OWNER, our_tags, queue, refresh_inventory, service, stack
@@ -66,7 +67,7 @@ def test_a_light_sweep_does_not_read_the_inventory(world: World) -> None:
 
 
 def test_a_deep_sweep_also_dispatches_due_environments(world: World) -> None:
-    world.environments.adjust(ALICE, "good", ttl=timedelta(seconds=30))
+    world.environments.adjust(ALICE, "good", Adjustment(ttl=timedelta(seconds=30)))
     world.clock.sleep(60)
     report = deep(world)
     assert found(report) == [("good", "expired", "remove", "dispatched")]
@@ -180,7 +181,7 @@ def test_an_orphan_without_an_owner_tag_or_tombstone_gets_the_placeholder_owner(
     deep(world)
     world.clock.sleep(HOUR)
     deep(world)
-    assert world.record("lost1").owner == NOBODY
+    assert world.record("lost1").owner == NO_OWNER
 
 
 def test_a_receipt_clears_an_older_suspicion(world: World) -> None:
@@ -385,7 +386,7 @@ def test_a_busy_service_has_not_drifted(world: World) -> None:
 
 def fail_removal(world: World, environment_id: str) -> Environment:
     world.ready(environment_id)
-    removed = world.environments.remove(ALICE, environment_id).environment
+    removed = world.environments.remove(ALICE, environment_id)
     failure = Failure(Operation.DESTROY, "aws_refused", "AWS refused the delete.", final=True, at=world.clock())
     record = replace(removed, failure=failure)
     world.records.records[environment_id] = record
@@ -445,7 +446,7 @@ def test_the_cap_is_ten_or_thirty_percent() -> None:
 def test_due_environments_are_dispatched_even_if_the_comparison_aborts(world: World) -> None:
     add_orphan_services(world, 11, world.clock())
     world.reports.suspected = {f"lost-{number}": world.clock() for number in range(11)}
-    world.environments.adjust(ALICE, "good", ttl=timedelta(minutes=1))
+    world.environments.adjust(ALICE, "good", Adjustment(ttl=timedelta(minutes=1)))
     world.clock.sleep(HOUR)
     report = deep(world)
     assert report.status == "aborted" and world.dispatcher.asked == ["good"]
@@ -504,7 +505,7 @@ def test_an_empty_table_and_an_empty_cloud_are_no_error() -> None:
 
 def test_an_unreachable_cloud_is_reported_and_raised_after_the_due_work(world: World) -> None:
     world.inventory.error = Transient("AWS could not be reached.")
-    world.environments.adjust(ALICE, "good", ttl=timedelta(seconds=1))
+    world.environments.adjust(ALICE, "good", Adjustment(ttl=timedelta(seconds=1)))
     world.clock.sleep(60)
     with pytest.raises(Transient):
         deep(world)
@@ -636,7 +637,9 @@ def test_an_expired_environment_is_not_restored(world: World) -> None:
     refresh_inventory(world)
     world.inventory.found_services.pop()
     world.clock.sleep(60)
-    world.records.meanwhile["expired"] = lambda: world.environments.adjust(ALICE, "other", labels={"a": "b"})
+    world.records.meanwhile["expired"] = lambda: world.environments.adjust(
+        ALICE, "other", Adjustment(labels={"a": "b"})
+    )
     assert found(deep(world)) == [("other", "expired", "remove", "changed_meanwhile")]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from orchestrator.domain import lease
+from orchestrator.domain.desired import Adjustment
 from orchestrator.domain.sweeps import SweepReport
 from orchestrator.sweeper import due
 from tests.unit.orchestrator.worlds import ALICE, World, request
@@ -52,10 +53,10 @@ def test_I1_a_request_whose_invocation_was_lost_is_dispatched_again(world: World
 
 
 def test_I1_a_dead_workers_environment_is_dispatched_when_its_lease_ends(world: World) -> None:
-    environment = world.environments.put(ALICE, "test1", request()).environment
+    environment = world.environments.put(ALICE, "test1", request())
     claimed = lease.claim(environment, "dead-worker", world.clock(), world.clock() + timedelta(minutes=16))
     assert claimed is not None
-    world.records.replace(environment, claimed)
+    world.records.write(environment, claimed)
     world.clock.sleep(15 * 60)
     assert outcomes(world.sweep()) == []
     world.clock.sleep(60)
@@ -67,7 +68,9 @@ def test_an_environment_changed_since_the_index_was_read_is_left_alone(world: Wo
     world.ready(ttl=timedelta(hours=1))
     world.clock.sleep(3600)
 
-    world.records.meanwhile["expired"] = lambda: world.environments.adjust(ALICE, "test1", ttl=timedelta(hours=1))
+    world.records.meanwhile["expired"] = lambda: world.environments.adjust(
+        ALICE, "test1", Adjustment(ttl=timedelta(hours=1))
+    )
     assert outcomes(world.sweep()) == [("test1", "expired", "changed_meanwhile")]
     assert world.record().status == "ready"
 

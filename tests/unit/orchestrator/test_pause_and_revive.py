@@ -24,7 +24,7 @@ def make_paused(world: World) -> None:
 def test_a_paused_environment_keeps_its_url_and_its_service(world: World) -> None:
     url = world.ready().observed.url
     accepted = world.environments.pause(ALICE, "test1")
-    assert accepted.working and accepted.environment.status == "pausing"
+    assert accepted.outstanding and accepted.status == "pausing"
     world.work("test1")
     assert world.record().status == "paused" and world.record().observed.url == url
     assert world.cloud.services["test1"].status == "PAUSED"
@@ -41,14 +41,14 @@ def test_a_pause_updates_the_stack_and_its_tags(world: World) -> None:
 def test_pausing_a_paused_environment_changes_nothing(world: World) -> None:
     make_paused(world)
     before = world.record()
-    assert not world.environments.pause(ALICE, "test1").working
+    assert not world.environments.pause(ALICE, "test1").outstanding
     assert world.record() == before
 
 
 def test_a_resumed_environment_is_ready_after_its_health_check(world: World) -> None:
     make_paused(world)
     world.cloud.while_asked = lambda: world.cloud.calls.append("health check")
-    assert world.environments.resume(ALICE, "test1").environment.status == "resuming"
+    assert world.environments.resume(ALICE, "test1").status == "resuming"
     world.work("test1")
     assert world.record().status == "ready" and not world.record().observed.paused
     assert world.cloud.calls[-3:] == ["resume", "deploy", "health check"]
@@ -64,7 +64,7 @@ def test_a_new_spec_for_a_paused_environment_resumes_it_first(world: World) -> N
 
 def test_putting_the_same_spec_resumes_a_paused_environment(world: World) -> None:
     make_paused(world)
-    assert world.environments.put(ALICE, "test1", request()).environment.status == "resuming"
+    assert world.environments.put(ALICE, "test1", request()).status == "resuming"
 
 
 def test_a_pause_requested_during_the_first_deploy_follows_it(world: World) -> None:
@@ -128,7 +128,7 @@ def test_revive_restores_spec_labels_and_protection_as_the_next_incarnation(worl
     world.environments.remove(ALICE, "test1", force=True)
     world.work("test1")
     tombstone = world.record()
-    revived = world.environments.revive(ALICE, "test1").environment
+    revived = world.environments.revive(ALICE, "test1")
     assert revived.incarnation == tombstone.incarnation + 1
     assert (revived.spec, revived.labels, revived.protected) == (tombstone.spec, {"team": "a"}, True)
     assert revived.expires_at == world.clock() + timedelta(hours=3)
@@ -140,7 +140,7 @@ def test_revive_restores_spec_labels_and_protection_as_the_next_incarnation(worl
 def test_revive_accepts_another_ttl(world: World) -> None:
     world.ready()
     world.destroy()
-    revived = world.environments.revive(ALICE, "test1", ttl=timedelta(hours=1)).environment
+    revived = world.environments.revive(ALICE, "test1", ttl=timedelta(hours=1))
     assert revived.expires_at == world.clock() + timedelta(hours=1)
 
 
@@ -151,7 +151,7 @@ def test_revive_uses_the_image_digest_of_the_receipt(world: World, tag: str) -> 
     world.work("test1")
     receipt = world.destroy().receipt
     assert receipt and receipt.digest == "sha256:" + "a" * 64 and receipt.image == PRIVATE + tag
-    revived = world.environments.revive(ALICE, "test1").environment
+    revived = world.environments.revive(ALICE, "test1")
     assert revived.spec.image == f"{PRIVATE}@sha256:{'a' * 64}"
 
 
@@ -163,7 +163,7 @@ def test_revive_ignores_the_digest_of_another_image(world: World) -> None:
     world.environments.put(ALICE, "test1", request(f"{PRIVATE}:two"))
     world.work("test1")
     world.destroy()
-    assert world.environments.revive(ALICE, "test1").environment.spec.image == f"{PRIVATE}:two"
+    assert world.environments.revive(ALICE, "test1").spec.image == f"{PRIVATE}:two"
 
 
 def test_a_new_spec_followed_by_a_pause_resumes_a_paused_environment_in_between(world: World) -> None:
@@ -178,7 +178,7 @@ def test_a_new_spec_followed_by_a_pause_resumes_a_paused_environment_in_between(
 def test_revive_uses_the_tag_if_no_digest_is_known(world: World) -> None:
     world.ready()
     world.destroy()
-    assert world.environments.revive(ALICE, "test1").environment.spec.image == IMAGE
+    assert world.environments.revive(ALICE, "test1").spec.image == IMAGE
 
 
 def test_only_the_owner_can_revive_and_only_a_tombstone(world: World) -> None:
@@ -195,7 +195,7 @@ def test_only_the_owner_can_revive_and_only_a_tombstone(world: World) -> None:
 
 def test_an_orphan_without_a_known_spec_cannot_be_revived(world: World) -> None:
     found = desired.orphan("test1", None, ALICE.owner, "orphan_service", world.clock())
-    world.records.add(found, Event(world.clock(), "orphan_service", ""))
+    world.records.write(None, found, Event(world.clock(), "orphan_service", ""))
     world.work("test1")
     with pytest.raises(Conflict) as refused:
         world.environments.revive(ALICE, "test1")
@@ -206,6 +206,6 @@ def test_an_orphan_of_a_tombstone_is_revived_with_the_tombstones_spec(world: Wor
     world.ready()
     tombstone = world.destroy()
     found = desired.orphan("test1", tombstone, ALICE.owner, "orphan_service", world.clock())
-    world.records.reuse(tombstone, found, Event(world.clock(), "orphan_service", ""))
+    world.records.write(tombstone, found, Event(world.clock(), "orphan_service", ""))
     world.work("test1")
-    assert world.environments.revive(ALICE, "test1").environment.spec == tombstone.spec
+    assert world.environments.revive(ALICE, "test1").spec == tombstone.spec

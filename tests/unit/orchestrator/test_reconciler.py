@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from orchestrator.domain import lease
+from orchestrator.domain.desired import Adjustment
 from orchestrator.domain.errors import LeaseLost, Terminal, Transient
 from orchestrator.ports import Service
 from tests.unit.orchestrator.worlds import ALICE, World, request
@@ -63,10 +64,10 @@ def test_I2_a_worker_that_lost_its_lease_writes_nothing(world: World) -> None:
 
 
 def test_an_expired_lease_is_claimed_with_the_next_token(world: World) -> None:
-    environment = world.environments.put(ALICE, "test1", request()).environment
+    environment = world.environments.put(ALICE, "test1", request())
     claimed = lease.claim(environment, "dead-worker", world.clock(), world.clock() + timedelta(minutes=16))
     assert claimed is not None
-    world.records.replace(environment, claimed)
+    world.records.write(environment, claimed)
     assert world.work("test1") is None
     world.clock.sleep(16 * 60)
     environment = world.reconcile()
@@ -249,7 +250,7 @@ def test_no_operation_starts_after_the_invocations_deadline(world: World) -> Non
 
 def test_an_unexpected_error_releases_the_lease_even_if_the_record_changed(world: World) -> None:
     world.environments.put(ALICE, "test1", request())
-    world.records.meanwhile["released"] = lambda: world.environments.adjust(ALICE, "test1", protected=True)
+    world.records.meanwhile["released"] = lambda: world.environments.adjust(ALICE, "test1", Adjustment(protected=True))
 
     def broken() -> None:
         raise ZeroDivisionError
@@ -339,7 +340,7 @@ def test_an_unexpected_error_is_recorded_and_raised(world: World) -> None:
 
 
 def test_only_the_holder_of_the_token_may_write(world: World) -> None:
-    environment = world.environments.put(ALICE, "test1", request()).environment
+    environment = world.environments.put(ALICE, "test1", request())
     claimed = lease.claim(environment, "a", world.clock(), world.clock() + timedelta(minutes=1))
     assert claimed is not None
     with pytest.raises(LeaseLost):

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from orchestrator.domain.access import Caller
-from orchestrator.domain.desired import LifetimeLimits
+from orchestrator.domain.desired import Adjustment, LifetimeLimits
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import BadRequest, Conflict, Forbidden, NotFound, PreconditionFailed
 from orchestrator.domain.policy import Policy
@@ -24,46 +24,48 @@ ALICE_OF_A, BOB_OF_A = (Caller(each.identity, operator=False, group="team-a") fo
 
 def test_a_new_environment_is_stored_and_dispatched(world: World) -> None:
     accepted = world.environments.put(ALICE, "test1", request())
-    assert accepted.working
-    assert world.record() == accepted.environment
+    assert accepted.outstanding
+    assert world.record() == accepted
     assert world.dispatcher.asked == ["test1"]
-    assert accepted.environment.expires_at == world.clock() + timedelta(hours=12)
+    assert accepted.expires_at == world.clock() + timedelta(hours=12)
 
 
 def test_repeating_a_request_changes_only_the_expiry(world: World) -> None:
     first = world.ready()
     world.clock.sleep(3600)
     again = world.environments.put(ALICE, "test1", request())
-    assert not again.working
-    assert again.environment.generation == first.generation
-    assert again.environment.expires_at == world.clock() + timedelta(hours=12)
+    assert not again.outstanding
+    assert again.generation == first.generation
+    assert again.expires_at == world.clock() + timedelta(hours=12)
     assert world.dispatcher.asked == ["test1"]
 
 
 def test_a_new_spec_is_a_new_generation_and_is_dispatched(world: World) -> None:
     world.ready()
     accepted = world.environments.put(ALICE, "test1", request("public.ecr.aws/a/b:v2"))
-    assert accepted.environment.generation == 2
-    assert accepted.environment.status == "updating"
+    assert accepted.generation == 2
+    assert accepted.status == "updating"
     assert world.dispatcher.asked == ["test1", "test1"]
 
 
 def test_an_update_keeps_the_ttl_labels_and_protection_that_it_omits(world: World) -> None:
     world.ready(ttl=2 * HOUR, labels={"team": "a"}, protected=True)
-    environment = world.environments.put(ALICE, "test1", request("public.ecr.aws/a/b:v2")).environment
+    environment = world.environments.put(ALICE, "test1", request("public.ecr.aws/a/b:v2"))
     assert (environment.ttl, environment.labels, environment.protected) == (2 * HOUR, {"team": "a"}, True)
 
 
 def test_a_put_never_brings_the_expiry_closer_but_a_patch_may(world: World) -> None:
     before = world.ready(ttl=5 * HOUR)
-    assert world.environments.put(ALICE, "test1", request(ttl=HOUR)).environment.expires_at == before.expires_at
-    assert world.environments.adjust(ALICE, "test1", ttl=HOUR).expires_at == world.clock() + HOUR
+    assert world.environments.put(ALICE, "test1", request(ttl=HOUR)).expires_at == before.expires_at
+    assert world.environments.adjust(ALICE, "test1", Adjustment(ttl=HOUR)).expires_at == world.clock() + HOUR
 
 
 def test_no_expiry_is_later_than_the_maximum_lifetime_from_creation(world: World) -> None:
     created = world.ready().created_at
     world.clock.sleep(6 * 86400)
-    assert world.environments.adjust(ALICE, "test1", ttl=timedelta(days=5)).expires_at == created + timedelta(days=7)
+    assert world.environments.adjust(
+        ALICE, "test1", Adjustment(ttl=timedelta(days=5))
+    ).expires_at == created + timedelta(days=7)
     unlimited = World(LifetimeLimits(None, None))
     assert unlimited.ready().expires_at is None
 
@@ -73,7 +75,7 @@ def test_I7_another_owners_environment_is_not_found(world: World) -> None:
     for use in (
         lambda: world.environments.get(BOB, "test1"),
         lambda: world.environments.remove(BOB, "test1"),
-        lambda: world.environments.adjust(BOB, "test1", protected=True),
+        lambda: world.environments.adjust(BOB, "test1", Adjustment(protected=True)),
         lambda: world.environments.events(BOB, "test1", None, 10),
     ):
         with pytest.raises(NotFound):
@@ -103,7 +105,7 @@ def test_an_operator_sees_the_environments_of_all_owners(world: World) -> None:
 
 def test_a_post_conflicts_with_an_existing_environment_unless_its_idempotency_key_matches(world: World) -> None:
     first = world.environments.create(ALICE, "test1", request(), idempotency="key")
-    assert world.environments.create(ALICE, "test1", request(), idempotency="key").environment == first.environment
+    assert world.environments.create(ALICE, "test1", request(), idempotency="key") == first
     with pytest.raises(Conflict) as refused:
         world.environments.create(ALICE, "test1", request(), idempotency="another key")
     assert refused.value.code == "exists"
@@ -120,15 +122,17 @@ def test_two_concurrent_posts_create_one_environment(world: World) -> None:
 
 def test_a_put_that_lost_a_race_is_applied_to_the_new_record(world: World) -> None:
     world.ready()
-    world.records.meanwhile["requested"] = lambda: world.environments.adjust(ALICE, "test1", labels={"team": "b"})
-    environment = world.environments.put(ALICE, "test1", request("public.ecr.aws/a/b:v2")).environment
+    world.records.meanwhile["requested"] = lambda: world.environments.adjust(
+        ALICE, "test1", Adjustment(labels={"team": "b"})
+    )
+    environment = world.environments.put(ALICE, "test1", request("public.ecr.aws/a/b:v2"))
     assert environment.labels == {"team": "b"}
     assert environment.spec.image == "public.ecr.aws/a/b:v2"
 
 
 def test_if_match_refuses_a_changed_or_missing_environment(world: World) -> None:
     version = world.ready().version
-    world.environments.adjust(ALICE, "test1", labels={"team": "b"})
+    world.environments.adjust(ALICE, "test1", Adjustment(labels={"team": "b"}))
     with pytest.raises(PreconditionFailed):
         world.environments.put(ALICE, "test1", request(), if_match=version)
     with pytest.raises(PreconditionFailed):
@@ -140,29 +144,29 @@ def test_I6_a_protected_environment_is_removed_only_with_force(world: World) -> 
     with pytest.raises(Conflict) as refused:
         world.environments.remove(ALICE, "test1")
     assert refused.value.code == "protected"
-    assert world.environments.remove(ALICE, "test1", force=True).environment.status == "destroying"
+    assert world.environments.remove(ALICE, "test1", force=True).status == "destroying"
 
 
 def test_a_repeated_removal_changes_nothing(world: World) -> None:
     world.ready()
     first = world.environments.remove(ALICE, "test1")
-    assert world.environments.remove(ALICE, "test1").environment == first.environment
+    assert world.environments.remove(ALICE, "test1") == first
 
 
 def test_a_tombstone_shows_its_receipt_and_cannot_be_adjusted(world: World) -> None:
     world.ready()
     tombstone = world.destroy()
     assert tombstone.receipt is not None
-    assert world.environments.remove(ALICE, "test1").environment == tombstone
+    assert world.environments.remove(ALICE, "test1") == tombstone
     with pytest.raises(Conflict):
-        world.environments.adjust(ALICE, "test1", protected=True)
+        world.environments.adjust(ALICE, "test1", Adjustment(protected=True))
     assert world.environments.list(ALICE, labels={}, cursor=None, limit=10).items == []
 
 
 def test_a_reused_id_continues_its_counters_and_keeps_the_old_receipt(world: World) -> None:
     world.ready()
     tombstone = world.destroy()
-    fresh = world.environments.put(BOB, "test1", request()).environment
+    fresh = world.environments.put(BOB, "test1", request())
     assert (fresh.incarnation, fresh.generation, fresh.owner) == (2, tombstone.generation + 1, BOB.owner)
     assert fresh.version > tombstone.version
     assert fresh.lease.token == tombstone.lease.token
@@ -183,15 +187,15 @@ def test_a_post_repeated_after_the_destroy_creates_nothing(world: World) -> None
     world.work("test1")
     tombstone = world.destroy()
     again = world.environments.create(ALICE, "test1", request(), idempotency="key")
-    assert again.environment == tombstone and not again.working
-    assert world.environments.create(ALICE, "test1", request(), idempotency="new key").environment.incarnation == 2
+    assert again == tombstone and not again.outstanding
+    assert world.environments.create(ALICE, "test1", request(), idempotency="new key").incarnation == 2
 
 
 def test_requesting_an_environment_that_is_being_destroyed_restarts_its_lifetime(world: World) -> None:
     world.ready()
     world.clock.sleep(7 * 86400)
     world.environments.remove(ALICE, "test1")
-    again = world.environments.put(ALICE, "test1", request()).environment
+    again = world.environments.put(ALICE, "test1", request())
     assert again.expires_at == world.clock() + timedelta(hours=12)
 
 
@@ -243,20 +247,20 @@ def test_I7_group_members_share_their_environments_with_no_other_caller(world: W
     made = world.ready("shared", ALICE_OF_A)
     assert made.owner == GROUP
     assert world.environments.get(BOB_OF_A, "shared").id == "shared"
-    assert world.environments.adjust(BOB_OF_A, "shared", protected=True).protected
-    assert world.environments.put(BOB_OF_A, "shared", request("public.ecr.aws/a/b:v2")).environment.owner == GROUP
+    assert world.environments.adjust(BOB_OF_A, "shared", Adjustment(protected=True)).protected
+    assert world.environments.put(BOB_OF_A, "shared", request("public.ecr.aws/a/b:v2")).owner == GROUP
     with pytest.raises(NotFound):
         world.environments.get(ALICE, "shared")
     with pytest.raises(Conflict, match="taken"):
         world.environments.put(BOB, "shared", request())
-    assert world.environments.remove(BOB_OF_A, "shared", force=True).environment.reason == f"removed by {BOB.identity}"
+    assert world.environments.remove(BOB_OF_A, "shared", force=True).reason == f"removed by {BOB.identity}"
 
 
 def test_I7_environments_from_before_joining_a_group_are_not_shared(world: World) -> None:
     world.ready("before", ALICE)
     assert world.environments.get(ALICE_OF_A, "before").owner == ALICE.owner
-    world.environments.adjust(ALICE_OF_A, "before", protected=True)
-    updated = world.environments.put(ALICE_OF_A, "before", request("public.ecr.aws/a/b:v2")).environment
+    world.environments.adjust(ALICE_OF_A, "before", Adjustment(protected=True))
+    updated = world.environments.put(ALICE_OF_A, "before", request("public.ecr.aws/a/b:v2"))
     assert updated.owner == ALICE.owner
     with pytest.raises(NotFound):
         world.environments.get(BOB_OF_A, "before")
@@ -282,7 +286,7 @@ def test_a_revived_environment_keeps_its_owner(world: World) -> None:
     for name, owner in (("own", ALICE), ("shared", BOB_OF_A)):
         world.ready(name, owner)
         world.destroy(name, owner)
-        assert world.environments.revive(ALICE_OF_A, name).environment.owner == owner.owner
+        assert world.environments.revive(ALICE_OF_A, name).owner == owner.owner
 
 
 def test_an_owner_cannot_have_more_environments_than_the_limit() -> None:
@@ -294,9 +298,9 @@ def test_an_owner_cannot_have_more_environments_than_the_limit() -> None:
             ask(ALICE, "three", request())
         assert refused.value.code == "limit_reached"
     assert "three" not in world.records.records and world.dispatcher.asked == ["one", "two"]
-    assert world.environments.put(ALICE, "two", request("public.ecr.aws/a/b:v2")).working
-    assert world.environments.put(BOB, "four", request()).working
-    assert world.environments.put(OPERATOR, "five", request()).working
+    assert world.environments.put(ALICE, "two", request("public.ecr.aws/a/b:v2")).outstanding
+    assert world.environments.put(BOB, "four", request()).outstanding
+    assert world.environments.put(OPERATOR, "five", request()).outstanding
 
 
 def test_an_environment_counts_toward_the_limit_until_it_is_destroyed() -> None:
@@ -306,12 +310,12 @@ def test_an_environment_counts_toward_the_limit_until_it_is_destroyed() -> None:
     with pytest.raises(Forbidden):
         world.environments.put(ALICE, "two", request())
     world.work("one")
-    assert world.environments.put(ALICE, "two", request()).working
+    assert world.environments.put(ALICE, "two", request()).outstanding
     with pytest.raises(Forbidden):
         world.environments.revive(ALICE, "one")
     with pytest.raises(Forbidden):
         world.environments.put(ALICE, "one", request())
-    assert world.environments.revive(OPERATOR, "one").working
+    assert world.environments.revive(OPERATOR, "one").outstanding
 
 
 def test_a_group_counts_as_one_owner() -> None:
@@ -345,7 +349,7 @@ def test_revive_checks_the_spec_against_the_current_policy(policy: Policy, code:
         stricter.revive(ALICE, "test1")
     assert refused.value.code == code
     assert world.record() == tombstone
-    assert world.environments.revive(ALICE, "test1").working
+    assert world.environments.revive(ALICE, "test1").outstanding
 
 
 def test_revive_needs_a_ttl_if_ttl_never_is_no_longer_allowed() -> None:
@@ -357,4 +361,4 @@ def test_revive_needs_a_ttl_if_ttl_never_is_no_longer_allowed() -> None:
     with pytest.raises(BadRequest, match="give a ttl") as refused:
         stricter.revive(ALICE, "test1")
     assert refused.value.code == "bad_ttl"
-    assert stricter.revive(ALICE, "test1", ttl=HOUR).environment.ttl == HOUR
+    assert stricter.revive(ALICE, "test1", ttl=HOUR).ttl == HOUR

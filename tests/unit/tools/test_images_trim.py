@@ -38,7 +38,10 @@ def run():
 run()
 print(*sorted(seen))
 """
-_TEMPLATE = "template_stack.pulumi_program(template_stack.EnvironmentInputs('fib-app-a', 'us-west-2', {}, 'public.ecr.aws/a:v1'))"
+_TEMPLATE = (
+    "template_stack.pulumi_program(template_stack.EnvironmentInputs("
+    "'fib-app-a', 'us-west-2', {}, template_stack.Spec('public.ecr.aws/a:v1')))"
+)
 
 
 @pytest.fixture
