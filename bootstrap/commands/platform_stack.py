@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,16 +23,12 @@ from bootstrap.commands.recovery import Find, recover_state
 from bootstrap.errors import BootstrapError, EngineError, Interrupted, NoPlatform, StackLocked, explained, known_cause
 from bootstrap.foundations.lookup import Foundations
 from bootstrap.names import Names
+from orchestrator.adapters.pulumi.automation import SETTINGS, Stack, Workspace
 from orchestrator.adapters.pulumi.process import PulumiProcess
 from orchestrator.domain.names import TAG_PLATFORM
 
 Program = Callable[[], None]
 PROJECT = "fibfactory-platform"
-_PULUMI_SETTINGS = {
-    "PULUMI_SKIP_UPDATE_CHECK": "true",
-    # Saves a request and a warning on every command; a new bucket contains nothing of older versions.
-    "PULUMI_DIY_BACKEND_NO_LEGACY_WARNING": "1",
-}
 
 
 @dataclass(frozen=True)
@@ -46,22 +42,22 @@ class Plan:
 class PlatformStack:
     """One platform's stack, from `open_stack`. Every method is one operation, and raises EngineError or Interrupted."""
 
-    def __init__(self, stack: auto.Stack, foundations: Foundations, cli: PulumiProcess, console: Console) -> None:
+    def __init__(self, stack: Stack, foundations: Foundations, cli: PulumiProcess, console: Console) -> None:
         self._stack, self._foundations, self._cli, self._console = stack, foundations, cli, console
 
     def preview(self, *, quiet: bool = False) -> Plan:
         """What a deploy would change, printed unless `quiet`; nothing is changed."""
         with self._operation("preview the platform", quiet=quiet) as progress:
-            self._stack.preview(on_event=progress)
+            self._stack.preview(on_event=self._stack.listening(progress))
         return Plan(progress.changes.total(), tuple(sorted(progress.losses)))
 
     def deploy(self) -> dict[str, Any]:
         """Make the platform as its program says; returns the outputs. If it is as it should be, nothing changes."""
         with self._operation("deploy the platform") as progress:
-            result = self._stack.up(on_event=progress, show_secrets=False)
+            result = self._stack.up(on_event=self._stack.listening(progress))
         if not progress.changes:
             self._console.print("  nothing to change")
-        return _values(result.outputs)
+        return {name: output.value for name, output in sorted(result.outputs.items())}
 
     def recover(self, session: boto3.Session, find: Find) -> None:
         """Record what a killed run asked AWS for without learning the result; see `recovery`.
@@ -85,7 +81,7 @@ class PlatformStack:
                 raise _locked(self._foundations)
             self._run("stack", "import", "--file", str(state))
             if recovery.urns:
-                self._stack.refresh(target=list(recovery.urns), on_event=progress, show_secrets=False)
+                self._stack.refresh(target=list(recovery.urns), on_event=self._stack.listening(progress))
         if recovery.foreign:
             raise _foreign(recovery.foreign, self._foundations.names)
 
@@ -93,17 +89,19 @@ class PlatformStack:
         """Remove what lets requests in and starts sweeps, so that no environment can be requested. The rest stays."""
         with self._operation("close the platform's API") as progress:
             targets = _api_resources(self._foundations.names)
-            self._stack.destroy(on_event=progress, show_secrets=False, target=targets, target_dependents=True)
+            listening = self._stack.listening(progress)
+            self._stack.destroy(on_event=listening, target=targets, target_dependents=True)
 
     def destroy(self) -> None:
         """Remove everything that the platform's program made, then the stack itself."""
         with self._operation("destroy the platform") as progress:
-            self._stack.destroy(on_event=progress, show_secrets=False, remove=True)
+            self._stack.destroy(on_event=self._stack.listening(progress))
 
     def outputs(self) -> dict[str, Any]:
-        """The stack's outputs; empty after a deploy that did not end."""
+        """The stack's outputs; empty after a deploy that did not end. Raises NoPlatform if there is no stack."""
         with self._operation("read the platform's outputs"):
-            return _values(self._stack.outputs())
+            outputs: dict[str, Any] = json.loads(self._run("stack", "output", "--json"))
+        return outputs
 
     def _is_locked(self, session: boto3.Session) -> bool:
         """Whether a run holds the stack's lock, or was killed with it. Pulumi only reports a lock to who wants to take it."""
@@ -135,24 +133,24 @@ class PlatformStack:
 def open_stack(
     foundations: Foundations, console: Console, cli: PulumiProcess, program: Program | None = None
 ) -> Iterator[PlatformStack]:
-    """The platform's stack. With a `program` to deploy it is made if it is missing; without one, NoPlatform is raised.
+    """The platform's stack. With a `program` to deploy it is made if it is missing; without one, its methods raise NoPlatform.
 
     Its work folder is removed at the end in any case.
     """
     platform = foundations.names.platform
     with tempfile.TemporaryDirectory(prefix="fibfactory-") as folder:
-        options = auto.LocalWorkspaceOptions(
+        workspace = Workspace(
             work_dir=folder,
-            env_vars={**_PULUMI_SETTINGS, "PULUMI_BACKEND_URL": foundations.backend_url},
+            program=program,
+            env_vars={**SETTINGS, "PULUMI_BACKEND_URL": foundations.backend_url},
             secrets_provider=foundations.secrets_provider,
-            # A new work folder does not know an existing stack's secrets provider, and the CLI would ask for a passphrase.
+            # A stack whose first deploy was killed may not know its secrets provider yet; the CLI would ask for a passphrase.
             stack_settings={platform: auto.StackSettings(secrets_provider=foundations.secrets_provider)},
+            project_settings=auto.ProjectSettings(name=PROJECT, runtime="python", main=str(Path.cwd())),
             pulumi_command=cli,
         )
-        # Operations that run no program need one nevertheless: the project's settings are made from it.
         with _translated("open the platform's state", foundations, cli, Progress(console)):
-            open_stack = auto.create_or_select_stack if program else auto.select_stack
-            stack = open_stack(platform, project_name=PROJECT, program=program or (lambda: None), opts=options)
+            stack = Stack(platform, workspace, new=program is not None)
         yield PlatformStack(stack, foundations, cli, console)
 
 
@@ -223,7 +221,3 @@ def _failed(doing: str, progress: Progress, output: str) -> EngineError:
         f"Pulumi could not {doing}: {first}{more}",
         f"{done}. Remove the cause and run the same command again: it continues from there.",
     )
-
-
-def _values(outputs: Mapping[str, auto.OutputValue]) -> dict[str, Any]:
-    return {name: output.value for name, output in sorted(outputs.items())}

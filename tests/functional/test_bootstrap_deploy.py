@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -31,6 +32,7 @@ from tests.functional.bootstrap_operator import (
     outputs_of,
     user_with,
 )
+from tests.functional.counted_cli import CountedCli
 from tests.functional.emulated_services import look_for, services
 
 RESOURCES = 41
@@ -103,9 +105,13 @@ def test_outputs_can_be_read_again(operator: Operator, deployed: dict[str, str])
     assert outputs_of(operator.runs("outputs", "--platform", "deployed", "--json")) == deployed
 
 
-def test_a_second_deploy_changes_nothing(operator: Operator, deployed: dict[str, str]) -> None:
-    again = operator.deploys("deployed")
+def test_a_second_deploy_changes_nothing_and_runs_the_cli_six_times(
+    operator: Operator, deployed: dict[str, str], tmp_path: Path
+) -> None:
+    cli = CountedCli(tmp_path / "bin")
+    again = operator.deploys("deployed", environment={"PATH": cli.path})
     assert changes(again) == []
+    assert cli.commands() == ["version", "stack select", "stack export", "stack output", "preview", "up"]
     assert "nothing to change" in again.said
     assert outputs_of(again) == deployed
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from localcloud.apprunner.admin import AppRunnerAdmin
 from localcloud.running import RunningCloud
 from orchestrator.adapters.dynamodb.records import DynamoRecords
 from orchestrator.adapters.dynamodb.reports import DynamoReports
+from tests.functional.counted_cli import CountedCli
 
 
 @pytest.fixture
@@ -97,16 +96,11 @@ def as_operator(cloud: RunningCloud, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def counted_cli(as_operator: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A `pulumi` on PATH that appends its arguments to the returned file and then runs the real CLI."""
-    real, log = shutil.which("pulumi"), tmp_path / "pulumi-calls"
-    log.touch()
-    wrapper = tmp_path / "bin" / "pulumi"
-    wrapper.parent.mkdir()
-    wrapper.write_text(f'#!/bin/sh\necho "$@" >> {log}\nexec {real} "$@"\n')
-    wrapper.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{wrapper.parent}{os.pathsep}{os.environ['PATH']}")
-    return log
+def counted_cli(as_operator: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CountedCli:
+    """The CLI on PATH, which notes its calls."""
+    cli = CountedCli(tmp_path / "bin")
+    monkeypatch.setenv("PATH", cli.path)
+    return cli
 
 
 def _keys(partition: str, sort: str) -> list[dict[str, str]]:

@@ -21,6 +21,7 @@ from orchestrator.adapters.pulumi.state import StateBucket
 from orchestrator.domain.environment import Environment, Spec
 from orchestrator.domain.errors import Interrupted, Terminal, Transient
 from orchestrator.ports import StopSignal
+from tests.functional.counted_cli import CountedCli
 from tests.functional.orchestrator.conftest import Backend
 from tests.waiting import eventually
 
@@ -51,21 +52,16 @@ def never_stop() -> StopSignal:
 
 
 def test_a_create_takes_two_cli_processes_an_update_one_and_a_destroy_one(
-    counted_cli: Path, engine: PulumiEngine, apprunner: AppRunnerAdmin
+    counted_cli: CountedCli, engine: PulumiEngine, apprunner: AppRunnerAdmin
 ) -> None:
-    def verbs() -> list[str]:
-        calls = [line.split() for line in counted_cli.read_text().splitlines()]
-        counted_cli.write_text("")
-        return [next(word for word in call if not word.startswith("-")) for call in calls]
-
     first = environment("counted1")
     engine.deploy(first, new=True, refresh=False, progress=print, stop=never_stop())
-    assert verbs() == ["stack", "up"]
+    assert counted_cli.commands() == ["stack select", "up"]
     second = replace(first, spec=Spec("public.ecr.aws/fibfactory/fibservice:v2"), generation=2)
     engine.deploy(second, new=False, refresh=False, progress=print, stop=never_stop())
-    assert verbs() == ["up"]
+    assert counted_cli.commands() == ["up"]
     engine.destroy(second, refresh=False, progress=print, stop=never_stop())
-    assert verbs() == ["destroy"]
+    assert counted_cli.commands() == ["destroy"]
 
 
 def test_a_deploy_reports_its_progress_and_returns_the_url(engine: PulumiEngine, apprunner: AppRunnerAdmin) -> None:
