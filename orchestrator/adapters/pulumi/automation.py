@@ -47,14 +47,17 @@ class Stack(auto.Stack):
     def __init__(self, name: str, workspace: Workspace, *, new: bool = False) -> None:
         super().__init__(name, workspace, StackInitMode.CREATE if new else StackInitMode.SELECT)
         self._outputs: Mapping[str, Any] = {}
+        self._changes: Mapping[auto.OpType, int] = {}
 
     def listening(self, on_event: OnEvent) -> OnEvent:
-        """An operation's `on_event`, which also keeps the stack's outputs."""
+        """An operation's `on_event`, which also keeps the stack's outputs and the number of changes."""
 
         def listen(event: auto.EngineEvent) -> None:
             done = event.res_outputs_event
             if done and done.metadata.type == "pulumi:pulumi:Stack":
                 self._outputs = (done.metadata.new.outputs if done.metadata.new else None) or {}
+            elif event.summary_event:
+                self._changes = event.summary_event.resource_changes or {}
             on_event(event)
 
         return listen
@@ -65,7 +68,14 @@ class Stack(auto.Stack):
     def info(self, show_secrets: bool = True) -> auto.UpdateSummary:
         now = datetime.now(UTC)
         return auto.UpdateSummary(
-            kind="update", start_time=now, message="", environment={}, config={}, result="succeeded", end_time=now
+            kind="update",
+            start_time=now,
+            message="",
+            environment={},
+            config={},
+            result="succeeded",
+            end_time=now,
+            resource_changes=dict(self._changes),
         )
 
     def _run_pulumi_cmd_sync(

@@ -40,6 +40,9 @@ class Report:
     """What one operation's events contained."""
 
     outputs: Mapping[str, Any] = field(default_factory=dict)
+    """What an `up` exported."""
+    changes: Mapping[auto.OpType, int] = field(default_factory=dict)
+    """How many resources a `destroy` removed."""
     errors: list[str] = field(default_factory=list)
     hidden: Collection[str] = ()
     """Values that no error may contain."""
@@ -94,7 +97,8 @@ class PulumiStacks:
         """
         with self._stack(name, stop, hidden) as stack:
             try:
-                stack.destroy(refresh=refresh or None, color="never", on_event=stack.listener(progress))
+                done = stack.destroy(refresh=refresh or None, color="never", on_event=stack.listener(progress))
+                stack.report.changes = done.summary.resource_changes or {}
             except auto.StackNotFoundError:
                 stack.report.found = False
                 progress("There is no such stack: nothing to destroy.")
