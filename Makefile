@@ -23,8 +23,8 @@ demo: setup ## the whole story on this machine: local cloud, platform, environme
 test: check ## every check and every test
 	python -m pytest -n 4 --durations=10 $(ARGS)
 
-quick: check ## the checks and the unit tests, in half a minute; the loop while you write (CONTRIBUTING.md)
-	python -m pytest -n 2 -q tests/unit $(ARGS)
+quick: check ## the checks and the fast unit tests, in half a minute; the loop while you write (CONTRIBUTING.md)
+	python -m pytest -n 2 -q -m "not slow" tests/unit $(ARGS)
 
 chaos: setup ## everything that is promised, tried hard: about an hour; figures in bench/out/ (ARGS="--seeds 10000 crash-points")
 	python -m tests.chaos.acceptance $(ARGS)

@@ -11,6 +11,8 @@ import pytest
 
 from localcloud.settings import ROOT
 
+pytestmark = pytest.mark.slow
+
 _PACKAGES = ("orchestrator", "bootstrap", "fibservice", "fibfactory_cli", "localcloud", "tools")
 
 

@@ -25,6 +25,8 @@ from tools.setup import pulumi_cli, venv
 from tools.setup.layout import Layout, cache_folder, pulumi_version, venv_key
 from tools.setup.steps import Workplace, advice_for, only_one, require_space
 
+pytestmark = pytest.mark.slow
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 LIMIT_SECONDS = 30
 

@@ -83,7 +83,8 @@ def test_services_are_found_by_name_or_tag_with_all_of_their_tags(
         renamed: our_tags("test3"),
     }
     assert found[own].name == "fib-app-test1-service"
-    assert abs(found[own].created_at.timestamp() - apprunner.now()) < 60
+    described = operator_session.client("apprunner").describe_service(ServiceArn=own)["Service"]
+    assert found[own].created_at == described["CreatedAt"]
 
 
 def test_a_deleted_service_is_not_listed(

@@ -24,6 +24,8 @@ from tests.figures import wanted_examples, write_figures
 from tests.unit.orchestrator.clouds import PREFIX, our_tags, queue, service, stack
 from tests.unit.orchestrator.worlds import ALICE, IMAGE, PLATFORM, World
 
+pytestmark = pytest.mark.slow
+
 DUE = {
     FindingKind.DUE,
     FindingKind.EXPIRED,

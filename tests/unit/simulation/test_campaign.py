@@ -8,6 +8,8 @@ from tests.simulation import campaign
 from tests.simulation.faults import RATES
 from tests.simulation.scenario import SCENARIOS
 
+pytestmark = pytest.mark.slow
+
 SEEDS = 2_000
 _RARE = {"permissions are missing", "a resume does nothing", "a person locks a stack", "a person changes a service"}
 """These happen in a larger campaign only; and what people do is counted where it happens."""

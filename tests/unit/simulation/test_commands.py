@@ -12,6 +12,8 @@ from click.testing import CliRunner
 from tests.simulation.__main__ import main
 from tests.simulation.scenario import SCENARIOS
 
+pytestmark = pytest.mark.slow
+
 
 def run(tmp_path: Path, *arguments: str) -> dict[str, Any]:
     file = tmp_path / "out" / "figures.json"

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
 from tests.simulation import crashes
 from tests.simulation.simulation import LIGHT_EVERY, Death
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_death_at_each_effect_of_each_operation_is_healed_within_two_sweeps() -> None:

@@ -17,6 +17,8 @@ from tests.simulation.shrink import shrink, violated
 from tests.simulation.simulation import Simulation
 from tests.simulation.table import SimRecords
 
+pytestmark = pytest.mark.slow
+
 
 class NeverDue(Simulation):
     """A light sweep that finds nothing, so that a lost request stays lost."""

@@ -13,6 +13,8 @@ import pytest
 
 from tools.images.trim import CannotFollow, names_used
 
+pytestmark = pytest.mark.slow
+
 CHECKOUT = Path(__file__).resolve().parents[3]
 TRIM = CHECKOUT / "tools" / "images" / "trim.py"
 
