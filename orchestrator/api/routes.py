@@ -73,7 +73,8 @@ def _caller(request: Request) -> Caller:
 
 def _labels(request: Request) -> dict[str, str]:
     """The label filters as they were sent: API Gateway joins a parameter's values with commas, and Powertools splits at each."""
-    given = parse_qs(request.resolved_event.raw_event.get("rawQueryString", "")).get("label", [])
+    query = request.resolved_event.raw_event.get("rawQueryString", "")
+    given = parse_qs(query, keep_blank_values=True).get("label", [])
     return dict(_label(text) for text in given)
 
 

@@ -146,7 +146,7 @@ def remove(environment: Environment, reason: str, now: datetime, *, force: bool 
 
     Raises Conflict `protected` for a protected environment, unless forced.
     """
-    if not environment.present and not environment.failed_permanently:
+    if environment.destroyed or not (environment.present or environment.failed_permanently):
         return environment
     if environment.present and environment.protected and not force:
         raise Conflict(

@@ -62,6 +62,12 @@ class Stack(auto.Stack):
 
         return listen
 
+    def up(self, *args: Any, **options: Any) -> auto.UpResult:
+        done = super().up(*args, **options)
+        # The SDK asks for both before it waits for the last events, which a CLI up to 3.205 writes to a file.
+        done.outputs, done.summary = self.outputs(), self.info()
+        return done
+
     def outputs(self) -> auto.OutputMap:
         return {name: auto.OutputValue(value=value, secret=False) for name, value in self._outputs.items()}
 

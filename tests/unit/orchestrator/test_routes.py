@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -189,17 +190,29 @@ def test_if_match_star_needs_an_existing_environment(http: Api) -> None:
 def test_a_label_filter_may_contain_a_comma(http: Api) -> None:
     for name, team in (("test1", "a,b"), ("test2", "a")):
         http.call("PUT", f"/environments/{name}", {"image": IMAGE, "labels": {"team": team}})
-    event = {
-        "version": "2.0",
-        "rawPath": "/environments",
-        "rawQueryString": "label=team%3Da%2Cb",
-        "queryStringParameters": {"label": "team=a,b"},
-        "headers": {},
-        "requestContext": {
-            "stage": "$default",
-            "http": {"method": "GET", "path": "/environments"},
-            "authorizer": {"iam": {"userArn": ALICE.owner}},
-        },
-    }
-    answer = http.resolve(event)[2]
-    assert [found["id"] for found in answer["environments"]] == ["test1"]
+    status, _, answer = listed(http, "label=team%3Da%2Cb", label="team=a,b")
+    assert (status, [found["id"] for found in answer["environments"]]) == (200, ["test1"])
+
+
+@pytest.mark.parametrize("query", ["label=", "label", "label=team", "label=team%3D", "label=team%3Da&label="])
+def test_a_label_filter_without_name_and_value_is_refused(http: Api, query: str) -> None:
+    status, _, problem = listed(http, query, label=",".join(parse_qs(query, keep_blank_values=True)["label"]))
+    assert (status, problem["code"]) == (400, "bad_label")
+
+
+def listed(http: Api, query: str, **parameters: str) -> tuple[int, dict[str, str], Any]:
+    """The answer to a listing with this query, of which API Gateway gives the parameters, too."""
+    return http.resolve(
+        {
+            "version": "2.0",
+            "rawPath": "/environments",
+            "rawQueryString": query,
+            "queryStringParameters": parameters,
+            "headers": {},
+            "requestContext": {
+                "stage": "$default",
+                "http": {"method": "GET", "path": "/environments"},
+                "authorizer": {"iam": {"userArn": ALICE.owner}},
+            },
+        }
+    )

@@ -9,8 +9,8 @@ import pytest
 
 from orchestrator.domain.access import Caller
 from orchestrator.domain.desired import Adjustment, LifetimeLimits
-from orchestrator.domain.environment import Environment
-from orchestrator.domain.errors import BadRequest, Conflict, Forbidden, NotFound, PreconditionFailed
+from orchestrator.domain.environment import Environment, Failure, Operation
+from orchestrator.domain.errors import BadRequest, Conflict, ErrorCode, Forbidden, NotFound, PreconditionFailed
 from orchestrator.domain.policy import Policy
 from orchestrator.domain.sweeps import SweepKind
 from tests.fakes.records import FakeRecords
@@ -161,6 +161,15 @@ def test_a_tombstone_shows_its_receipt_and_cannot_be_adjusted(world: World) -> N
     with pytest.raises(Conflict):
         world.environments.adjust(ALICE, "test1", Adjustment(protected=True))
     assert world.environments.list(ALICE, labels={}, cursor=None, limit=10).items == []
+
+
+def test_a_removal_changes_no_tombstone_even_if_its_last_write_seemed_to_fail(world: World) -> None:
+    """AWS can write the receipt and give an answer that its client can't read: then the worker writes a final failure, too."""
+    world.ready()
+    garbled = Failure(Operation.DESTROY, ErrorCode.AWS_CLIENT, "No such answer.", final=True, at=world.clock())
+    tombstone = replace(world.destroy(), failure=garbled)
+    world.records.records["test1"] = tombstone
+    assert world.environments.remove(ALICE, "test1") == tombstone == world.record()
 
 
 def test_a_reused_id_continues_its_counters_and_keeps_the_old_receipt(world: World) -> None:
