@@ -183,8 +183,8 @@ class KillRun:
     ) -> Fault:
         outputs = self.fixture.platform.outputs
         functions = (outputs["worker_function"], outputs["api_function"])
-        deed = kill_targets.kill(target, names.stack_name(environment_id), functions)
-        return Fault(Match(about=environment_id, also=condition), deed, moment, nth)
+        action = kill_targets.kill(target, names.stack_name(environment_id), functions)
+        return Fault(Match(about=environment_id, also=condition), action, moment, nth)
 
     def _wait(self, armed: Armed, environment_id: str) -> None:
         """Wait until a process was killed, or nothing is left to do for a worker."""
