@@ -202,8 +202,8 @@ def fixture_lab(tmp_path: Path, images_file: Path) -> Iterator[Lab]:
         yield running
 
 
-@pytest.fixture(name="impatient_lab")
-def fixture_impatient_lab(tmp_path: Path, images_file: Path) -> Iterator[Lab]:
+@pytest.fixture(name="short_timeout_lab")
+def fixture_short_timeout_lab(tmp_path: Path, images_file: Path) -> Iterator[Lab]:
     """For services that never become healthy: it gives up on them soon."""
     with running_lab(tmp_path / "apprunner", images_file, start_timeout=0.5) as running:
         yield running

@@ -357,7 +357,7 @@ def test_an_interrupted_deploy_stops_in_order_and_the_next_continues(
     arguments = ("deploy", "--platform", "stopped", "--code", "archive", "--yes")
     stopped = operator.runs_until(lambda line: line.startswith("  + made"), interrupt, *arguments)
     assert stopped.code == 130, stopped.said
-    assert "stopping in order" in stopped.said
+    assert "stopping gracefully" in stopped.said
     assert keys_below(operator_session, "stopped", ".pulumi/locks/") == []
     assert list(operator.folder.glob("fibfactory-*")) == []
     made = len(changes(stopped))
