@@ -64,7 +64,7 @@ NO_DELAYS = Delays(create=0, update=0, delete=0, pause=0, resume=0)
 
 
 def client(service: str, url: str, *, region: str = REGION, config: Config | None = None) -> Any:
-    """A boto3 client with keys of no meaning that tries once and leaves every check to the server."""
+    """A boto3 client with meaningless keys that tries once and leaves every check to the server."""
     once = Config(retries={"total_max_attempts": 1}, max_pool_connections=50, parameter_validation=False)
     return boto3.client(
         service,

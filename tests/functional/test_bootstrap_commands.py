@@ -52,7 +52,7 @@ def ready(api: Client, environment_id: str, **more: Any) -> Any:
 
 @contextmanager
 def slow(cloud: RunningCloud, **seconds: float) -> Iterator[None]:
-    """App Runner takes so many seconds for these operations meanwhile."""
+    """Within the block, App Runner takes so many seconds for these operations."""
     before = cloud.apprunner_admin.behaviour().delays
     cloud.apprunner_admin.behave(delays=seconds)
     try:
