@@ -51,7 +51,7 @@ def check_region(session: boto3.Session) -> None:
     partition = next((name for name, regions in partitions.items() if region in regions), None)
     if partition is None:
         raise SettingsError(
-            f"botocore {botocore_version} knows no region {region}.",
+            f"There is no region {region}: botocore {botocore_version} does not know it.",
             f"Check --region; App Runner is in {offered}.",
         )
     if region not in session.get_available_regions("apprunner", partition):

@@ -160,7 +160,7 @@ def test_a_missing_passphrase_is_reported_with_the_variable_to_set(platform: Pla
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_create_that_gets_a_signal_stops_in_order_and_can_be_destroyed(
+def test_a_create_that_gets_a_signal_stops_gracefully_and_can_be_destroyed(
     platform: Platform, apprunner: AppRunnerAdmin, tmp_path: Path, number: signal.Signals
 ) -> None:
     operator = platform.cloud.environment(platform.cloud.identity("operator"))
