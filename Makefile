@@ -17,7 +17,7 @@ help: ## this list
 setup: ## find or make the virtual environment and the Pulumi CLI
 	tools/setup.sh
 
-demo: setup ## the whole story on this machine: local cloud, platform, environments made, used, destroyed, swept
+demo: setup ## the main job on this machine: local cloud, platform, environments made, used, destroyed, swept
 	python -m tools.demo
 
 test: check ## every check and every test

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from orchestrator.adapters.pulumi.engine import PulumiStacks
 
 DEFAULT_REGION = "us-west-2"
-"""The post's."""
+"""The original script's."""
 
 
 class Missing(Exception):

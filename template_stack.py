@@ -1,6 +1,6 @@
 """The infrastructure of one environment, as a Pulumi program: the file to edit first.
 
-It is the program of the post: an AWS provider, an App Runner service for an image, and the service's URL as output. Add what your
+It declares an AWS provider, an App Runner service for an image, and the service's URL as output. Add what your
 environments need besides the service (a queue, a table, a bucket). Everything made with `aws_provider` gets the tags by which
 fibfactory recognises its resources, and is destroyed with the environment. Do not add IAM roles: App Runner refuses a role
 that was only just created.

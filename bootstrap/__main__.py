@@ -175,7 +175,9 @@ def _print(values: dict[str, Any], as_json: bool) -> None:
 
 
 _STOPPED = Interrupted("Stopped.", "What was done is kept; run the same command again to continue.")
-_NO_ANSWER = Interrupted("A question got no answer.", "Where nobody can answer, give --yes. Nothing more was changed.")
+_NO_ANSWER = Interrupted(
+    "A question got no answer.", "Without a terminal to answer on, as in CI, give --yes. Nothing more was changed."
+)
 
 
 def main() -> None:

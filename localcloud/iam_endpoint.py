@@ -1,4 +1,4 @@
-"""ministack with one endpoint more: may the signer of this request do that? The App Runner emulator asks it.
+"""ministack with one more endpoint, by which the App Runner emulator asks whether a request's signer has a permission.
 
 Rules: identities, the check of signatures and the evaluation of policies are ministack's own (version 1.5.33), so that a role is
 the same everywhere in the local cloud; only policy variables, which it lacks, are filled in here. Run by its path, not as a

@@ -163,7 +163,7 @@ _JSON = TypeAdapter(RunningCloud)
 def read(folder: Path) -> RunningCloud:
     """The cloud whose supervisor was given this folder.
 
-    FileNotFoundError when there is none, pydantic's ValidationError for a foreign file.
+    FileNotFoundError when there is none, pydantic's ValidationError for a file of another kind.
     """
     return _JSON.validate_json((folder / FILE).read_bytes())
 

@@ -35,9 +35,7 @@ class AccessSettings(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     # Not docstrings of the attributes: to read those, pydantic parses this file at each start of a function.
-    operators: tuple[Identity, ...] = Field(
-        (), description="Who may see and change everybody's environments, and run sweeps."
-    )
+    operators: tuple[Identity, ...] = Field((), description="Who may see and change all environments, and run sweeps.")
     groups: dict[GroupName, tuple[Identity, ...]] = Field(
         {}, description="Who owns environments together, by the groups' names."
     )
@@ -45,7 +43,9 @@ class AccessSettings(BaseModel):
         False,
         description="Whether people of IAM Identity Center own environments each for themselves, not as their role.",
     )
-    github: tuple[GitHubCallers, ...] = Field((), description="The workflows that are let in by GitHub's tokens.")
+    github: tuple[GitHubCallers, ...] = Field(
+        (), description="The workflows that may call the API with GitHub's tokens."
+    )
     github_issuer: IssuerUrl = Field(
         access.GITHUB_ISSUER, description="The issuer of these tokens; GitHub Enterprise has its own."
     )

@@ -1,4 +1,4 @@
-"""What the orchestrator needs of the world, as protocols. Adapters implement them, `wiring` puts them together.
+"""What the orchestrator needs from outside, as protocols. Adapters implement them, `wiring` puts them together.
 
 The rule: ports use our own words. Their methods raise the errors of `domain.errors`, never a vendor's.
 """
@@ -85,7 +85,7 @@ class Dispatcher(Protocol):
 
 
 class StopSignal(threading.Event):
-    """Tells a running operation to stop in order.
+    """Tells a running operation to stop gracefully.
 
     `grace` is how many seconds the operation has before a firmer signal; three times that fits before the hard limit.
     """
@@ -129,7 +129,7 @@ class PendingCreate:
 
 
 class Engine(Protocol):
-    """Makes an environment's stack true, or removes it. Operations raise Interrupted, Transient or Terminal."""
+    """Deploys an environment's stack, or removes it. Operations raise Interrupted, Transient or Terminal."""
 
     def deploy(
         self, environment: Environment, *, new: bool, refresh: bool, progress: Progress, stop: StopSignal

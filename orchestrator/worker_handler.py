@@ -102,7 +102,7 @@ def _work(dependencies: Dependencies, environment_id: str, request_id: str, limi
         logger.warning("Another worker took over.", detail=error.message)
         outcome = Metric.LEASE_LOST
     failure = environment.failure.code if environment and environment.failure else None
-    logger.info("The environment was worked on.", outcome=outcome, failure=failure)
+    logger.info("Work on the environment ended.", outcome=outcome, failure=failure)
     _count(outcome)
     return {"environment": environment_id, "outcome": outcome, "failure": failure}
 

@@ -24,7 +24,7 @@ from tools.platform_on_localcloud import Platform, running_platform
 _HIDDEN_PREFIXES = ("AWS_", "PULUMI_", "FIBFACTORY_")
 _E2E = "tests/e2e/"
 _CONTAINERS = "tests/containers/"
-_PROGRAM_TESTS = {f"{_E2E}test_seed_command.py", f"{_E2E}test_any_automation_program.py"}
+_PROGRAM_TESTS = {f"{_E2E}test_fibfactory_command.py", f"{_E2E}test_any_automation_program.py"}
 _SWEEP_TESTS = {f"{_E2E}test_{name}.py" for name in ("deep_sweep", "sweeps", "twenty_environments")}
 _OWN_WORKER = {
     f"{_E2E}test_{name}.py"
@@ -38,7 +38,7 @@ _LONGEST_FIRST = (
     "tests/functional/test_bootstrap_deploy.py",
     "tests/functional/test_bootstrap_commands.py",
     f"{_E2E}test_stateful_model.py",
-    f"{_E2E}test_seed_command.py",
+    f"{_E2E}test_fibfactory_command.py",
     "tests/functional/test_bad_accounts.py",
 )
 """What starts first, so that no long file is left to run alone at the end. A file brings all that share its platform."""

@@ -1,4 +1,4 @@
-"""`make demo`: the post over HTTP, on the local cloud, from nothing to nothing.
+"""`make demo`: the original script's job over HTTP, on the local cloud, from an empty cloud to an empty cloud.
 
 Rule: it does only what any caller can, signed as a user who may only call the API. As the operator it does one thing:
 it brings schedules forward, so that nobody has to wait for the night.
@@ -24,7 +24,7 @@ from tools.platform_on_localcloud import DeployFailed, Platform, forget_other_cl
 IMAGE = "public.ecr.aws/fibfactory/fibservice:latest"
 _SHORT_LIMIT = 20
 _LEASE_MARGIN = 2
-_PATIENCE_SECONDS = 60
+_TIMEOUT_SECONDS = 60
 console = Console(highlight=False, soft_wrap=True)
 
 
@@ -63,7 +63,7 @@ def main() -> int:
 
 
 def by_request(client: Client) -> None:
-    """Create, use, list, destroy: the post's own story."""
+    """Create, use, list, destroy, as the original script did."""
     _step("An environment is requested, used, and destroyed by request")
     record = _create(client, "test1", "1h")
     _visit(f"{record['url']}/fib/20", b'{"fib":6765,"n":20}\n')
@@ -94,14 +94,14 @@ def by_recovery(client: Client, platform: Platform) -> None:
     margin = {"FIBFACTORY_LEASE_MARGIN_SECONDS": str(_LEASE_MARGIN)}
     with platform.configured("worker_function", margin, _SHORT_LIMIT):
         console.print(
-            f"  for this scene the worker function's limit is {_SHORT_LIMIT} s instead of 15 min, so that its lease ends soon"
+            f"  for this step the worker function's limit is {_SHORT_LIMIT} s instead of 15 min, so that its lease ends soon"
         )
         _call(client, "PUT", "/environments/heal1", {"image": IMAGE, "ttl": "1h"})
         _kill_worker("heal1")
         killed = time.monotonic()  # the worker claimed before this, so its lease ends within the limit from here
         record = client.call("GET", "/environments/heal1").checked().body
         console.print(
-            f"  killed -9: the worker and its Pulumi; the record says {record['status']}, and Pulumi's lock stays"
+            f"  killed with SIGKILL: the worker and its Pulumi CLI; the record says {record['status']}, and Pulumi's lock stays"
         )
         admin.behave(delays={"create": 0.3})
         lease_left = max(0.0, _SHORT_LIMIT + _LEASE_MARGIN - (time.monotonic() - killed))
@@ -149,7 +149,7 @@ def _bring_forward(platform: Platform, schedule: str) -> None:
 
 def _kill_worker(environment_id: str) -> None:
     """Kill, as a sandbox that ends would, the worker and the engine that are creating this environment."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
     stack = f"fibfactory-{environment_id}"
     while time.monotonic() < deadline:
         for process in psutil.process_iter(["name", "cmdline"]):
@@ -184,7 +184,7 @@ def _follow(client: Client, environment_id: str, wanted: str) -> Any:
 
 
 def _wait_for_change(client: Client, record: Any) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         query = {"wait": 20, "version": record["version"]}
         latest = client.call("GET", f"/environments/{record['id']}", query=query).checked().body

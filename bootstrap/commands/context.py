@@ -69,7 +69,7 @@ class Context:
             self.confirm(question)
 
     def _say_that_it_stops(self) -> None:
-        self.say("stopping in order: what is under way is finished first; interrupt once more to stop at once")
+        self.say("stopping gracefully: what is under way is finished first; interrupt once more to stop at once")
 
 
 def shorten(names: Collection[str]) -> str:

@@ -82,7 +82,7 @@ class PlatformApi(Client):
         except ApiError as error:
             if error.code == "operators_only":
                 raise AccountError(
-                    "Only operators of the platform can destroy everybody's environments, and you are not one of them.",
+                    "Only operators of the platform can destroy all environments, and you are not one of them.",
                     f"Become one with `python -m bootstrap upgrade --platform {self._platform} --region {self._region} "
                     "--operator ARN`, with one --operator for each existing one, too. Nothing was changed.",
                 ) from error

@@ -76,7 +76,7 @@ class PlatformStack:
                 recovery = recover_state(exported["deployment"], find)
             state = Path(self._stack.workspace.work_dir, "recovered.json")
             state.write_text(json.dumps({**exported, "deployment": recovery.deployment}))
-            # A run that has ended meanwhile has left no lock, but another state.
+            # A run that ended in the meantime left no lock, but it changed the state.
             if self._is_locked(session) or self._export() != exported:
                 raise _locked(self._foundations)
             self._run("stack", "import", "--file", str(state))
@@ -104,7 +104,7 @@ class PlatformStack:
         return outputs
 
     def _is_locked(self, session: boto3.Session) -> bool:
-        """Whether a run holds the stack's lock, or was killed with it. Pulumi only reports a lock to who wants to take it."""
+        """Whether a run holds the stack's lock, or was killed with it. Pulumi reports a lock only to those who try to take it."""
         with explained("check whether another run changes the platform"):
             listed = session.client("s3").list_objects_v2(
                 **self._foundations.names.owned_bucket,

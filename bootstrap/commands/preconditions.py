@@ -51,7 +51,7 @@ def check_region(session: boto3.Session) -> None:
     partition = next((name for name, regions in partitions.items() if region in regions), None)
     if partition is None:
         raise SettingsError(
-            f"There is no region {region} that botocore {botocore_version} knows.",
+            f"There is no region {region}: botocore {botocore_version} does not know it.",
             f"Check --region; App Runner is in {offered}.",
         )
     if region not in session.get_available_regions("apprunner", partition):
@@ -64,7 +64,7 @@ def check_region(session: boto3.Session) -> None:
 def check_app_runner(session: boto3.Session) -> None:
     """Raises AccountError when App Runner does not answer this account, with AWS's own words.
 
-    It is closed to new customers since 2026-04-30. What AWS answers them is not documented, so every refusal counts that is not a
+    It is closed to new customers since 2026-04-30. What AWS answers them is not documented, so every refusal counts, except a
     missing permission of this user or role.
     """
     with explained("look at App Runner"):
@@ -152,7 +152,7 @@ def _check_archive(session: boto3.Session) -> None:
 
 
 def _refuses_the_account(code: str, message: str) -> bool:
-    """Whether the account itself is refused, rather than this user or role, the credentials, or for the moment."""
+    """Whether AWS refuses the account itself: not this user or role, not the credentials, and not only for the moment."""
     if code in {"SubscriptionRequiredException", "OptInRequired"}:
         return True
     return code in {"AccessDenied", "AccessDeniedException"} and refusal(message) is None

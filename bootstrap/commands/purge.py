@@ -126,7 +126,7 @@ def _remove_bucket(context: Context, names: Names) -> None:
             raise
         raise BootstrapError(
             f"Something was written to the bucket {names.state_bucket} while it was being emptied.",
-            "Find out by whom, and run the same command again.",
+            "Stop what writes to it, then run the same command again.",
         ) from error
     context.detail(f"- removed the bucket {names.state_bucket}")
 

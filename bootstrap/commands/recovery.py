@@ -1,9 +1,9 @@
 """What a killed run left: resources that it asked AWS to make without learning the result.
 
-Pulumi records them as pending. Its next deploy would make them again, which AWS refuses for resources with a name and which would
-double those without; its next destroy forgets them. The rule here: each is looked for, and one that exists and belongs to this
-platform is recorded in the state by its id, so that a refresh completes it. One of the same name that belongs to others stays out
-of the state, so nothing here will ever change or remove it.
+Pulumi records them as pending. Its next deploy would make them again, which AWS refuses for resources with a name, and which
+duplicates those without one; its next destroy forgets them. The rule here: each is looked for, and one that exists and belongs to
+this platform is recorded in the state by its id, so that a refresh completes it. One of the same name that belongs to others
+stays out of the state, so nothing here will ever change or remove it.
 
 Resources belong to the platform by their tag, which every type that can have tags gets in the request that makes it. A schedule
 can't have tags: it belongs to the platform if it calls the platform's worker. Neither can stages, routes, authorizers and
@@ -31,7 +31,7 @@ _MISSING = {"NoSuchEntity", "RepositoryNotFoundException", "ResourceNotFoundExce
 
 @dataclass(frozen=True)
 class Found:
-    """A resource by the id that imports of the AWS plug-in need, and whether it belongs to this platform."""
+    """A resource's id, as imports of the AWS plug-in need it, and whether the resource belongs to this platform."""
 
     identity: str
     ours: bool = True
@@ -51,7 +51,7 @@ class Recovery:
 
 
 def recover_state(deployment: Mapping[str, Any], find: Find) -> Recovery:
-    """The state in which each pending create is either one of the resources or gone."""
+    """The state without pending creates: those that exist are among its resources, the others are dropped."""
     known = {resource["urn"] for resource in deployment["resources"]}
     ours, foreign = list[dict[str, Any]](), list[str]()
     for operation in deployment.get("pending_operations", []):

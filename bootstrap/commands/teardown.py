@@ -48,7 +48,9 @@ def destroy(
     if and_purge:
         purge(context, names, log_groups)
         if prefix is None:
-            context.say("App Runner's logs of its environments are kept: give --prefix, with which their names began")
+            context.say(
+                "App Runner's logs of the environments are kept; to remove them, give --prefix as at the deploy"
+            )
     elif foundations:
         _name_what_is_kept(context, foundations, log_groups, prefix)
 

@@ -39,7 +39,7 @@ class Property:
             if time.monotonic() > deadline:
                 raise FoundationsError(
                     f"AWS accepted {self.name}, but does not show it.",
-                    "Run it again; if it stays so, look at the bucket in the console.",
+                    "Run it again; if that does not help, look at the bucket in the console.",
                 )
             time.sleep(0.5)
         report(f"set {self.name}")

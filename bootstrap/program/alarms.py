@@ -49,7 +49,7 @@ class Alarm:
     """`statistic` of a metric over `period` seconds, `times` in a row, at or above `threshold`, or `below` it.
 
     Without `of`, which is an AWS namespace and dimension, the metric is the platform's own. The dimension may be an output of a
-    resource. Missing data counts as below the threshold if `silence_alarms`, else as fine.
+    resource. Missing data counts as below the threshold if `silence_alarms`, else as OK.
     """
 
     metric: str

@@ -17,7 +17,7 @@ def http_apis(
     blueprint: Blueprint, function: aws.lambda_.Function, log: aws.cloudwatch.LogGroup
 ) -> dict[str, aws.apigatewayv2.Api]:
     """The APIs in front of `function` by their kinds of callers: `iam`, who sign with SigV4 and need `execute-api:Invoke`, and
-    `github`, who send a token, if there is one for them."""
+    `github`, who send a token, if the settings ask for it."""
     names, settings = blueprint.names, blueprint.settings
     description = f"fibfactory, platform {names.platform}"
 
@@ -32,7 +32,7 @@ def http_apis(
         return {"iam": iam}
     github = api("github-api", names.github_api, f"{description}, for GitHub's workflows")
     # It checks signature, issuer, audience and times. Any repository can get a token for any audience; the function checks which
-    # of them are let in.
+    # of them are allowed.
     authorizer = aws.apigatewayv2.Authorizer(
         "github",
         name="github",

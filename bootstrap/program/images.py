@@ -36,7 +36,7 @@ class Images:
 
 
 def images(blueprint: Blueprint) -> Images:
-    """The repositories always, and the images that the settings have built; that needs a Docker daemon."""
+    """Both repositories, and the images if the settings ask to build them, which needs a Docker daemon."""
     names, settings = blueprint.names, blueprint.settings
     orchestrator = _repository(blueprint, "orchestrator", names.orchestrator_repository, "IMMUTABLE")
     # A team's own pushes may move a tag of the sample; an environment's `revision` then redeploys it.

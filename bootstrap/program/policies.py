@@ -27,8 +27,8 @@ OWNERSHIP_TAGS = {"Platform": TAG_PLATFORM, "Owner": TAG_OWNER, "Environment": T
 WHY_ANY: Mapping[str, str] = {
     "SignInToTheRegistry": "the action supports no resource; its token has the permissions of this role",
     "Traces": "X-Ray's actions support no resource",
-    "LookForServices": "a list of all services supports no resource; it is the independent check before `destroyed` is written",
-    "LookForAnythingTagged": "the tagging API supports no resource; sweeps look at all types",
+    "ListServices": "a list of all services supports no resource; it is the independent check before `destroyed` is written",
+    "ListTaggedResources": "the tagging API supports no resource; sweeps look at all types",
     "KeepPlatformTag": "a refusal, whatever else a policy allows",
     "KeepOwnerTag": "a refusal, whatever else a policy allows",
     "KeepEnvironmentTag": "a refusal, whatever else a policy allows",
@@ -151,14 +151,14 @@ def _services(names: Names, prefix: str) -> list[Statement]:
         # By name only: a deleted service has no tags any more, and the engine's waits and the check before `destroyed` must be
         # able to see that it is deleted.
         _allow(
-            "LookAtServices",
+            "DescribeServices",
             services,
             "apprunner:DescribeService",
             "apprunner:ListOperations",
             "apprunner:ListTagsForResource",
         ),
-        _allow("LookForServices", "*", "apprunner:ListServices"),
-        _allow("LookForAnythingTagged", "*", "tag:GetResources"),
+        _allow("ListServices", "*", "apprunner:ListServices"),
+        _allow("ListTaggedResources", "*", "tag:GetResources"),
     ]
 
 

@@ -1,4 +1,4 @@
-"""A client of the emulator's control API, for tests and for programs that prepare a scene."""
+"""A client of the emulator's control API, for tests and other programs that prepare a situation."""
 
 from __future__ import annotations
 

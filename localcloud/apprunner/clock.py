@@ -1,6 +1,6 @@
 """The emulator's clock: runs with real time, faster, slower or not at all, and can be moved on.
 
-Only what App Runner takes minutes for is measured by it; the processes that are started live in real time.
+It measures only the operations for which App Runner takes minutes; the started processes run in real time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Services as containers, where the cloud's registry has the image and a Docker daemon answers; else another launcher's.
+"""Services as containers, where the cloud's registry has the image and a Docker daemon answers; else started by another launcher.
 
 Rules:
 - An image is pulled and started by the digest that its tag has when the service is deployed.

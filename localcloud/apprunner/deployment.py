@@ -1,4 +1,4 @@
-"""What a runtime gets to run, the port to how it runs (as a process or as a container), and what it says about it."""
+"""What a runtime has to run, the interface to what starts it (a process or a container), and what it reports."""
 
 from __future__ import annotations
 

@@ -5,10 +5,10 @@ Rules:
   instance of it runs. A new deployment ends the old program and starts the new one on the same port, so for that
   moment nothing answers, where App Runner would switch over without a gap.
 - Secrets are references into other services, which this runtime does not read: they are left out, and the log says so.
-- A caller's start command is not run: on a laptop that would be any command of anybody who can send a request.
+- A caller's start command is not run: anyone who can send a request could run any command on this machine.
 - Health checks use the configured protocol, path, timeout and healthy threshold. They follow each other quickly
-  instead of at the configured interval, and a service has `start_timeout` seconds instead of the unhealthy threshold,
-  because a laptop is slower to start twenty at once and its user is less patient.
+  instead of at the configured interval, so that nothing waits longer than it must. A service has `start_timeout` seconds
+  instead of the unhealthy threshold, because a laptop is slow to start twenty at once.
 - A healthy service is not watched any more; one that dies later is reaped and seen in `instances`, not started again.
 """
 

@@ -1,4 +1,4 @@
-"""The emulator as a server on loopback: its parts wired together, started on a thread, and ended in order.
+"""The emulator as a server on loopback: its parts wired together, started on a thread, and ended gracefully.
 
 Rule: `serve` returns with no thread, no connection and no process left.
 """

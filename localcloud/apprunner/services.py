@@ -130,7 +130,7 @@ def _carry_out(cloud: Cloud, service: Service) -> Service:
 
 
 def _refuse_unknown_roles(cloud: Cloud, kind: OperationType, name: str, wanted: Configuration) -> None:
-    """Raise the error of a role that IAM has not spread yet, if such a fault is waiting. Messages as App Runner's."""
+    """Raise the error of a role that is not known everywhere yet, if such a fault is waiting. The messages are App Runner's."""
     roles = (
         (FaultKind.INSTANCE_ROLE, "instance role", configuration.instance_role(wanted)),
         (FaultKind.ACCESS_ROLE, "access role", configuration.access_role(wanted)),

@@ -43,10 +43,11 @@ CUT = Cut()
 Outcome = Refusal | Cut | None
 """What the proxy does with the call; None: it passes."""
 
-Deed = Callable[[Call], Outcome]
+Action = Callable[[Call], Outcome]
+"""What a fault does to a call."""
 
 
-def answer(status: int, code: str) -> Deed:
+def answer(status: int, code: str) -> Action:
     """Answer this error."""
     return lambda call: Refusal(status, code)
 
@@ -56,7 +57,7 @@ def cut(call: Call) -> Outcome:
     return CUT
 
 
-def delay(seconds: float) -> Deed:
+def delay(seconds: float) -> Action:
     """Delay the call, then let it pass."""
 
     def wait(call: Call) -> Outcome:
@@ -91,10 +92,10 @@ class Match:
 
 @dataclass(frozen=True)
 class Fault:
-    """The deed happens at the `nth` matching call and then at each `every`th of them, `times` times in all."""
+    """The action happens at the `nth` matching call and then at each `every`th of them, `times` times in all."""
 
     match: Match
-    deed: Deed
+    action: Action
     moment: Moment = Moment.BEFORE
     nth: int = 1
     every: int = 1
@@ -129,11 +130,11 @@ class Armed:
         return True
 
     def happens_at(self, moment: Moment, call: Call) -> Outcome:
-        """Carry out the deed, if this is the fault's moment."""
+        """Carry out the action, if this is the fault's moment."""
         if moment is not self.fault.moment:
             return None
         try:
-            return self.fault.deed(call)
+            return self.fault.action(call)
         finally:
             self.happened.set()
 

@@ -1,4 +1,4 @@
-"""AWS's errors become ours here: Transient if trying again can help, else Terminal.
+"""AWS's errors are translated here: Transient if trying again can help, else Terminal.
 
 The codes are those of the AWS SDK's retry rules (throttling, timeouts, 5xx) and of App Runner's API model.
 """
@@ -80,7 +80,7 @@ def translated(error: Exception, doing: str) -> OperationFailed:
 
 @contextmanager
 def translating(doing: str) -> Iterator[None]:
-    """Raise any error of boto3 in this block as one of ours; `doing` completes the sentence "While …"."""
+    """Raise any error of boto3 in this block as Transient or Terminal; `doing` completes the sentence "While …"."""
     try:
         yield
     except (ClientError, BotoCoreError) as error:

@@ -1,6 +1,6 @@
 """Texts of the engine and AWS without secrets: values of variables, and credentials.
 
-The rule: any text by a vendor goes through here before it becomes an error of ours, because errors end in records, events and
+The rule: any text by a vendor goes through here before it becomes an error's message, because errors end in records, events and
 logs. AWS quotes values that it refuses ("Value '…' at …"), and the signed headers when a signature does not match.
 """
 

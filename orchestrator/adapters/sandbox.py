@@ -2,7 +2,7 @@
 
 Lambda restarts a crashed runtime in the same sandbox, beside the processes and files that the last one left there.
 
-The rule: a mark names a worker by process id and start time, so that nothing of a live worker or of anybody else is touched.
+The rule: a mark names a worker by process id and start time, so that nothing of a live worker or another program is touched.
 Process ids are unique within one container only, so other containers' processes are ignored.
 """
 
@@ -82,7 +82,7 @@ def _end(process: psutil.Process) -> None:
 
 
 def _dead(mark: str) -> bool:
-    """Whether the worker that the mark names is dead. A text that is no mark of ours counts as not dead."""
+    """Whether the worker that the mark names is dead. A text that is no such mark counts as not dead."""
     named = _WORKER.match(mark)
     if named is None or named.group() == _this_worker():
         return False

@@ -1,11 +1,11 @@
 """Who sends a request, by what API Gateway proved about them.
 
-Two ways in. IAM's authorizer gives an ARN, `arn:aws:sts::123456789012:assumed-role/ROLE/SESSION` or
+There are two kinds of callers. IAM's authorizer gives an ARN, `arn:aws:sts::123456789012:assumed-role/ROLE/SESSION` or
 `arn:aws:iam::123456789012:user/NAME`. The JWT authorizer gives the claims of a token that GitHub issued to a workflow. It has
 checked signature, issuer, audience and times, which is not enough: every repository on GitHub can get such a token. So the ids
 in it are compared with the platform's list.
 
-The rule: what is missing or not as expected proves nothing. `sub` is never read, because a repository's owner can shape it.
+The rule: what is missing or not as expected proves nothing. `sub` is never read, because the repository can choose its form.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ _NOT_STRINGS = ("null", "true", "false")
 _REQUIRED = ("exp", "repository_id", "repository_owner_id", "ref", "event_name")
 
 _REFUSED_EVENT = "pull_request_target"
-"""Such a workflow has the target repository's rights, while anybody may have written what it works on."""
+"""Such a workflow has the target repository's rights, while it works on code that anyone may have written."""
 
 
 def caller_of(request_context: Mapping[str, Any], access: Access) -> Caller:
     """The caller of an HTTP API event's `requestContext`.
 
-    Raises Unauthenticated when it proves no identity, Forbidden `not_allowed` when it proves one that is not let in.
+    Raises Unauthenticated when it proves no identity, Forbidden `not_allowed` when it proves one that is not allowed.
     """
     match request_context.get("authorizer"):
         case {"iam": {"userArn": str(arn)}, **others} if _PROVEN.fullmatch(arn) and not others.get("jwt"):
@@ -60,14 +60,14 @@ def _repository(claims: Mapping[str, Any], github: GitHub) -> str:
         )
     if claim["event_name"] == _REFUSED_EVENT:
         raise Forbidden(
-            f"Workflows started by {_REFUSED_EVENT} are not let in: anybody may have written what they run. "
-            "Start the workflow by another event.",
+            f"Workflows started by {_REFUSED_EVENT} are not allowed: they work on code that anyone may have written. "
+            "Start the workflow with another event.",
             ErrorCode.NOT_ALLOWED,
         )
     allowed = ("repository_owner_id", "repository_id", "ref", "job_workflow_ref")
     if not any(workflow.allows(**{name: claim[name] for name in allowed}) for workflow in github.workflows):
         raise Forbidden(
-            "This workflow is not let in. The platform's `github` setting says which repositories, refs and workflows are.",
+            "This workflow is not allowed. The platform's `github` setting says which repositories, refs and workflows are.",
             ErrorCode.NOT_ALLOWED,
         )
     return f"github:repository:{claim['repository_id']}"

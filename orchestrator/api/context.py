@@ -1,4 +1,4 @@
-"""What the routes need beside the request: the use cases and the settings, made once."""
+"""What the routes need besides the request: the use cases and the settings, made once."""
 
 from __future__ import annotations
 

@@ -81,7 +81,8 @@ def _our_error(error: FibfactoryError) -> Response[Any]:
 
 @router.exception_handler(RequestUnsupportedContentType)
 def _not_json(error: RequestUnsupportedContentType) -> Response[Any]:
-    return problem(415, ErrorCode.UNSUPPORTED_MEDIA_TYPE, "A body must be application/json.")
+    detail = "The body must be application/json: set the header Content-Type to that."
+    return problem(415, ErrorCode.UNSUPPORTED_MEDIA_TYPE, detail)
 
 
 @router.exception_handler(RequestValidationError)
@@ -106,7 +107,9 @@ def _no_route(error: NotFoundError) -> Response[Any]:
 @router.exception_handler(Exception)
 def _unexpected(error: Exception) -> Response[Any]:
     logger.exception("The request failed with an unexpected error.")
-    return problem(500, ErrorCode.INTERNAL, "An unexpected error; the API function's log has it. Try again.")
+    return problem(
+        500, ErrorCode.INTERNAL, "An unexpected error happened; the API function's log has the details. Try again."
+    )
 
 
 def _methods_of(path: str) -> list[str]:

@@ -30,7 +30,9 @@ def validate(event: dict[str, Any], longest: int) -> Response[Any] | None:
         return problem(413, ErrorCode.TOO_LONG, f"A body may have {longest} bytes at most.")
     kind = str((event.get("headers") or {}).get("content-type", JSON)).partition(";")[0].strip()
     if kind != JSON:
-        return problem(415, ErrorCode.UNSUPPORTED_MEDIA_TYPE, f"A body must be {JSON}, not {kind or 'of no type'}.")
+        return problem(
+            415, ErrorCode.UNSUPPORTED_MEDIA_TYPE, f"The body must be {JSON}; its Content-Type is {kind or 'missing'}."
+        )
     try:
         found = json.loads(_text(event), parse_constant=_no_such_number)
     except (ValueError, RecursionError):

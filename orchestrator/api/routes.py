@@ -106,7 +106,7 @@ def _answers(model: type[BaseModel], *statuses: int) -> Any:
 def put_environment(
     api: Api, caller: AsCaller, environment_id: EnvironmentId, spec: SpecIn, if_match: IfMatch = None
 ) -> Response[EnvironmentOut]:
-    """Create the environment, or update it to this spec. 202 while there is work to do, 200 when it already is so."""
+    """Create the environment, or update it to this spec. 202 while there is work to do, 200 when there is none."""
     return _accepted(api.environments.put(caller, environment_id, _request(api, spec), if_match=_match(if_match)))
 
 
@@ -117,7 +117,7 @@ def create_environment(
     spec: CreateIn,
     idempotency_key: Annotated[str | None, Header(alias="idempotency-key", max_length=256)] = None,
 ) -> Response[EnvironmentOut]:
-    """Create the environment; 409 when it exists, unless its Idempotency-Key shows that this very request created it."""
+    """Create the environment; 409 when it exists, unless its Idempotency-Key shows that the same request created it."""
     digest = idempotency_key and _digest(caller.identity, idempotency_key, spec.model_dump_json())
     return _accepted(api.environments.create(caller, spec.id, _request(api, spec), idempotency=digest))
 
@@ -135,9 +135,11 @@ def list_environments(
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Response[PageOut]:
-    """The caller's environments or its group's, page by page; operators see everybody's."""
+    """The caller's environments or its group's, page by page; operators see all."""
     if Status.DESTROYED in (status or ()):
-        raise BadRequest("Tombstones are listed with destroyed=true.", ErrorCode.BAD_REQUEST)
+        raise BadRequest(
+            "The status `destroyed` is not a filter: list tombstones with destroyed=true.", ErrorCode.BAD_REQUEST
+        )
     page = api.environments.list(
         caller,
         statuses=(Status.DESTROYED,) if destroyed else tuple(status or ()),

@@ -35,13 +35,13 @@ R = TypeVar("R")
 
 
 class Change(Protocol):
-    """Makes the record as it should be of the record as it is."""
+    """Turns the record as it is into the record as it should be."""
 
     def __call__(self, environment: Environment, /, *, now: datetime) -> Environment: ...
 
 
-def _begun_again(use_case: Callable[P, R]) -> Callable[P, R]:
-    """The same use case, which begins again when somebody else changed the record between its reading and its writing."""
+def _repeated_on_conflict(use_case: Callable[P, R]) -> Callable[P, R]:
+    """The use case, repeated from its beginning whenever the record changed between its reading and its writing."""
 
     @wraps(use_case)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -54,14 +54,14 @@ def _begun_again(use_case: Callable[P, R]) -> Callable[P, R]:
 
 @dataclass(frozen=True)
 class EnvironmentService:
-    """The use cases around environments. Those that change one return its record as it then is."""
+    """The use cases around environments. Those that change one return its new record."""
 
     ports: Ports
     limits: LifetimeLimits
     policy: Policy
     sleep: Callable[[float], None] = time.sleep
 
-    @_begun_again
+    @_repeated_on_conflict
     def put(
         self, caller: Caller, environment_id: str, request: EnvironmentRequest, *, if_match: Match | None = None
     ) -> Environment:
@@ -75,11 +75,11 @@ class EnvironmentService:
         after = desired.apply(before, request, self.limits, self.ports.clock())
         return self._write(caller, before, after, EventKind.REQUESTED)
 
-    @_begun_again
+    @_repeated_on_conflict
     def create(
         self, caller: Caller, environment_id: str, request: EnvironmentRequest, *, idempotency: str | None = None
     ) -> Environment:
-        """Create the environment. Raises Conflict `exists` if there is one, unless this very request created it before.
+        """Create the environment. Raises Conflict `exists` if there is one, unless the same request created it before.
 
         `idempotency` is a digest of the caller's key and body.
         """
@@ -116,7 +116,7 @@ class EnvironmentService:
         cursor: str | None,
         limit: int,
     ) -> Page[Environment]:
-        """The caller's environments; an operator's listing shows everybody's, or one owner's."""
+        """The caller's environments; an operator's listing shows all, or one owner's."""
         if not caller.operator:
             owner = owner or caller.owner
             if not caller.acts_for(owner):
@@ -147,7 +147,7 @@ class EnvironmentService:
         change = partial(desired.set_paused, paused=False)
         return self._change(caller, environment_id, if_match, change, EventKind.RESUME_REQUESTED)
 
-    @_begun_again
+    @_repeated_on_conflict
     def revive(
         self, caller: Caller, environment_id: str, *, ttl: timedelta | None | Unset = desired.UNSET
     ) -> Environment:
@@ -168,7 +168,7 @@ class EnvironmentService:
     def events(self, caller: Caller, environment_id: str, cursor: str | None, limit: int) -> Page[Event]:
         return self.ports.records.events(self._visible(caller, environment_id), cursor, limit)
 
-    @_begun_again
+    @_repeated_on_conflict
     def _change(
         self, caller: Caller, environment_id: str, if_match: Match | None, change: Change, kind: EventKind
     ) -> Environment:
@@ -254,7 +254,7 @@ class SweepService:
 
 
 def require_id_available(caller: Caller, environment: Environment | None) -> None:
-    """Raises Conflict `id_taken`, and says nothing more, if somebody else's environment has the id."""
+    """Raises Conflict `id_taken`, and says nothing more, if another owner's environment has the id."""
     if environment and not environment.destroyed and not caller.may_see(environment):
         raise Conflict(f"The id {environment.id} is taken. Choose another.", ErrorCode.ID_TAKEN)
 
@@ -266,4 +266,6 @@ def _require_operator(caller: Caller) -> None:
 
 def _check_match(environment: Environment | None, if_match: Match | None) -> None:
     if if_match is not None and (environment is None or if_match not in (ANY, environment.version)):
-        raise PreconditionFailed("The environment has another version by now. Read it again and decide again.")
+        raise PreconditionFailed(
+            "The environment's version is not the one in If-Match. Read the environment again, then decide."
+        )

@@ -1,4 +1,4 @@
-"""Who may use a platform: its identities, groups, operators and GitHub workflows, and what they make of a caller.
+"""Who may use a platform: its identities, groups, operators and GitHub workflows, and what follows for a caller.
 
 Settings name an identity in one of these forms:
 
@@ -74,7 +74,7 @@ def _role_of(identity: str) -> str:
 
 
 def groups_by_member(groups: Mapping[str, Collection[str]]) -> Mapping[str, str]:
-    """Each member's group, the member as `owner_of` gives it. Raises ValueError when somebody is in two of them."""
+    """Each member's group, the member as `owner_of` gives it. Raises ValueError when an identity is in two groups."""
     found: dict[str, str] = {}
     for group, members in groups.items():
         for member in members:
@@ -86,7 +86,7 @@ def groups_by_member(groups: Mapping[str, Collection[str]]) -> Mapping[str, str]
 
 @dataclass(frozen=True)
 class WorkflowRule:
-    """GitHub workflows that are let in: those of an owner, or of one repository, for these refs, from these workflow files.
+    """GitHub workflows that are allowed: those of an owner, or of one repository, for these refs, from these workflow files.
 
     None stands for any. Refs and workflow files may contain `*` and `?`, which also match slashes. Owners and repositories are
     given by their numbers, because a name that is given up can be taken by somebody else.
@@ -98,7 +98,7 @@ class WorkflowRule:
     job_workflow_refs: tuple[str, ...] | None = None
 
     def check(self) -> None:
-        """Raises ValueError for what can match no token, or only by mistake."""
+        """Raises ValueError for a rule that no token can match, or that matches one only by mistake."""
         for name, text_format, values in (
             ("repository_owner_id", _OWNER_ID, (self.repository_owner_id,)),
             ("repository_id", _REPOSITORY_ID, None if self.repository_id is None else (self.repository_id,)),
@@ -106,7 +106,7 @@ class WorkflowRule:
             ("job_workflow_refs", _WORKFLOW_FILE, self.job_workflow_refs),
         ):
             if values == ():
-                raise ValueError(f"{name} must not be empty: leave it out to let in all of them")
+                raise ValueError(f"{name} must not be empty: leave it out to allow all of them")
             for value in values or ():
                 try:
                     text_format.check(value)
@@ -130,7 +130,7 @@ def _matches(claim: str, patterns: Collection[str]) -> bool:
 
 @dataclass(frozen=True)
 class GitHub:
-    """The issuer of the tokens that are accepted, and the workflows that are let in by them."""
+    """The issuer of the tokens that are accepted, and the workflows that they are accepted from."""
 
     issuer: str = GITHUB_ISSUER
     workflows: Collection[WorkflowRule] = ()
@@ -151,7 +151,7 @@ class Caller:
         return f"group:{self.group}" if self.group else self.identity
 
     def acts_for(self, owner: str) -> bool:
-        """Whether the caller may see and change what this owner has. A group's member keeps what it had by itself."""
+        """Whether the caller may see and change what this owner has. A group's member keeps what it created before it joined."""
         return owner in (self.owner, self.identity)
 
     def may_see(self, environment: Environment) -> bool:

@@ -74,7 +74,7 @@ def create(
 ) -> Environment:
     """A record for an id that was never used, or whose last environment is destroyed and has left this tombstone.
 
-    Of the tombstone, only incarnation, generation, token and version go on.
+    Of the tombstone, only incarnation, generation, token and version are continued.
     """
     ttl = limits.default if isinstance(request.ttl, Unset) else request.ttl
     fresh = Environment(
@@ -219,7 +219,7 @@ def orphan(environment_id: str, tombstone: Environment | None, owner: str, reaso
 
 
 def restore(environment: Environment, reason: str, now: datetime) -> Environment:
-    """The record in a new generation with the same spec, to make it true again after somebody else changed what runs.
+    """The record in a new generation with the same spec, to deploy it again after what runs was changed outside fibfactory.
 
     Its service is looked up anew, as that may have changed too.
     """

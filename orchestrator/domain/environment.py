@@ -72,7 +72,7 @@ class Lease:
 
 @dataclass(frozen=True)
 class LeaseSpan:
-    """When and on which host a worker held a lease until it died: a lock from then and there was that worker's."""
+    """When and on which host a worker held a lease until it died: a lock taken in that time on that host was that worker's."""
 
     since: datetime
     until: datetime
@@ -108,7 +108,7 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Observed:
-    """What was last made true. Generation 0 means that nothing of this incarnation was made yet."""
+    """What workers last achieved. Generation 0 means that nothing of this incarnation was made yet."""
 
     generation: int = 0
     url: str | None = None
@@ -158,7 +158,7 @@ class Environment:
 
     @property
     def settled(self) -> bool:
-        """Whether the desired state is what was last made true."""
+        """Whether the desired state has been achieved."""
         return self.observed.generation == self.generation if self.present else self.receipt is not None
 
     @property

@@ -14,9 +14,9 @@
     └── OperationFailed     the engine or the cloud refused; says whether trying again can help
         ├── Transient
         ├── Terminal
-        └── Interrupted     stopped in order, its progress kept
+        └── Interrupted     stopped gracefully, its progress kept
 
-The rule: adapters raise these and no vendor's; only `api.problem_details` knows status codes.
+The rule: adapters raise these, never a vendor's; only `api.problem_details` knows status codes.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class ErrorCode(StrEnum):
 
 
 class FibfactoryError(Exception):
-    """Any error of ours. Its message says what happened and what to do."""
+    """The base of all errors. The message says what happened and what to do."""
 
     code = ErrorCode.INTERNAL
 
@@ -179,6 +179,6 @@ class Terminal(OperationFailed):
 
 
 class Interrupted(OperationFailed):
-    """The operation was stopped in order, because something newer is wanted or the time is nearly up."""
+    """The operation was stopped gracefully, because something newer is wanted or the time is nearly up."""
 
     code = ErrorCode.INTERRUPTED

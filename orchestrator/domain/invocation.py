@@ -14,7 +14,7 @@ _SIGNALS = 3.6
 
 @dataclass(frozen=True)
 class InvocationLimits:
-    """Work is stopped in order at `stop_at`, the invocation is over at `ends_at`, and the lease ends at `lease_until`."""
+    """Work is stopped gracefully at `stop_at`, the invocation is over at `ends_at`, and the lease ends at `lease_until`."""
 
     stop_at: datetime
     ends_at: datetime

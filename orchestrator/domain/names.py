@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from orchestrator.domain.errors import BadRequest, ErrorCode
 
 PROJECT = "fibfactory"
-"""The Pulumi project of every environment's stack, as in the post."""
+"""The Pulumi project of every environment's stack, as in the original script."""
 
 _ID = re.compile(r"[a-z][a-z0-9-]{1,22}[a-z0-9]")
 

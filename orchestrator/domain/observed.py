@@ -57,7 +57,7 @@ def mark_failed(
 def mark_interrupted(
     environment: Environment, token: int, generation: int, operation: Operation, now: datetime
 ) -> Environment:
-    """The operation was stopped in order and goes on in another invocation; after too many invocations it fails for good.
+    """The operation was stopped gracefully and goes on in another invocation; after too many invocations it fails for good.
 
     An operation that was stopped because a newer generation is desired does not count.
     """

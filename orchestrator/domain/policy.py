@@ -69,7 +69,8 @@ class Policy:
         """Raises BadRequest `bad_ttl` for a TTL that the platform does not allow, or not any more."""
         if ttl is None and not self.allow_never:
             raise BadRequest(
-                "It had no end, which this platform allows no environment any more: give a ttl.", ErrorCode.BAD_TTL
+                "The environment's ttl was `never`, which this platform no longer allows: give a ttl.",
+                ErrorCode.BAD_TTL,
             )
 
     @property

@@ -76,7 +76,7 @@ class Outcome(StrEnum):
     DEFERRED = "deferred"
     """Left for the next run."""
     CHANGED_MEANWHILE = "changed_meanwhile"
-    """Somebody changed the record first, so it was left alone."""
+    """The record changed first, so it was left alone."""
     ABORTED = "aborted"
     FAILED = "failed"
 

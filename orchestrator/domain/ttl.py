@@ -23,7 +23,7 @@ def parse_ttl(text: str, *, allow_never: bool) -> timedelta | None:
     if text == "never":
         if allow_never:
             return None
-        raise BadRequest(f"This platform allows no environment without an end. {_HELP}.", ErrorCode.BAD_TTL)
+        raise BadRequest(f"This platform does not allow the TTL `never`. {_HELP}.", ErrorCode.BAD_TTL)
     match = re.fullmatch(TTL.pattern, text)
     if match is None:
         raise BadRequest(f"{_HELP}{', or `never`' if allow_never else ''}.", ErrorCode.BAD_TTL)

@@ -1,1 +1,1 @@
-"""What is due, and where the cloud and the records disagree. SweepService decide and dispatch; workers do."""
+"""What is due, and where the cloud and the records disagree. Sweeps decide and dispatch; workers do the work."""

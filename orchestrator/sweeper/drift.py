@@ -1,7 +1,7 @@
 """Where the records and the cloud disagree: each finding, and what may be done about it.
 
-The rule: pure, and unknown means keep. Something is ours only if its whole name, our platform's tag and an environment's tag
-agree. Under one environment's name everything has to be ours before any of it is removed, and nothing protected is touched.
+The rule: pure, and unknown means keep. Something is ours (this platform's) only if its whole name, the platform's tag and an
+environment's tag agree. All under an environment's name must be ours before any of it is removed; nothing protected is touched.
 """
 
 from __future__ import annotations
@@ -128,15 +128,15 @@ class Comparison:
         for what, services in (("service", True), ("stack", False)):
             if expected and not self._any_possibly_ours(services):
                 raise Terminal(
-                    f"{len(expected)} records say that an environment is ready, and the cloud shows no {what} of ours at all. "
+                    f"{len(expected)} records say that an environment is ready, and the cloud shows no {what} of this platform. "
                     "That can't be right, so nothing was done. Check that the worker's role, region, prefix and state bucket are "
                     "unchanged.",
                     ErrorCode.IMPLAUSIBLE,
                 )
         if self.environments and not any_record:
             raise Terminal(
-                f"The cloud holds {len(self.environments)} environments of ours, and the table has no record of any, not even a "
-                "tombstone. That can't be right, so nothing was done. Check the table's name, or restore the table.",
+                f"The cloud holds {len(self.environments)} environments of this platform, and the table has no record, not even "
+                "a tombstone. That can't be right, so nothing was done. Check the table's name, or restore the table.",
                 ErrorCode.IMPLAUSIBLE,
             )
 
@@ -165,11 +165,11 @@ class Comparison:
     def _not_ours(self, environment_id: str, items: Sequence[_Item], record: Environment | None) -> Iterator[Finding]:
         for item in items:
             if item.claim is _Claim.FOREIGN:
-                because = f"{item.label} has a name of ours, and its tags say otherwise: {_shown(item.tags)}"
+                because = f"{item.label} has a name of this platform, but not its tags: it has {_shown(item.tags)}"
                 yield Finding(FindingKind.FOREIGN, Action.KEEP, environment_id, because)
             # A stack in which nothing was made yet has no tags; if it has a record, that is normal.
             elif item.claim is _Claim.UNKNOWN and (item.is_service or self._without_record(record)):
-                because = f"{item.label} has a name of ours, and its owner can't be read from it"
+                because = f"{item.label} has a name of this platform, but its tags can't be read or are missing"
                 yield Finding(FindingKind.UNKNOWN, Action.KEEP, environment_id, because)
 
     def _orphan(self, environment_id: str, items: Sequence[_Item], tombstone: Environment | None) -> Finding:
@@ -177,7 +177,7 @@ class Comparison:
         kind = FindingKind.ORPHAN_SERVICE if any(item.is_service for item in ours) else FindingKind.ORPHAN_STACK
         what = " and ".join(item.label for item in ours)
         if len(ours) < len(items):
-            because = f"no record accounts for {what}, but not everything under its name is ours"
+            because = f"no record accounts for {what}, but something else under its name may belong to others"
             return Finding(kind, Action.KEEP, environment_id, because)
         first_seen = self._first_seen(environment_id, ours, tombstone)
         ripe = all(
@@ -323,4 +323,4 @@ def _owner(ours: Sequence[_Item], tombstone: Environment | None) -> str:
 
 def _shown(tags: Mapping[str, str]) -> str:
     ours = {name: value for name, value in sorted(tags.items()) if name in (names.TAG_PLATFORM, names.TAG_ENVIRONMENT)}
-    return ", ".join(f"{name}={value}" for name, value in ours.items()) or "none of ours"
+    return ", ".join(f"{name}={value}" for name, value in ours.items()) or "none"

@@ -1,6 +1,6 @@
 """What is due: expired environments, requests without a worker, leases of dead workers, retries.
 
-The rule: `due_finding` is pure, and its condition is checked again in the write, because indexes lag and callers are quicker.
+The rule: `due_finding` is pure, and its condition is checked again in the write, because indexes lag and records change.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def due_finding(environment: Environment, now: datetime) -> Finding | None:
             f"attempt {environment.attempts + 1} was due at {_text(environment.retry_at)}",
         )
     else:
-        kind, because = FindingKind.NOT_PICKED_UP, f"no worker came since {_text(environment.dispatched_at)}"
+        kind, because = FindingKind.NOT_PICKED_UP, f"no worker has come since {_text(environment.dispatched_at)}"
     return Finding(kind, action, environment.id, because, overdue_seconds=int((now - due_at).total_seconds()))
 
 

@@ -1,7 +1,7 @@
 """One run of a sweep: light (what is due) or deep (what is due, then the cloud compared with the records).
 
-The rule: sweeps decide and dispatch, workers do. A sweep ends in order before its invocation does, and always leaves a plan or a
-report, also of what went wrong. One deep sweep runs at a time. Two light ones at once do no harm: each of their writes is
+The rule: sweeps decide and dispatch, workers do. A sweep ends before its invocation does, and always leaves a plan or a report,
+also of what went wrong. One deep sweep runs at a time. Two light ones at once do no harm: each of their writes is
 conditional.
 """
 

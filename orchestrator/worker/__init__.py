@@ -1,1 +1,1 @@
-"""One environment made true: decide, claim the lease, perform, release."""
+"""One environment brought to its desired state: decide, claim the lease, perform, release."""

@@ -1,6 +1,6 @@
 """What is done to one environment: deploy (which includes update, pause and resume) and destroy.
 
-The rule: an operation first recovers what an earlier one left, ends with its own look at the cloud, and returns what it saw. It
+The rule: an operation first recovers what an earlier one left, ends with its own check of the cloud, and returns what it saw. It
 writes no record. After a death at any point it can begin again and comes to the same end.
 """
 
@@ -18,17 +18,17 @@ from orchestrator.worker.recovery import Recovery
 
 T = TypeVar("T")
 
-_HEALTH_PATIENCE = timedelta(seconds=60)
+_HEALTH_TIMEOUT = timedelta(seconds=60)
 
 
 @dataclass(frozen=True)
 class Pauses:
-    """Seconds between two looks. All looks for a late service fit into one short invocation, or it would never end."""
+    """Seconds between two checks. All checks for a late service fit into one short invocation: longer ones would never end."""
 
     between_reads: float = 1.0
-    """While an operation runs: at the record, for a reason to stop."""
+    """While an operation runs: between two reads of the record, which may say that it has to stop."""
     leftovers: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0, 8.0)
-    """After a destroy: for what is still shown."""
+    """After a destroy: until AWS no longer lists what was deleted."""
     late_service: tuple[float, ...] = (0.5, 1.5, 2.0, 4.0)
     """For a service that was made a moment ago and may not be listed yet."""
 
@@ -101,12 +101,14 @@ class Operations(Recovery):
     def _remove_unknown(self, refusal: Terminal) -> None:
         """Remove the service that has our name and tags although the engine does not know it: its create was never reported.
 
-        Raises the refusal again when the service is somebody else's.
+        Raises the refusal again when the service belongs to others.
         """
         service = self._late_service()
         if service is None or self.ports.engine.knows(self.target, service.arn):
             raise refusal
-        self.note(f"{service.arn} has our tags, and the engine does not know it: it is removed and made again.")
+        self.note(
+            f"{service.arn} has this environment's tags, but the engine does not know it: it is removed and made again."
+        )
         self.remove_service(service)
 
     def _late_service(self) -> Service | None:
@@ -138,7 +140,7 @@ class Operations(Recovery):
         """Whether the engine has to read the cloud before it compares.
 
         A failed update leaves the desired values in Pulumi's state (pulumi/pulumi issue 21458), so the next update would find
-        nothing to do. The same goes for an update that was rolled back, and for a service that somebody else removed.
+        nothing to do. The same goes for an update that was rolled back, and for a service that was removed outside fibfactory.
         """
         if service is None:
             return self.target.needs_refresh or self.target.observed.generation > 0
@@ -169,7 +171,7 @@ class Operations(Recovery):
 
     def _wait_until_healthy(self, url: str) -> None:
         path = self.target.spec.health_path
-        give_up = self.ports.clock() + _HEALTH_PATIENCE
+        give_up = self.ports.clock() + _HEALTH_TIMEOUT
         pause = 0.1
         while problem := self.ports.health.answers(f"{url}{path}"):
             if self.ports.clock() >= give_up:

@@ -38,8 +38,8 @@ class Recovery:
             since = lock.at.isoformat(timespec="seconds")
             if not any(lease.covers(lock.at, lock.host) for lease in self.target.expired_leases):
                 raise Terminal(
-                    f"{lock.by}, has held the lock of this stack since {since}, and it is none of our workers that died. "
-                    "Find out who runs Pulumi on it; if nobody does, run `pulumi cancel` in that stack, then ask again.",
+                    f"{lock.by}, has held the lock of this stack since {since}. It is no dead worker's lock, so it was kept. "
+                    "Find out who runs Pulumi on it; if nobody does, run `pulumi cancel` in that stack, then request it again.",
                     ErrorCode.STACK_LOCKED,
                 )
             self.ports.engine.break_lock(lock)
@@ -55,14 +55,14 @@ class Recovery:
         unknown = [each for each in in_cloud if not each.main]
         if unknown:
             raise Terminal(
-                f"A worker died while it created {unknown[0].urn}, and we can't tell whether it exists. Remove it if it does, "
-                "run `pulumi refresh --clear-pending-creates` in that stack, then ask again.",
+                f"A worker died while it created {unknown[0].urn}, and fibfactory can't tell whether it exists. "
+                "Remove it if it does, run `pulumi refresh --clear-pending-creates` in that stack, then request it again.",
                 ErrorCode.NEEDS_OPERATOR,
             )
         if in_cloud:
             service = self.wait_until_idle()
             if service and not self.ports.engine.knows(self.target, service.arn):
-                self.note(f"{service.arn} was left half made when the engine was killed; it is removed.")
+                self.note(f"{service.arn} was left half made when the engine was killed; it is being removed.")
                 self.remove_service(service)
         if pending:
             self.ports.engine.clear_pending_creates(self.target, progress=self.note, stop=self.stop)

@@ -180,7 +180,7 @@ class SmallDisk:
     folder: Path
 
     def fill(self) -> None:
-        """Fill it but for one page: without any space, Python would use another temporary folder, which Lambda does not have."""
+        """Fill all but one page: without any space, Python would use another temporary folder, which Lambda does not have."""
         with (self.folder / "filler").open("ab", buffering=0) as filler:
             with suppress(OSError):
                 while True:

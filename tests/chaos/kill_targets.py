@@ -12,7 +12,7 @@ from enum import StrEnum
 import psutil
 
 from localcloud.faults.calls import Call
-from localcloud.faults.faults import CUT, Deed, Outcome, Refusal
+from localcloud.faults.faults import CUT, Action, Outcome, Refusal
 
 _ABANDONED = Refusal(400, "AbandonedException", "The process that sent this request is dead.")
 
@@ -30,10 +30,10 @@ class KillTarget(StrEnum):
         return self in (KillTarget.CLI, KillTarget.CLI_AND_PLUGINS)
 
 
-def kill(target: KillTarget, stack: str, functions: tuple[str, ...]) -> Deed:
+def kill(target: KillTarget, stack: str, functions: tuple[str, ...]) -> Action:
     """Kill the target when a call comes that works on this stack for one of these functions."""
 
-    def deed(call: Call) -> Outcome:
+    def action(call: Call) -> Outcome:
         caller = _process(call.client())
         worker = _worker_of(caller, stack, functions)
         killed = _kill(target, worker, stack)
@@ -43,7 +43,7 @@ def kill(target: KillTarget, stack: str, functions: tuple[str, ...]) -> Deed:
         alone = target in (KillTarget.WORKER, KillTarget.CLI)
         return None if alone or caller == worker else _ABANDONED
 
-    return deed
+    return action
 
 
 def _kill(target: KillTarget, worker: psutil.Process | None, stack: str) -> set[int]:

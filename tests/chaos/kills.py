@@ -1,7 +1,7 @@
 """SIGKILL before and after each effect of each operation, and what becomes of the environment.
 
-The rule: first an undisturbed life is recorded; then each point of it is a kill of its own, in a life whose other steps have
-kills of their own. A point that the disturbed run does not reach is no kill and is not counted.
+The rule: first a life cycle without kills is recorded; then a process is killed at each of its points, one kill in each step of a
+life cycle. A point that such a run does not reach is not counted.
 """
 
 from __future__ import annotations
@@ -183,8 +183,8 @@ class KillRun:
     ) -> Fault:
         outputs = self.fixture.platform.outputs
         functions = (outputs["worker_function"], outputs["api_function"])
-        deed = kill_targets.kill(target, names.stack_name(environment_id), functions)
-        return Fault(Match(about=environment_id, also=condition), deed, moment, nth)
+        action = kill_targets.kill(target, names.stack_name(environment_id), functions)
+        return Fault(Match(about=environment_id, also=condition), action, moment, nth)
 
     def _wait(self, armed: Armed, environment_id: str) -> None:
         """Wait until a process was killed, or nothing is left to do for a worker."""

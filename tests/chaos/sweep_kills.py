@@ -57,8 +57,8 @@ def _record(fixture: PlatformFixture, kind: SweepKind) -> list[Effect]:
 
 def _kill(fixture: PlatformFixture, kind: SweepKind, environment_id: str, point: Point) -> Kill:
     _create_expired(fixture, environment_id)
-    deed = kill_targets.kill(point.target, "", (fixture.worker_function,))
-    with fixture.armed(Fault(Match(also=point.effect.is_done_by), deed, point.moment, point.effect.nth)) as armed:
+    action = kill_targets.kill(point.target, "", (fixture.worker_function,))
+    with fixture.armed(Fault(Match(also=point.effect.is_done_by), action, point.moment, point.effect.nth)) as armed:
         fixture.sweep(kind)
     healing = heal(fixture, _EXPIRE, environment_id, lambda: fixture.sweep(kind))
     deaths = tuple(effects.name_of(call) for call in armed.calls)

@@ -185,7 +185,7 @@ def test_an_image_whose_program_exits_at_once_fails_and_leaves_no_container(
     destroyed(alice, "boxed3")
 
 
-def test_the_posts_command_builds_pushes_and_runs_an_image(
+def test_the_command_builds_pushes_and_runs_an_image(
     alice: Client, platform: Platform, repository: Repository, images: Images, tmp_path: Path
 ) -> None:
     (tmp_path / "context").mkdir()

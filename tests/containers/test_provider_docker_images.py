@@ -1,4 +1,4 @@
-"""Docker images of programs like the one in the post: built with Docker and pushed to the local cloud's ECR."""
+"""Docker images of programs like the original script: built with Docker and pushed to the local cloud's ECR."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def image_in_ecr(context: Path, repository: str, tag: str, *, password: str = "t
         image_name=f"{repository}:{tag}",
         registry={"server": repository, "username": "AWS", "password": pulumi.Output.secret(password)},
         skip_push=skip_push,
-        # As in the post: the AWS provider is passed, and Pulumi ignores it for another package.
+        # As in the original script: the AWS provider is passed, and Pulumi ignores it for another package.
         opts=provider(),
     )
     pulumi.export("repo_digest", made.repo_digest)

@@ -1,4 +1,4 @@
-"""Another Automation API program, written like the one in the post, works against the local cloud."""
+"""Another Automation API program, written like the original script, works against the local cloud."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ class FakeCloud:
             during, self.during = self.during, None
             during()
             if stop.wait(5):
-                raise Interrupted("Stopped in order.")
+                raise Interrupted("Stopped gracefully.")
         error = self.errors.pop(0) if self.errors else None
         if error:
             raise error

@@ -64,7 +64,7 @@ NO_DELAYS = Delays(create=0, update=0, delete=0, pause=0, resume=0)
 
 
 def client(service: str, url: str, *, region: str = REGION, config: Config | None = None) -> Any:
-    """A boto3 client with keys of no meaning that tries once and leaves every check to the server."""
+    """A boto3 client with meaningless keys that tries once and leaves every check to the server."""
     once = Config(retries={"total_max_attempts": 1}, max_pool_connections=50, parameter_validation=False)
     return boto3.client(
         service,
@@ -202,8 +202,8 @@ def fixture_lab(tmp_path: Path, images_file: Path) -> Iterator[Lab]:
         yield running
 
 
-@pytest.fixture(name="impatient_lab")
-def fixture_impatient_lab(tmp_path: Path, images_file: Path) -> Iterator[Lab]:
+@pytest.fixture(name="short_timeout_lab")
+def fixture_short_timeout_lab(tmp_path: Path, images_file: Path) -> Iterator[Lab]:
     """For services that never become healthy: it gives up on them soon."""
     with running_lab(tmp_path / "apprunner", images_file, start_timeout=0.5) as running:
         yield running

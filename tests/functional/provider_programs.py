@@ -1,4 +1,4 @@
-"""Real Automation API programs in the post's shape, run by the real CLI against the local cloud, each in its own folder."""
+"""Real Automation API programs like the original script, run by the real CLI against the local cloud, each in its own folder."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def changes(result: auto.UpResult) -> dict[str, int]:
 
 
 def provider(**options: Any) -> pulumi.ResourceOptions:
-    """Options with an explicit provider, as in the post."""
+    """Options with an explicit provider, as in the original script."""
     return pulumi.ResourceOptions(provider=aws.Provider("aws-provider", region=REGION, **options))
 
 

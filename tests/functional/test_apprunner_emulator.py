@@ -12,8 +12,8 @@ from tests.functional.apprunner_fixtures import (  # noqa: F401
     answers,
     eventually,
     fixture_images_file,
-    fixture_impatient_lab,
     fixture_lab,
+    fixture_short_timeout_lab,
     get,
     image,
     is_gone,
@@ -95,8 +95,8 @@ def test_a_busy_service_refuses_every_change(lab: Lab) -> None:
         ("sick", "health check did not succeed"),
     ],
 )
-def test_a_service_that_never_gets_healthy_is_create_failed(impatient_lab: Lab, tag: str, reason: str) -> None:
-    lab = impatient_lab
+def test_a_service_that_never_gets_healthy_is_create_failed(short_timeout_lab: Lab, tag: str, reason: str) -> None:
+    lab = short_timeout_lab
     service = lab.created("ill-fated", image(tag), HealthCheckConfiguration={"Protocol": "HTTP", "Path": "/health"})
     assert service["Status"] == "CREATE_FAILED"
     assert lab.operations(service["ServiceArn"]) == [("CREATE_SERVICE", "FAILED")]
@@ -153,9 +153,9 @@ def test_a_failed_create_can_be_repaired_by_an_update(lab: Lab) -> None:
     arn = lab.created("ill-fated", image("broken"))["ServiceArn"]
     assert lab.after("update", arn, SourceConfiguration=image("missing-command"))["Status"] == "CREATE_FAILED"
     assert lab.operations(arn)[0] == ("UPDATE_SERVICE", "FAILED")
-    mended = lab.after("update", arn, SourceConfiguration=image())
-    assert mended["Status"] == "RUNNING"
-    assert answers(mended["ServiceUrl"])
+    repaired = lab.after("update", arn, SourceConfiguration=image())
+    assert repaired["Status"] == "RUNNING"
+    assert answers(repaired["ServiceUrl"])
 
 
 def test_an_update_keeps_the_url_and_replaces_the_process(lab: Lab) -> None:

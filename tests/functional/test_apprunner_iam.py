@@ -1,4 +1,4 @@
-"""The App Runner emulator of a local cloud lets in whom the cloud's IAM lets in: signatures, keys, policies."""
+"""The App Runner emulator of a local cloud accepts the callers that the cloud's IAM accepts: signatures, keys, policies."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def wanted(name: str, **tags: str) -> dict[str, Any]:
 
 
 def signed(cloud: RunningCloud, identity: Identity, *, body: bytes = b"{}") -> AWSRequest:
-    """A signed request to list services, to be spoilt by a test."""
+    """A signed request to list services, for a test to make invalid."""
     headers = {"X-Amz-Target": LIST, "Content-Type": "application/x-amz-json-1.0"}
     request = AWSRequest("POST", cloud.apprunner_url + "/", data=body, headers=headers)
     keys = Credentials(identity.access_key, identity.secret_key)

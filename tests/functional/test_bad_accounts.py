@@ -40,7 +40,7 @@ def through(proxy: Proxy) -> dict[str, str]:
     }
 
 
-def refusing(status: int, code: str, message: str) -> faults.Deed:
+def refusing(status: int, code: str, message: str) -> faults.Action:
     return lambda call: faults.Refusal(status, code, message)
 
 

@@ -52,7 +52,7 @@ def ready(api: Client, environment_id: str, **more: Any) -> Any:
 
 @contextmanager
 def slow(cloud: RunningCloud, **seconds: float) -> Iterator[None]:
-    """App Runner takes so many seconds for these operations meanwhile."""
+    """Within the block, App Runner takes so many seconds for these operations."""
     before = cloud.apprunner_admin.behaviour().delays
     cloud.apprunner_admin.behave(delays=seconds)
     try:
@@ -110,8 +110,8 @@ def test_environments_survive_an_upgrade_also_while_being_deployed(
     """On AWS a running invocation ends with the code it began with. The local cloud kills it, which is recovered from."""
     worker, api = operator_session.client("lambda"), client(cloud, lived_in)
     before = ready(api, "survivor")
-    patience = {"Timeout": 20, "Environment": worker_variables(worker, FIBFACTORY_LEASE_MARGIN_SECONDS="1")}
-    worker.update_function_configuration(FunctionName="lived-in-worker", **patience)
+    limits = {"Timeout": 20, "Environment": worker_variables(worker, FIBFACTORY_LEASE_MARGIN_SECONDS="1")}
+    worker.update_function_configuration(FunctionName="lived-in-worker", **limits)
     with cloud.apprunner_admin.standing_still():
         api.call("PUT", "/environments/halfway", {"image": LATEST}).checked()
         eventually(lambda: api.call("GET", "/environments/halfway").checked().body["status"] == "deploying")

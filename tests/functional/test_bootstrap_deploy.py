@@ -351,13 +351,13 @@ def test_the_answer_no_to_a_preview_makes_no_platform(operator: Operator, operat
     assert named(operator_session, "hesitant") == kept("hesitant")
 
 
-def test_an_interrupted_deploy_stops_in_order_and_the_next_continues(
+def test_an_interrupted_deploy_stops_gracefully_and_the_next_continues(
     operator: Operator, operator_session: boto3.Session
 ) -> None:
     arguments = ("deploy", "--platform", "stopped", "--code", "archive", "--yes")
     stopped = operator.runs_until(lambda line: line.startswith("  + made"), interrupt, *arguments)
     assert stopped.code == 130, stopped.said
-    assert "stopping in order" in stopped.said
+    assert "stopping gracefully" in stopped.said
     assert keys_below(operator_session, "stopped", ".pulumi/locks/") == []
     assert list(operator.folder.glob("fibfactory-*")) == []
     made = len(changes(stopped))

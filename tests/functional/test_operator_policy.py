@@ -288,7 +288,7 @@ def test_the_lasting_policy_does_not_allow_another_key(
     asked = (f"kms:{action}", _FOREIGN_KEY, {**_TAGGED, **_TAGGING})
     assert not allows(policy, *asked)
     assert not allows(made_for_this_platform(TEXT), *asked), "nor before the key's id is put in"
-    assert allows(first_policy, *asked), "what the guide warns of: if this is mended, so is the guide"
+    assert allows(first_policy, *asked), "the guide warns of this: if it is no longer so, change the guide"
 
 
 def test_the_policy_excludes_functions_of_similar_names(policy: dict[str, Any]) -> None:
@@ -314,7 +314,7 @@ def test_the_guide_says_how_an_operator_is_limited_to_a_boundary() -> None:
     assert '`"ArnEqualsIfExists": {"iam:PolicyARN": […]}`' in recipe
 
 
-@pytest.mark.parametrize("sid", ["MakeTheKey", "TheNewKey", "StateBucket", "LookForServices"])
+@pytest.mark.parametrize("sid", ["MakeTheKey", "TheNewKey", "StateBucket", "ListServices"])
 def test_without_one_of_the_statements_a_first_deploy_is_refused(
     operator_session: boto3.Session,
     deployer: Operator,

@@ -1,4 +1,4 @@
-"""App Runner services through the real engine: the post's program, its changes and its failures."""
+"""App Runner services through the real engine: the original script's program, its changes and its failures."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def service_program(
     kms_key: str | None = None,
     options: pulumi.ResourceOptions | None = None,
 ) -> None:
-    """The post's program."""
+    """The original script's program."""
     service = aws.apprunner.Service(
         URN_NAME,
         service_name=name,
@@ -65,7 +65,7 @@ def operations(client: Any, arn: str) -> list[str]:
     return [each["Type"] for each in reversed(listed)]
 
 
-def test_the_posts_program_creates_a_running_service_and_a_second_up_changes_nothing(
+def test_the_original_program_creates_a_running_service_and_a_second_up_changes_nothing(
     workspace: Workspace, apprunner: Any
 ) -> None:
     first = workspace.up("post", lambda: service_program("post-service"))

@@ -1,4 +1,4 @@
-"""Docker's images through the real engine, in the post's shape: the commands the CLI gets, and its errors.
+"""Docker's images through the real engine, as in the original script: the commands the CLI gets, and its errors.
 
 Builds by a daemon are in tests/containers.
 """
@@ -51,7 +51,7 @@ def image(context: Path, name: str = NAME, *, password: str = "") -> None:
         build=docker.DockerBuildArgs(context=str(context), platform="Linux/amd64", args={"VERSION": "1"}),
         image_name=name,
         registry=registry if password else {"server": "127.0.0.1:1"},
-        # As in the post: the AWS provider is given, and Pulumi leaves it out for another package.
+        # As in the original script: the AWS provider is given, and Pulumi leaves it out for another package.
         opts=provider(),
     )
     for output in ("base_image_name", "image_name", "registry_server", "repo_digest"):

@@ -197,8 +197,8 @@ def test_a_caller_without_an_endpoint_is_refused_rather_than_sent_to_aws(cloud: 
         space.up("nowhere", lambda: void(aws.sqs.Queue("queue", opts=provider())))
 
 
-def test_a_project_in_the_seeds_shape_runs_with_the_seeds_defaults(cloud: RunningCloud, tmp_path: Path) -> None:
-    """The passphrase provider and the calls of the post, in its order: init, config, up, outputs, destroy, remove."""
+def test_a_project_runs_with_the_calls_and_defaults_of_the_original_script(cloud: RunningCloud, tmp_path: Path) -> None:
+    """The passphrase provider and the calls of the original script, in its order: init, config, up, outputs, destroy, remove."""
     space = workspace_of(cloud, tmp_path, "operator")
     del space.environment["PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER"]
 

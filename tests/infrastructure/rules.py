@@ -149,7 +149,7 @@ def too_long(plan: Plan) -> Iterator[str]:
 
 
 def badly_timed(plan: Plan) -> Iterator[str]:
-    """An in-order stop fits before the function's limit, and the lease ends after it; API Gateway gives up after 30 s."""
+    """A graceful stop fits before the function's limit, and the lease ends after it; API Gateway gives up after 30 s."""
     defaults = WorkerSettings.model_fields
     stop, margin = (float(defaults[name].default) for name in ("stop_before_seconds", "lease_margin_seconds"))
     for one in plan.of("lambda/function:Function"):
@@ -170,7 +170,7 @@ def silent_schedules(plan: Plan) -> Iterator[str]:
             yield one.name
 
 
-def alarms_without_a_voice(plan: Plan) -> Iterator[str]:
+def incomplete_alarms(plan: Plan) -> Iterator[str]:
     for one in plan.of("metricAlarm:MetricAlarm"):
         given = one.inputs
         looks_back = given["period"] * given["evaluationPeriods"]
@@ -256,7 +256,7 @@ RULES = (
         {"alarms": "CloudWatch can't use AWS's own key for topics; alarms say nothing but their own text and a number"},
     ),
     Rule(
-        "repositories are encrypted, and images are looked through when they are pushed",
+        "repositories are encrypted, and images are scanned when they are pushed",
         each(
             "ecr/repository:Repository",
             lambda i: i.get("encryptionConfigurations") and i.get("imageScanningConfiguration", {}).get("scanOnPush"),
@@ -273,7 +273,7 @@ RULES = (
         {"sample": "a team's own pushes may move a tag, which an environment's `revision` then redeploys"},
     ),
     Rule(
-        "repositories forget old images by themselves",
+        "repositories remove old images by themselves",
         lambda plan: iter(
             {one.name for one in plan.of("ecr/repository:Repository")}
             - {
@@ -366,7 +366,7 @@ RULES = (
         ),
     ),
     Rule(
-        "functions are called by an API of the platform only, not by anybody's",
+        "functions are called by an API of the platform only, and by no other caller",
         each(
             "lambda/permission:Permission",
             lambda i: (
@@ -456,7 +456,7 @@ RULES = (
         (drop("lambda/function:Function", "tracingConfig"),),
     ),
     Rule(
-        "times fit: API Gateway waits for the API, the worker stops in order before its limit, and its lease ends after it",
+        "times fit: API Gateway waits for the API, the worker stops gracefully before its limit, and its lease ends after it",
         badly_timed,
         (give("lambda/function:Function", timeout=901), give("lambda/function:Function", timeout=60)),
     ),
@@ -466,8 +466,8 @@ RULES = (
         (give("lambda/function:Function", environment={"variables": {"LIST": "x" * 4096}}),),
     ),
     Rule(
-        "every alarm tells somebody what it means, looks back as far as CloudWatch can, and knows what silence means",
-        alarms_without_a_voice,
+        "every alarm has a description, an action, a rule for missing data, and looks back no further than CloudWatch can",
+        incomplete_alarms,
         (
             drop("metricAlarm:MetricAlarm", "alarmActions"),
             drop("metricAlarm:MetricAlarm", "alarmDescription"),

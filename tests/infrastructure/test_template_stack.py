@@ -80,7 +80,7 @@ def test_every_resource_uses_that_provider() -> None:
     assert "aws-provider" in str(service.provider)
 
 
-def test_the_service_has_the_name_and_size_of_the_post() -> None:
+def test_the_service_has_the_name_and_size_of_the_original_script() -> None:
     service = service_of(INPUTS)
     assert service["serviceName"] == "fib-app-test1-service"
     assert service["instanceConfiguration"]["cpu"] == "1024"

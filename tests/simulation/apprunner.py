@@ -1,6 +1,6 @@
 """App Runner as far as environments use it: services, their operations in progress, and how those end.
 
-The rule: it behaves as AWS's does, as far as the project's facts go: a name is unique, a change is refused during an operation,
+The rule: it behaves as AWS's does, as far as that is known: a name is unique, a change is refused during an operation,
 an update that was rolled back looks like a running service, and a service that never ran stays until it is deleted.
 """
 

@@ -122,7 +122,7 @@ class Checks:
         self._deep_sweeps.append(self._world.now())
 
     def unexpected_error(self, actor: Actor, error: BaseException) -> None:
-        """The product raised an error that is none of its own."""
+        """The product raised an error that is not in its own error tree."""
         raise Violation("error", f"{actor.name} ended with {error!r}") from error
 
     def reported(self, report: SweepReport) -> None:
@@ -164,7 +164,7 @@ class Checks:
                 raise Violation("I1", f"{known.id} is settled, and a dead worker's lock is left on its stack")
 
     def nothing_left(self) -> None:
-        """After the removal of everything, nothing of the platform's is left, and everything foreign still is."""
+        """After the removal of everything, nothing of the platform is left, and what belongs to others still exists."""
         self.counts["removals of all"] += 1
         for record in self._world.records.values():
             if not record.destroyed:

@@ -1,4 +1,4 @@
-"""The Pulumi CLI as the project's facts describe it.
+"""The Pulumi CLI, as far as its behaviour is known.
 
 A process is a generator of its steps: it yields what it is about to change (nothing when it only reads or waits) and how long
 that takes, and makes the change when it goes on. So it can end between any two of its effects, and can go on without its worker.
@@ -24,7 +24,7 @@ EFFECT_PREFIX = "CLI: "
 """Begins the effects of a process: at these its worker may die while the process goes on."""
 
 _SERVICE_TYPE = "aws:apprunner/service:Service"
-_PROVIDER_PATIENCE = 1200.0
+_PROVIDER_TIMEOUT = 1200.0
 """The provider waits so many seconds for an operation of App Runner."""
 
 Command = Literal["up", "destroy", "clear"]
@@ -53,7 +53,7 @@ class Cli:
         self.over = False
         self.signalled = False
         self.in_update = False
-        """Only then does the first signal stop it in order."""
+        """Only then does the first signal stop it gracefully."""
         self.kill_at = NEVER
         self.next_effect = ""
         faults = world.faults
@@ -219,12 +219,12 @@ class Cli:
             stack.service = None
 
     def _wait(self, service: SimService) -> Steps:
-        """The provider's waiter: until no operation is in progress, its patience is over, or it is stopped."""
+        """The provider's waiter: until no operation is in progress, its time is over, or it is stopped."""
         world = self.world
         if world.faults.hit("the provider hangs"):
             self.obeys = False
-            yield "", _PROVIDER_PATIENCE
-        give_up = world.now() + _PROVIDER_PATIENCE
+            yield "", _PROVIDER_TIMEOUT
+        give_up = world.now() + _PROVIDER_TIMEOUT
         while True:
             world.apprunner.services()
             if service.ends_at is None or self.failure:
@@ -269,7 +269,7 @@ class Cli:
 
     def _stopped(self) -> bool:
         if self.signalled and self.failure is None:
-            self.failure = Interrupted("Stopped in order; the state has what was made until then.")
+            self.failure = Interrupted("Stopped gracefully; the state has what was made until then.")
         return self.failure is not None
 
     def _throttled(self) -> bool:

@@ -1,7 +1,7 @@
 """Deaths one by one: at each effect of each operation, before and after it, and a second one in the recovery.
 
-The rule: the effects are those seen in an undisturbed run, and nothing goes wrong but the deaths themselves, so that whatever is
-not healed is not healed because of them.
+The rule: the effects are those seen in an undisturbed run, and nothing goes wrong but the deaths themselves, so that they are the
+cause of whatever is not healed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The Engine port: it starts CLI processes, stops them in order or firmly, and removes a lock that one of them left."""
+"""The Engine port: it starts CLI processes, stops them gracefully or firmly, and removes a lock that one of them left."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class SimEngine:
         actor.process = None
         failure = cli.failure
         if stop.is_set() and (failure or not cli.over):
-            failure = Interrupted("Stopped in order; the state has what was made until then.")
+            failure = Interrupted("Stopped gracefully; the state has what was made until then.")
         cli.end()
         world.log(actor.name, "the CLI ended", failure or "well")
         if failure:

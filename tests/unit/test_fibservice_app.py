@@ -25,7 +25,7 @@ def client(app: Flask) -> FlaskClient:
     return app.test_client()
 
 
-def test_fib_answers_with_exactly_the_json_of_the_post(client: FlaskClient) -> None:
+def test_fib_answers_with_exactly_the_json_of_the_original_script(client: FlaskClient) -> None:
     response = client.get("/fib/20")
     assert (response.status_code, response.mimetype) == (200, "application/json")
     assert response.data.strip() == b'{"fib":6765,"n":20}'

@@ -328,7 +328,7 @@ def test_a_signal_leaves_no_process_and_nothing_half_made(tmp_path: Path) -> Non
         output, _ = program.communicate(timeout=LIMIT_SECONDS)
         pip.close()
     assert program.returncode == 128 + signal.SIGTERM
-    assert output.splitlines()[-1] == "set-up: stopped; nothing half made is left, run it again to go on"
+    assert output.splitlines()[-1] == "set-up: stopped; nothing half made is left. Run it again to continue"
     assert children
     eventually(lambda: all(gone(child.pid) for child in children), "all processes to end", LIMIT_SECONDS)
     assert [each.name for each in (tmp_path / "cache" / "fibfactory").iterdir()] == ["setup.lock"]

@@ -41,7 +41,7 @@ def main() -> int:
     except OSError as error:
         return _explain(_from_system(error))
     except Stopped as stopped:
-        say("stopped; nothing half made is left, run it again to go on")
+        say("stopped; nothing half made is left. Run it again to continue")
         return 128 + stopped.signal_number
     return 0
 

@@ -1,6 +1,6 @@
 """The Cloud port: App Runner, the tagging API and the state bucket, seen without Pulumi.
 
-The rule: a service without all of our tags is not ours, whatever its name; it is neither returned nor changed.
+The rule: a service without all of this platform's tags belongs to others, whatever its name: it is neither returned nor changed.
 """
 
 from __future__ import annotations
@@ -153,6 +153,6 @@ class AwsCloud:
                 # The worker's role may change a service by its tags, and a deleted service has none.
                 if code in MOVED_ON or (code == _DENIED and not is_alive(self._apprunner, service.arn)):
                     raise Transient(
-                        f"While {doing}, {service.arn} was changed by somebody else.", ErrorCode.BUSY
+                        f"While {doing}, another program or person changed {service.arn}.", ErrorCode.BUSY
                     ) from error
                 raise

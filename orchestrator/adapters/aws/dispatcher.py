@@ -1,4 +1,4 @@
-"""Asks for workers by asynchronous invocations of the worker function: mostly once, sometimes twice, rarely never."""
+"""Asks for workers by asynchronous invocations, which AWS delivers mostly once, sometimes twice, rarely not at all."""
 
 from __future__ import annotations
 

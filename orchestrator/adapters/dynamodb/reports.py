@@ -38,7 +38,7 @@ class DynamoReports:
     def acquire(self, sweep_id: str, now: datetime, until: datetime) -> bool:
         return self._put_running(
             {"holder": sweep_id, "until": timestamp(until)},
-            # Its own row is no obstacle: the SDK sends a write whose answer was lost once more.
+            # A sweep may overwrite its own row, because the SDK repeats a write whose answer was lost.
             ConditionExpression="attribute_not_exists(pk) OR #until <= :now OR holder = :holder",
             ExpressionAttributeNames={"#until": "until"},
             ExpressionAttributeValues={":now": timestamp(now), ":holder": sweep_id},

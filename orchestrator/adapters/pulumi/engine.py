@@ -1,4 +1,4 @@
-"""The Engine port: an environment's record becomes the template stack's inputs, and the stack is made true or removed."""
+"""The Engine port: an environment's record becomes the template stack's inputs, and the stack is deployed or removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The engine's errors become ours here: a table of its diagnostics, and whether trying again can help.
+"""The engine's errors are translated here: a table of its diagnostics, and whether trying again can help.
 
 The patterns are messages of App Runner's API and of the AWS provider's waiters; the first match decides.
 """
@@ -81,7 +81,7 @@ _TABLE: tuple[tuple[str, type[OperationFailed], ErrorCode, str], ...] = (
         r"current state: DELETED",
         Transient,
         ErrorCode.SERVICE_GONE,
-        "Somebody else removed the service; the next attempt reads it first.",
+        "The service was removed outside fibfactory; the next attempt reads the cloud first.",
     ),
     (
         r"OPERATION_IN_PROGRESS|InvalidStateException",
@@ -108,7 +108,7 @@ _TABLE: tuple[tuple[str, type[OperationFailed], ErrorCode, str], ...] = (
         r"not authorized to perform: apprunner:(Update|Delete)Service .*no identity-based policy allows",
         Transient,
         ErrorCode.SERVICE_GONE,
-        "The service is gone or lost the platform's tag; the next attempt reads it first.",
+        "The service is gone or lost the platform's tag; the next attempt reads the cloud first.",
     ),
     (
         r"AccessDenied|not authorized to perform",
@@ -133,13 +133,13 @@ def failure_of(
     `hidden` values are removed from the message.
     """
     if stopped:
-        return Interrupted("Stopped in order; the state has everything that was made until then.")
+        return Interrupted("Stopped gracefully; the state has everything that was made until then.")
     if isinstance(error, CliKilled):
         return Transient("A signal ended the engine's process; it may have run out of memory.", ErrorCode.ENGINE_KILLED)
     if isinstance(error, ConcurrentUpdateError):
         return Terminal(
             "Another process holds the lock of this stack. Find out who runs Pulumi on it; if nobody does, run "
-            "`pulumi cancel` in that stack.",
+            "`pulumi cancel` in that stack, then request it again.",
             ErrorCode.STACK_LOCKED,
         )
     if isinstance(error, StackNotFoundError):

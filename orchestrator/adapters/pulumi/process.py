@@ -1,4 +1,4 @@
-"""The Pulumi CLI as a child process that is stopped in order and never left running.
+"""The Pulumi CLI as a child process that is stopped gracefully and never left running.
 
 The rule: the first signal tells the CLI to cancel: it finishes what is under way, saves its state and releases its lock. The next
 ones end it sooner. It is waited for, and then everything that it started is ended: its process group, and by their mark its
@@ -28,20 +28,20 @@ from orchestrator.domain.errors import ErrorCode, Terminal
 from orchestrator.ports import StopSignal
 
 PULUMI_VERSION = VersionInfo.parse("3.250.0")
-"""The version that belongs to the SDK's pin. Set-up and the image install exactly this one, so it is not asked for."""
+"""The version that belongs to the SDK's pin. Set-up and the image install exactly this one, so the CLI is not asked."""
 
 OnLine = Callable[[str], Any]
 _POLL_SECONDS = 0.1
 
 
 class CliKilled(CommandError):
-    """The CLI was ended by a signal: somebody's, or the machine's."""
+    """The CLI was ended by a signal, for instance because the machine ran out of memory."""
 
 
 class PulumiProcess(PulumiCommand):
     """Runs one CLI command at a time.
 
-    `stop` ends it in order: with SIGINT, and each time its grace is over with SIGTERM, then SIGKILL.
+    `stop` ends it gracefully: with SIGINT, and each time its grace is over with SIGTERM, then SIGKILL.
 
     `on_signal`, where given, is for commands that a person runs: while the CLI runs, each SIGINT or SIGTERM of this process is
     passed on as one SIGINT, and the CLI has as much time as it needs; the first sets `stop` and calls `on_signal`. This works in

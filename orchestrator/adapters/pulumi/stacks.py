@@ -124,7 +124,7 @@ class PulumiStacks:
 
     @contextmanager
     def _work_folder(self, report: Report, stop: StopSignal) -> Iterator[str]:
-        """A folder for one command; its errors become ours."""
+        """A folder for one command, whose errors are translated."""
         try:
             with tempfile.TemporaryDirectory(prefix="fibfactory-") as folder:
                 yield folder
@@ -133,7 +133,7 @@ class PulumiStacks:
             raise failure_of(error, report.errors, report.hidden, stopped=stop.is_set()) from None
         except OSError as error:
             code = ErrorCode.DISK_FULL if error.errno == errno.ENOSPC else ErrorCode.MACHINE
-            raise Transient(f"The machine refused: {error}", code) from error
+            raise Transient(f"The operating system refused a file or process: {error}", code) from error
 
     @contextmanager
     def _stack(
@@ -145,7 +145,7 @@ class PulumiStacks:
         *,
         new: bool = False,
     ) -> Iterator[_Stack]:
-        """The stack, for one command; its errors become ours, without the `hidden` values."""
+        """The stack, for one command, whose errors are translated, without the `hidden` values."""
         report = Report(hidden=hidden)
         with self._work_folder(report, stop) as folder:
             yield _Stack(name, self._workspace(folder, stop, program), report, new=new)

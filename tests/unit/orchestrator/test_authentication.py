@@ -1,4 +1,4 @@
-"""A caller is what API Gateway proved, and GitHub's tokens let in listed workflows only (I7)."""
+"""A caller is what API Gateway proved, and GitHub's tokens are accepted from listed workflows only (I7)."""
 
 from __future__ import annotations
 

@@ -472,7 +472,7 @@ def test_an_empty_inventory_is_an_error_and_keeps_the_suspicions(world: World, w
     suspected = dict(world.reports.suspected)
     world.clock.sleep(HOUR)
     setattr(world.inventory, what, [])
-    with pytest.raises(Terminal, match=r"shows no (service|stack) of ours"):
+    with pytest.raises(Terminal, match=r"shows no (service|stack) of this platform"):
         deep(world)
     failed = world.reports.reports["s"]
     assert failed.status == "failed" and failed.detail.startswith("1 records say")
@@ -482,7 +482,7 @@ def test_an_empty_inventory_is_an_error_and_keeps_the_suspicions(world: World, w
 def test_an_inventory_of_foreign_services_only_is_an_error(world: World) -> None:
     foreign = [replace(each, tags=our_tags("good", platform="another")) for each in world.inventory.found_services]
     world.inventory.found_services = foreign
-    with pytest.raises(Terminal, match="shows no service of ours"):
+    with pytest.raises(Terminal, match="shows no service of this platform"):
         deep(world)
 
 

@@ -33,16 +33,16 @@ def test_a_json_object_or_an_empty_body_is_accepted(body: str | None) -> None:
 
 
 @pytest.mark.parametrize("body", ["[]", '[{"image": "x"}]', "[null, null]", '"text"', "1", "true"])
-def test_json_that_is_not_an_object_is_refusal_of(body: str) -> None:
+def test_json_that_is_not_an_object_is_refused(body: str) -> None:
     assert refusal_of(body) == (400, "bad_request")
 
 
 @pytest.mark.parametrize("body", ["{", " ", "NaN", '{"port": Infinity}', "\ufeff{}", '{"port": ' + "1" * 5000 + "}"])
-def test_invalid_json_is_refusal_of(body: str) -> None:
+def test_invalid_json_is_refused(body: str) -> None:
     assert refusal_of(body) == (400, "bad_json")
 
 
-def test_too_deeply_nested_json_is_refusal_of() -> None:
+def test_too_deeply_nested_json_is_refused() -> None:
     codes = {refusal_of('{"a":' * depth + "1" + "}" * depth) for depth in (20, 200, 900, 1000, 1100, 10_000)}
     assert codes <= {(400, "bad_request"), (400, "bad_json")}
 
@@ -50,7 +50,7 @@ def test_too_deeply_nested_json_is_refusal_of() -> None:
 @pytest.mark.parametrize(
     "kind", ["text/plain", MULTIPART, f"{MULTIPART}; boundary=x", "application/x-www-form-urlencoded", "", "*", "json"]
 )
-def test_a_body_of_another_content_type_is_refusal_of(kind: str) -> None:
+def test_a_body_of_another_content_type_is_refused(kind: str) -> None:
     assert refusal_of("{}", kind) == (415, "unsupported_media_type")
 
 

@@ -54,7 +54,7 @@ def test_a_cli_killed_before_create_service_leaves_no_service() -> None:
     assert world.apprunner.named(f"fib-app-{ENVIRONMENT}-service") is None
 
 
-def test_a_removal_during_a_create_stops_it_in_order() -> None:
+def test_a_removal_during_a_create_stops_it_gracefully() -> None:
     simulation = begin(PUT, Request(30, "alice", "remove", ENVIRONMENT))
     simulation.scheduler.run(1200)
     world = simulation.world

@@ -1,4 +1,4 @@
-"""The post's command keeps its output and its exit codes, over HTTP and in process."""
+"""The command keeps the original script's output and its exit codes, over HTTP and in process."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ def environment(request: pytest.FixtureRequest, platform: Platform, tmp_path: Pa
     return common | operator | {"PULUMI_BACKEND_URL": bucket}
 
 
-def test_create_list_and_destroy_print_what_the_post_prints(environment: dict[str, str], platform: Platform) -> None:
+def test_create_list_and_destroy_print_what_the_original_script_printed(
+    environment: dict[str, str], platform: Platform
+) -> None:
     made = fibfactory(environment, "--env-id", "seed1", "create")
     assert made.returncode == 0, made.stderr
     assert "Stack fibfactory-seed1 created successfully" in made.stdout
@@ -158,7 +160,7 @@ def test_a_missing_passphrase_is_reported_with_the_variable_to_set(platform: Pla
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_create_that_gets_a_signal_stops_in_order_and_can_be_destroyed(
+def test_a_create_that_gets_a_signal_stops_gracefully_and_can_be_destroyed(
     platform: Platform, apprunner: AppRunnerAdmin, tmp_path: Path, number: signal.Signals
 ) -> None:
     operator = platform.cloud.environment(platform.cloud.identity("operator"))
