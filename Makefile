@@ -5,6 +5,8 @@
 
 # The virtual environment's commands and the Pulumi CLI, linked there by set-up.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# Where this is set, each of a test run's many processes would compile all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 TYPED := orchestrator fibservice bootstrap fibfactory_cli localcloud tools template_stack.py fibfactory.py \
 	tests/simulation tests/chaos tests/safeguards tests/fakes tests/figures.py tests/waiting.py
