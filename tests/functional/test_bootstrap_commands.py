@@ -50,6 +50,11 @@ def ready(api: Client, environment_id: str, **more: Any) -> Any:
     return record
 
 
+def described(record: Any) -> dict[str, Any]:
+    """A record without its version: the worker releases its lease by a write of its own, after the one that says `ready`."""
+    return {name: value for name, value in record.items() if name not in ("version", "updated_at")}
+
+
 @contextmanager
 def slow(cloud: RunningCloud, **seconds: float) -> Iterator[None]:
     """Within the block, App Runner takes so many seconds for these operations."""
@@ -109,7 +114,7 @@ def test_environments_survive_an_upgrade_also_while_being_deployed(
 ) -> None:
     """On AWS a running invocation ends with the code it began with. The local cloud kills it, which is recovered from."""
     worker, api = operator_session.client("lambda"), client(cloud, lived_in)
-    before = ready(api, "survivor")
+    before = described(ready(api, "survivor"))
     limits = {"Timeout": 20, "Environment": worker_variables(worker, FIBFACTORY_LEASE_MARGIN_SECONDS="1")}
     worker.update_function_configuration(FunctionName="lived-in-worker", **limits)
     with cloud.apprunner_admin.standing_still():
@@ -118,7 +123,7 @@ def test_environments_survive_an_upgrade_also_while_being_deployed(
         assert operator.runs("upgrade", "--platform", "lived-in", "--default-ttl", "6h", "--yes").code == 0
         assert api.call("GET", "/environments/halfway").checked().body["status"] == "deploying"
     eventually(lambda: swept(worker) and api.call("GET", "/environments/halfway").checked().body["status"] == "ready")
-    assert api.call("GET", "/environments/survivor").checked().body == before
+    assert described(api.call("GET", "/environments/survivor").checked().body) == before
     for environment_id in ("survivor", "halfway"):
         api.call("DELETE", f"/environments/{environment_id}").checked()
         assert api.follow(environment_id, timeout_seconds=120)["status"] == "destroyed"
