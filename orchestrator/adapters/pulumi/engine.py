@@ -35,7 +35,13 @@ class PulumiEngine:
     ) -> Deployed:
         with self._stack_of(environment) as stack:
             report = self.stacks.up(
-                stack, self._inputs(environment), new=new, refresh=refresh, progress=progress, stop=stop
+                stack,
+                self._inputs(environment),
+                hidden=_hidden(environment),
+                new=new,
+                refresh=refresh,
+                progress=progress,
+                stop=stop,
             )
         return Deployed(service_url(report))
 

@@ -68,17 +68,28 @@ class PulumiStacks:
         self._command = command
 
     def up(
-        self, name: str, inputs: EnvironmentInputs, *, new: bool, refresh: bool, progress: Progress, stop: StopSignal
+        self,
+        name: str,
+        inputs: EnvironmentInputs,
+        *,
+        hidden: Collection[str] = (),
+        new: bool,
+        refresh: bool,
+        progress: Progress,
+        stop: StopSignal,
     ) -> Report:
-        """Bring the stack up. Raises Interrupted, Transient or Terminal, with the engine's diagnostics."""
+        """Bring the stack up.
+
+        Raises Interrupted, Transient or Terminal, with the engine's diagnostics and without the `hidden` values.
+        """
         program = partial(pulumi_program, inputs)
-        with self._stack(name, stop, inputs.spec.variables.values(), program, new=new) as stack:
+        with self._stack(name, stop, hidden, program, new=new) as stack:
             try:
                 made = stack.up(refresh=refresh or None, color="never", on_event=stack.listener(progress))
             except auto.StackNotFoundError:
                 if new:
                     raise
-                return self.up(name, inputs, new=True, refresh=False, progress=progress, stop=stop)
+                return self.up(name, inputs, hidden=hidden, new=True, refresh=False, progress=progress, stop=stop)
         stack.report.outputs = {name: output.value for name, output in made.outputs.items()}
         return stack.report
 

@@ -14,6 +14,7 @@ from orchestrator.api.resolver import app, handle_request
 from orchestrator.domain.errors import Terminal, Transient
 from orchestrator.settings import Settings
 from tests.unit.orchestrator.test_authentication import CLAIMS
+from tests.unit.orchestrator.test_openapi import document
 from tests.unit.orchestrator.worlds import ALICE, IMAGE, World
 
 CONTEXT: Any = SimpleNamespace(
@@ -27,6 +28,9 @@ ROUTES = [
     ("PATCH", "/environments/test1", {"protected": True}),
     ("DELETE", "/environments/test1", None),
     ("GET", "/environments/test1/events", None),
+    ("POST", "/environments/test1/pause", None),
+    ("POST", "/environments/test1/resume", None),
+    ("POST", "/environments/test1/revive", None),
     ("POST", "/sweeps", {}),
     ("GET", "/sweeps/abc", None),
 ]
@@ -81,6 +85,15 @@ def test_I7_a_request_without_credentials_gets_401_on_every_route_and_writes_not
     assert (status, problem["code"]) == (401, "unauthenticated")
     assert headers["Content-Type"] == "application/problem+json"
     assert http.world.records.records == {} and http.world.reports.reports == {} and http.world.dispatcher.asked == []
+
+
+def test_the_routes_tried_here_are_those_of_the_document() -> None:
+    documented = {
+        (method.upper(), path.format(environment_id="test1", sweep_id="abc"))
+        for path, item in document()["paths"].items()
+        for method in item
+    }
+    assert documented - {("GET", "/health")} == {(method, path) for method, path, _ in ROUTES}
 
 
 def test_health_and_openapi_need_no_caller(http: Api) -> None:
