@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from localcloud.settings import ROOT
 from tests.containers.conftest import Images
 from tests.containers.containers import docker
 from tests.e2e.story import destroyed, ready, visit
+from tests.fibfactory_command import fibfactory
 from tests.functional.apprunner_fixtures import eventually
 from tools.platform_on_localcloud import Platform, clean_environment
 
@@ -98,19 +99,6 @@ def repository(platform: Platform, images: Images, tmp_path: Path) -> Iterator[R
 @pytest.fixture
 def alice(platform: Platform) -> Client:
     return Client(platform.outputs["api_url"], platform.cloud.session("alice"))
-
-
-def fibfactory(environment: Mapping[str, str], folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "fibfactory.py"), *arguments],
-        cwd=folder,
-        env=dict(environment),
-        capture_output=True,
-        text=True,
-        timeout=180,
-        stdin=subprocess.DEVNULL,
-        check=False,
-    )
 
 
 def test_an_image_in_ecr_runs_as_a_container_from_create_to_destroy(alice: Client, repository: Repository) -> None:
@@ -197,7 +185,6 @@ def test_the_command_builds_pushes_and_runs_an_image(
     try:
         made = fibfactory(
             environment,
-            tmp_path / "context",
             "--env-id",
             "boxed4",
             "create",
@@ -205,6 +192,8 @@ def test_the_command_builds_pushes_and_runs_an_image(
             repository.uri,
             "--access-role-arn",
             role,
+            folder=tmp_path / "context",
+            seconds=180,
         )
         assert made.returncode == 0, made.stderr
         (container,) = repository.containers("fib-app-boxed4-service")
@@ -215,7 +204,7 @@ def test_the_command_builds_pushes_and_runs_an_image(
         assert visit(f"{record['url']}/fib/20") == ANSWER
         assert destroyed(alice, "boxed5")["receipt"]["digest"] == repository.digest("fib-app-boxed4")
 
-        removed = fibfactory(environment, tmp_path / "context", "--env-id", "boxed4", "destroy")
+        removed = fibfactory(environment, "--env-id", "boxed4", "destroy", folder=tmp_path / "context", seconds=180)
         assert removed.returncode == 0, removed.stderr
         assert repository.containers("fib-app-boxed") == []
     finally:

@@ -6,31 +6,17 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
 import pytest
 
 from localcloud.apprunner.admin import AppRunnerAdmin
+from localcloud.settings import ROOT
 from tests.e2e.story import LATEST, service_arn
+from tests.fibfactory_command import fibfactory
 from tests.waiting import eventually
 from tools.platform_on_localcloud import Platform, clean_environment
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def fibfactory(environment: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "fibfactory.py", *arguments],
-        cwd=ROOT,
-        env=dict(environment),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        stdin=subprocess.DEVNULL,
-        check=False,
-    )
 
 
 @pytest.fixture(params=["http", "process with its state in a folder", "process with its state in S3"])

@@ -87,7 +87,7 @@ NOT_ASKED: list[tuple[str, str, dict[str, str]]] = [
     ("ecr:GetAuthorizationToken", "*", {}),
     ("ecr:PutImage", _REPOSITORY, {}),
     ("ecr:UploadLayerPart", _REPOSITORY, {}),
-    # Lambda gives itself access to the image, with the permissions of whoever makes the function.
+    # Lambda gives itself access to the image, with the permissions of the user who creates the function.
     ("ecr:SetRepositoryPolicy", _REPOSITORY, {}),
     ("apigateway:TagResource", "arn:aws:apigateway:us-west-2::/apis/0", {}),
     ("cloudwatch:TagResource", f"arn:aws:cloudwatch:{_PLACE}:alarm:{PLATFORM}-overdue", {}),

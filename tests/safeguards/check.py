@@ -1,7 +1,7 @@
 """Takes each safeguard out of a copy of the code and runs the checks that have to notice: tests, the simulator, or both.
 
-The rule: a safeguard is found by its exact text. If that is gone, the check fails, so that nobody moves a safeguard without
-moving its mutant. The same checks run first on an unchanged copy, where nothing may fail.
+The rule: a safeguard is found by its exact text. If that is gone, the check fails, so a safeguard can't be moved
+without its mutant. The same checks run first on an unchanged copy, where nothing may fail.
 """
 
 from __future__ import annotations
