@@ -10,10 +10,12 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,14 +121,30 @@ def bring_up(state: LocalState, port: int) -> Platform:
     if cloud:
         click.echo(f"The local cloud is already running at {cloud.endpoint_url}.")
         return _deployed(state, cloud)
-    supervisor = _start_supervisor(state, port)
+    supervisor = None
     try:
+        with ctrl_c_held_back():
+            supervisor = _start_supervisor(state, port)
         return _deployed(state, _wait_for(state, supervisor))
     except BaseException:
-        click.echo("Stopping the local cloud again.", err=True)
-        supervisor.terminate()
-        supervisor.wait()
+        if supervisor:
+            click.echo("Stopping the local cloud again.", err=True)
+            supervisor.terminate()
+            supervisor.wait()
         raise
+
+
+@contextmanager
+def ctrl_c_held_back() -> Iterator[None]:
+    """Have a Ctrl-C in the block take effect at its end, where what the block started is known and can be stopped."""
+    held_back: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: held_back.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if held_back:
+        signal.raise_signal(signal.SIGINT)
 
 
 def _start_supervisor(state: LocalState, port: int) -> subprocess.Popen[bytes]:

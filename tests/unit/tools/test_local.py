@@ -1,11 +1,14 @@
-"""The file that a user's shell sources after `make up`."""
+"""The file that a user's shell sources after `make up`, and a Ctrl-C while the cloud starts."""
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from pathlib import Path
 
-from tools.local import LocalState, as_shell
+import pytest
+
+from tools.local import LocalState, as_shell, ctrl_c_held_back
 from tools.platform_on_localcloud import clean_environment
 
 
@@ -47,3 +50,13 @@ def test_every_variable_is_exported() -> None:
 def test_a_clean_environment_points_to_no_other_cloud() -> None:
     mine = {"HOME": "/home/me", "AWS_PROFILE": "work", "PULUMI_ACCESS_TOKEN": "x", "FIBFACTORY_API_URL": "https://real"}
     assert clean_environment(mine) == {"HOME": "/home/me"}
+
+
+def test_a_ctrl_c_while_something_starts_takes_effect_once_it_is_known() -> None:
+    started = []
+    with pytest.raises(KeyboardInterrupt), ctrl_c_held_back():
+        signal.raise_signal(signal.SIGINT)
+        started.append("the supervisor")
+    assert started
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
