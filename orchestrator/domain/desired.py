@@ -103,21 +103,22 @@ def apply(environment: Environment, request: EnvironmentRequest, limits: Lifetim
     A paused environment is resumed. The generation grows when the spec differs, when the environment was paused or to be
     removed, or when its last operation failed for good, as asking again means trying again.
 
-    Raises Conflict `lifetime_over` for an environment that is as old as the platform allows.
+    Raises Conflict `lifetime_over` for an environment that is as old as the platform allows, unless it is protected then.
     """
     ttl = environment.ttl if isinstance(request.ttl, Unset) else request.ttl
-    if not environment.present:
+    if environment.present:
+        expiry = _later(environment.expires_at, _expiry(environment.created_at, ttl, now, limits))
+    else:
         # It was to be removed: now a new one is wanted, whose time starts now.
-        environment = replace(environment, created_at=now, expires_at=None)
-    elif limits.longest is not None and environment.created_at + limits.longest <= now:
+        environment = replace(environment, created_at=now)
+        expiry = _expiry(now, ttl, now, limits)
+    changed = request.applied(environment, ttl, expiry)
+    if limits.longest is not None and changed.created_at + limits.longest <= now and not changed.protected:
         raise Conflict(
-            f"{environment.id} is as old as this platform allows. Remove it, then create it again.",
+            f"{environment.id} is as old as this platform allows. Remove it and create it again, or protect it: then it never "
+            "expires.",
             ErrorCode.LIFETIME_OVER,
         )
-    expiry = _expiry(environment.created_at, ttl, now, limits)
-    if expiry and environment.expires_at:
-        expiry = max(expiry, environment.expires_at)
-    changed = request.applied(environment, ttl, expiry)
     if (
         environment.present
         and environment.spec == request.spec
@@ -260,3 +261,8 @@ def _expiry(created_at: datetime, ttl: timedelta | None, now: datetime, limits: 
     wanted = None if ttl is None else now + ttl
     hard_end = None if limits.longest is None else created_at + limits.longest
     return min((moment for moment in (wanted, hard_end) if moment), default=None)
+
+
+def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+    """The later of two expiries, of which None is the latest: it never comes."""
+    return None if one is None or other is None else max(one, other)

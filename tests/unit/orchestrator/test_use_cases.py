@@ -60,6 +60,14 @@ def test_a_put_never_brings_the_expiry_closer_but_a_patch_may(world: World) -> N
     assert world.environments.adjust(ALICE, "test1", Adjustment(ttl=HOUR)).expires_at == world.clock() + HOUR
 
 
+def test_a_put_with_a_ttl_does_not_end_an_environment_that_never_expires(world: World) -> None:
+    unlimited = World(LifetimeLimits(None, None))
+    unlimited.ready()
+    assert unlimited.environments.put(ALICE, "test1", request(ttl=HOUR)).expires_at is None
+    adjusted = unlimited.environments.adjust(ALICE, "test1", Adjustment(ttl=HOUR))
+    assert adjusted.expires_at == unlimited.clock() + HOUR
+
+
 def test_no_expiry_is_later_than_the_maximum_lifetime_from_creation(world: World) -> None:
     created = world.ready().created_at
     world.clock.sleep(6 * 86400)
@@ -213,6 +221,17 @@ def test_an_environment_at_its_maximum_lifetime_cannot_be_updated(world: World) 
     world.clock.sleep(7 * 86400)
     with pytest.raises(Conflict) as refused:
         world.environments.put(ALICE, "test1", request("public.ecr.aws/a/b:v2"))
+    assert refused.value.code == "lifetime_over"
+
+
+def test_a_protected_environment_can_be_updated_at_any_age(world: World) -> None:
+    """It never expires, so the maximum lifetime ends nothing; without the protection it does."""
+    world.ready(protected=True)
+    world.clock.sleep(8 * 86400)
+    assert world.environments.put(ALICE, "test1", request("public.ecr.aws/a/b:v2")).outstanding
+    world.work("test1")
+    with pytest.raises(Conflict) as refused:
+        world.environments.put(ALICE, "test1", request("public.ecr.aws/a/b:v3", protected=False))
     assert refused.value.code == "lifetime_over"
 
 
