@@ -16,6 +16,9 @@ HIDDEN = "[hidden]"
 _SHORTEST = 4
 """Characters. A shorter value is hardly a secret, and would be found in the middle of words."""
 
+_SHORTEST_LINE = 8
+"""Characters. The lines of a longer value are hidden one by one, too, as an engine may indent or join them."""
+
 _CREDENTIALS = re.compile(
     r"(?:AKIA|ASIA)[A-Z0-9]{12,}"
     r"|eyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]*"
@@ -33,10 +36,21 @@ def without_credentials(text: str) -> str:
 
 def without_values(text: str, values: Iterable[str]) -> str:
     """The text without credentials and without these values, however they are quoted."""
-    spellings = {spelling for value in values for spelling in _spellings(value) if len(spelling) >= _SHORTEST}
+    spellings = {
+        spelling
+        for value in values
+        for part in _parts(value)
+        for spelling in _spellings(part)
+        if len(spelling) >= _SHORTEST
+    }
     for spelling in sorted(spellings, key=len, reverse=True):
         text = text.replace(spelling, HIDDEN)
     return without_credentials(text)
+
+
+def _parts(value: str) -> Iterable[str]:
+    """The value, and its lines."""
+    return value, *(line for line in value.splitlines() if len(line.strip()) >= _SHORTEST_LINE)
 
 
 def _spellings(value: str) -> Iterable[str]:

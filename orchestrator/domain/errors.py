@@ -182,3 +182,13 @@ class Interrupted(OperationFailed):
     """The operation was stopped gracefully, because something newer is wanted or the time is nearly up."""
 
     code = ErrorCode.INTERRUPTED
+
+
+UNEXPECTED = "An unexpected error"
+
+
+def message_of(error: Exception) -> str:
+    """What may be stored about an error. Of one that is not ours only its type, as nothing has removed a secret from its text."""
+    if isinstance(error, FibfactoryError):
+        return error.message
+    return f"{UNEXPECTED}, {type(error).__name__}. The worker function's log has the details."

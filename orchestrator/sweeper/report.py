@@ -8,9 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from orchestrator.domain.errors import FibfactoryError, VersionConflict
+from aws_lambda_powertools import Logger
+
+from orchestrator.domain.errors import FibfactoryError, VersionConflict, message_of
 from orchestrator.domain.metrics import Metric
 from orchestrator.domain.sweeps import Finding, Outcome, SweepKind, SweepReport, SweepStatus
+
+logger = Logger(child=True)
 
 _MOST_FINDINGS, _LONGEST_TEXT = 500, 300
 """Limits that keep a report below the 400 KB of an item (DynamoDB's quota)."""
@@ -23,11 +27,9 @@ def failed(finding: Finding, error: Exception) -> Finding:
     """
     if isinstance(error, VersionConflict):
         return replace(finding, outcome=Outcome.CHANGED_MEANWHILE)
+    if not isinstance(error, FibfactoryError):
+        logger.error("A finding's action failed with an unexpected error.", exc_info=error)
     return replace(finding, outcome=Outcome.FAILED, error=message_of(error))
-
-
-def message_of(error: Exception) -> str:
-    return error.message if isinstance(error, FibfactoryError) else repr(error)
 
 
 def with_findings(report: SweepReport, findings: Sequence[Finding]) -> SweepReport:

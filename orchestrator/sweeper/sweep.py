@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from orchestrator.domain.errors import message_of
 from orchestrator.domain.invocation import InvocationLimits
 from orchestrator.domain.sweeps import Finding, Outcome, SweepKind, SweepReport, SweepStatus
 from orchestrator.ports import SweepPorts
 from orchestrator.sweeper import deep, due
 from orchestrator.sweeper.deep import DeepSweep
 from orchestrator.sweeper.due import DueSweep
-from orchestrator.sweeper.report import message_of, with_findings
+from orchestrator.sweeper.report import with_findings
 
 
 @dataclass(frozen=True)

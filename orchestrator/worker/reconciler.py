@@ -23,6 +23,7 @@ from orchestrator.domain.errors import (
     Terminal,
     Transient,
     VersionConflict,
+    message_of,
 )
 from orchestrator.domain.events import Event, EventKind
 from orchestrator.domain.invocation import InvocationLimits
@@ -157,7 +158,7 @@ class _Work:
         except OperationFailed as error:
             self._fail(target, operation, error)
         except Exception as error:
-            self._fail(target, operation, Transient(f"An unexpected error: {error!r}", ErrorCode.INTERNAL))
+            self._fail(target, operation, Transient(message_of(error), ErrorCode.INTERNAL))
             raise
 
     def release_if_possible(self) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.domain import names
 from orchestrator.domain.environment import Environment, Operation
-from orchestrator.domain.errors import ErrorCode
+from orchestrator.domain.errors import UNEXPECTED, ErrorCode
 from orchestrator.domain.sweeps import SweepReport
 from tests.simulation.apprunner import SimService
 from tests.simulation.healing import Healings
@@ -129,7 +129,7 @@ class Checks:
         """A sweep goes on after a finding whose action failed; an unexpected error in it is a bug all the same."""
         self.counts["reports"] += 1
         for finding in report.findings:
-            if finding.error and "Error(" in finding.error:
+            if finding.error and finding.error.startswith(UNEXPECTED):
                 raise Violation("error", f"a sweep reports of {finding.environment}: {finding.error}")
 
     def taken_up_in_time(self, slack: float) -> None:

@@ -148,8 +148,9 @@ def failure_of(
             ErrorCode.STACK_MISSING,
         )
     said = " ".join(line for line in diagnostics if not _NOISE.search(line)) or str(error).rpartition("stderr:")[2]
-    # The patterns are matched before values are hidden: a variable's value may be part of the engine's own message.
-    whole, shown = _on_one_line(said), _on_one_line(without_values(said, hidden))
+    # The patterns are matched before values are hidden, as a value may be part of the engine's own message, and before the text
+    # is cut: what came last may be the reason.
+    whole, shown = _on_one_line(said), _on_one_line(without_values(said, hidden))[:_LONGEST]
     for pattern, kind, code, meaning in _TABLE:
         if re.search(pattern, whole):
             return kind(f"{meaning} The engine said: {shown}", code)
@@ -157,4 +158,4 @@ def failure_of(
 
 
 def _on_one_line(text: str) -> str:
-    return re.sub(r"\s+", " ", text)[:_LONGEST]
+    return re.sub(r"\s+", " ", text)

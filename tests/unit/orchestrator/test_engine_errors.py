@@ -96,3 +96,9 @@ def test_without_diagnostics_the_message_is_the_clis_shortened_output() -> None:
     assert isinstance(failure, Terminal) and failure.code == "engine_failed"
     assert len(str(failure)) < 2000
     assert "code:" not in str(failure)
+
+
+def test_the_reason_counts_also_at_the_end_of_a_long_message() -> None:
+    failure = failure_from("the diff: " + "x " * 2000, CREATE + "ThrottlingException: Rate exceeded")
+    assert isinstance(failure, Transient) and failure.code == "aws_unavailable"
+    assert len(failure.message) < 2000

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from orchestrator.domain.sweeps import SweepKind, SweepStatus
 from orchestrator.sweeper.report import metrics_of
 from tests.unit.orchestrator.worlds import World
@@ -26,6 +28,21 @@ def test_two_concurrent_light_sweeps_dispatch_one_worker(world: World) -> None:
     report = world.sweep(SweepKind.LIGHT)
     assert [finding.outcome for finding in report.findings] == ["changed_meanwhile"]
     assert world.dispatcher.asked == ["test1"]
+
+
+def test_an_unexpected_error_is_logged_and_reported_without_its_text(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken() -> None:
+        raise ValueError("hunter2")
+
+    world.ready(ttl=timedelta(hours=1))
+    world.clock.sleep(3600)
+    world.records.meanwhile["expired"] = broken
+    (finding,) = world.sweep(SweepKind.LIGHT).findings
+    assert finding.outcome == "failed" and finding.error is not None
+    assert "ValueError" in finding.error and "hunter2" not in finding.error
+    assert "hunter2" in caplog.text
 
 
 def test_the_longest_overdue_time_is_in_the_report_and_in_the_metrics(world: World) -> None:

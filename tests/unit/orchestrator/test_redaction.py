@@ -29,6 +29,20 @@ def test_a_value_is_hidden_however_it_is_quoted(value: str) -> None:
         assert " ".join(value.split()) not in message
 
 
+PEM = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG\nq83vEjRWeJCrze8S\n-----END PRIVATE KEY-----\n"
+
+
+@pytest.mark.parametrize("between", ["\r\n", "\n    | ", " ", "\n+ "])
+def test_a_value_of_several_lines_is_hidden_also_where_its_lines_are_wrapped_anew(between: str) -> None:
+    text = f"InvalidRequestException: Value {between.join(PEM.splitlines())} at 'variables' is wrong"
+    message = message_for(text, [PEM])
+    assert "MIIEvQIBADANBgkqhkiG" not in message and "q83vEjRWeJCrze8S" not in message
+
+
+def test_the_short_lines_of_a_value_hide_no_words() -> None:
+    assert without_values("App Runner refused it: key", ["it\nkey\nApp\nRunner"]) == "App Runner refused it: key"
+
+
 def test_a_longer_value_that_contains_a_shorter_one_is_hidden_whole() -> None:
     assert without_values("it was swordfish-and-more.", ["swordfish", "swordfish-and-more"]) == "it was [hidden]."
 
