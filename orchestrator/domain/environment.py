@@ -17,6 +17,10 @@ REDISPATCH_AFTER = timedelta(minutes=2)
 """How long a request may wait for a worker before the sweep asks for one again: longer than Lambda's first retry (1 min)."""
 
 
+SCHEMA = 1
+"""The version of the record's shape: one more with each field that older code, which does not know it, must not drop."""
+
+
 class Status(StrEnum):
     PENDING = "pending"
     DEPLOYING = "deploying"
@@ -130,7 +134,7 @@ class Environment:
     spec: Spec
     incarnation: int = 1
     version: int = 1
-    schema: int = 1
+    schema: int = SCHEMA
     present: bool = True
     paused: bool = False
     generation: int = 1

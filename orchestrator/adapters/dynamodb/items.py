@@ -17,13 +17,14 @@ The rule: an item's index keys follow from its record at each write, and no deci
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from orchestrator.domain.environment import Environment
+from orchestrator.domain.environment import SCHEMA, Environment
 from orchestrator.domain.errors import ErrorCode, Terminal
 
 DUE_SHARDS = 4
@@ -56,12 +57,22 @@ def record_item(environment: Environment, sk: str = "RECORD") -> Item:
 
 
 def record_of(item: Item) -> Environment:
-    """The record of an item. Raises Terminal `bad_record` for one that this version can't read."""
-    try:
-        return _adapter().validate_python(item["record"])
-    except (KeyError, ValidationError) as error:
+    """The record of an item. Raises Terminal `bad_record` for one that can't be read, and for one of a newer version.
+
+    That one would be written back without the fields that this version does not know.
+    """
+    key, record = item.get("pk"), item.get("record", {})
+    if (schema := record.get("schema", SCHEMA)) > SCHEMA:
         raise Terminal(
-            f"The record {item.get('pk')} can't be read: another version may have written it. Restore it from a backup.",
+            f"The record {key} was written by a newer version of fibfactory: its schema is {schema}, and this version knows "
+            f"{SCHEMA}. Upgrade the platform to that version again; nothing was changed.",
+            ErrorCode.BAD_RECORD,
+        )
+    try:
+        return replace(_adapter().validate_python(record), schema=SCHEMA)
+    except ValidationError as error:
+        raise Terminal(
+            f"The record {key} can't be read: another version may have written it. Restore it from a backup.",
             ErrorCode.BAD_RECORD,
         ) from error
 
