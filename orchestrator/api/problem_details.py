@@ -6,6 +6,8 @@ The rule: only this module knows which error has which status code. An error on 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from functools import cache
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -113,12 +115,21 @@ def _unexpected(error: Exception) -> Response[Any]:
 
 
 def _methods_of(path: str) -> list[str]:
-    for template, item in (cast(APIGatewayHttpResolver, router.api_resolver).get_openapi_schema().paths or {}).items():
-        if re.fullmatch(re.sub(r"\{[^}]+\}|<[^>]+>", "[^/]+", template), path):
-            return sorted(
-                method.upper() for method in ("get", "put", "post", "patch", "delete") if getattr(item, method)
-            )
-    return ["GET"] if path == "/openapi.json" else []
+    return next((methods for pattern, methods in _routes() if pattern.fullmatch(path)), [])
+
+
+@cache
+def _routes() -> Sequence[tuple[re.Pattern[str], list[str]]]:
+    """A pattern for each route's path, and the path's methods. Powertools builds its whole contract to tell them: only once."""
+    paths = cast(APIGatewayHttpResolver, router.api_resolver).get_openapi_schema().paths or {}
+    known = ("get", "put", "post", "patch", "delete")
+    methods = {path: sorted(each.upper() for each in known if getattr(item, each)) for path, item in paths.items()}
+    methods["/openapi.json"] = ["GET"]
+    return [(_pattern_of(path), each) for path, each in methods.items()]
+
+
+def _pattern_of(template: str) -> re.Pattern[str]:
+    return re.compile("[^/]+".join(map(re.escape, re.split(r"\{[^}]+\}|<[^>]+>", template))))
 
 
 def _field(item: Any) -> str:
