@@ -1,6 +1,6 @@
 """Where ports and adapters are put together: each once, when the first event needs it.
 
-The rule: only this module reads settings from the environment and makes clients, and the API's side never loads Pulumi.
+The rule: only this module reads settings from the environment and makes clients, and no function loads the other's parts.
 """
 
 from __future__ import annotations
@@ -19,13 +19,12 @@ from botocore.config import Config
 from orchestrator.adapters.aws.dispatcher import LambdaDispatcher
 from orchestrator.adapters.dynamodb.records import DynamoRecords
 from orchestrator.adapters.dynamodb.reports import DynamoReports
-from orchestrator.api.context import ApiContext
-from orchestrator.api.use_cases import EnvironmentService, SweepService
 from orchestrator.domain.invocation import InvocationLimits
 from orchestrator.ports import Ports, WorkerPorts
 from orchestrator.settings import Settings, WorkerSettings
 
 if TYPE_CHECKING:
+    from orchestrator.api.context import ApiContext
     from orchestrator.sweeper.sweep import Sweep
     from orchestrator.worker.reconciler import Reconciler
 
@@ -43,6 +42,9 @@ class Dependencies:
 
     @cached_property
     def api(self) -> ApiContext:
+        from orchestrator.api.context import ApiContext
+        from orchestrator.api.use_cases import EnvironmentService, SweepService
+
         settings = Settings()  # type: ignore[call-arg]  # from the environment
         ports = self._ports(settings)
         environments = EnvironmentService(ports, settings.lifetimes, settings.policy)
