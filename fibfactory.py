@@ -14,7 +14,6 @@ import math
 import os
 import signal
 import sys
-import time
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
@@ -33,6 +32,9 @@ if TYPE_CHECKING:
 
 DEFAULT_REGION = "us-west-2"
 """The original script's."""
+
+_WAIT_SECONDS = 20
+"""How long the API may wait for the next event before it answers; its limit."""
 
 
 class Missing(Exception):
@@ -141,15 +143,15 @@ class OverHttp:
         """The record at the end of what is under way. Raises ApiError if it has another status then."""
         cursor = self.client.events(env_id)[1]
         while True:
-            events, cursor = self.client.events(env_id, cursor)
+            record = self.client.call("GET", f"/environments/{env_id}").checked().body
+            busy = record["status"] in BUSY
+            events, cursor = self.client.events(env_id, cursor, wait=_WAIT_SECONDS if busy else 0)
             for event in events:
                 _progress(f"{event['kind']}: {event['message']}" if event["message"] else event["kind"])
-            record = self.client.call("GET", f"/environments/{env_id}").checked().body
             if record["status"] == status:
                 return record
-            if record["status"] not in BUSY:
+            if not busy:
                 raise ApiError(0, "failed", (record["error"] or {}).get("message", f"It is {record['status']}."))
-            time.sleep(1)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, help=__doc__)

@@ -23,6 +23,22 @@ BUSY = frozenset({"pending", "deploying", "updating", "pausing", "resuming", "de
 """The statuses of environments with an operation under way."""
 
 
+_RETRIES = urllib3.Retry(
+    total=5,
+    connect=2,
+    read=1,
+    allowed_methods={"GET", "PUT", "DELETE"},
+    status_forcelist={429, 502, 503, 504},
+    raise_on_status=False,
+    redirect=False,
+    backoff_factor=0.5,
+    backoff_jitter=0.5,
+    retry_after_max=30,
+)
+"""For what passes: throttling, a busy gateway, a cut connection. Only for calls that may be carried out twice. `Retry-After` is
+honoured up to half a minute each time, so that the signature, which AWS accepts for five minutes, still counts."""
+
+
 class ApiError(Exception):
     """The API refused, or did not answer. `code` is the problem's code; `status` is 0 when there was no answer."""
 
@@ -58,7 +74,7 @@ class Client:
         self._session = session or boto3.Session()
         # boto3 itself reads AWS_DEFAULT_REGION only.
         self._region = region or os.environ.get("AWS_REGION") or self._session.region_name
-        self._pool = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=5, read=35))
+        self._pool = urllib3.PoolManager(retries=_RETRIES, timeout=urllib3.Timeout(connect=5, read=35))
 
     def call(
         self,
@@ -80,7 +96,8 @@ class Client:
         try:
             answer = self._pool.request(method, url, body=data, headers=dict(request.headers))
         except urllib3.exceptions.HTTPError as error:
-            raise ApiError(0, "unreachable", f"{self._url} could not be reached: {error}") from error
+            reason = error.reason if isinstance(error, urllib3.exceptions.MaxRetryError) else error
+            raise ApiError(0, "unreachable", f"{self._url} could not be reached: {reason}") from error
         return Answer(answer.status, dict(answer.headers), _parsed(answer.data), time.monotonic() - started)
 
     def follow(
@@ -109,11 +126,11 @@ class Client:
             if cursor is None:
                 return
 
-    def events(self, environment_id: str, cursor: str | None = None) -> tuple[list[Any], str | None]:
-        """The events after the cursor, and the cursor for the next call."""
+    def events(self, environment_id: str, cursor: str | None = None, *, wait: int = 0) -> tuple[list[Any], str | None]:
+        """The events after the cursor, for the first of which it waits so many seconds, and the cursor for the next call."""
         found: list[Any] = []
         while True:
-            query = {"limit": 100, **({"cursor": cursor} if cursor else {})}
+            query = {"limit": 100, "wait": 0 if found else wait, **({"cursor": cursor} if cursor else {})}
             page = self.call("GET", f"/environments/{environment_id}/events", query=query).checked().body
             found += page["events"]
             cursor = page["cursor"]

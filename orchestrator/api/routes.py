@@ -89,6 +89,7 @@ EnvironmentId = Annotated[str, Path(pattern=ENVIRONMENT_ID)]
 SweepId = Annotated[str, Path(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 Cursor = Annotated[CursorText | None, Query(description="from the page before")]
 Limit = Annotated[int, Query(ge=1, le=100)]
+Wait = Annotated[int, Query(ge=0, le=20, description="seconds")]
 
 
 def _answers(model: type[BaseModel], *statuses: int) -> Any:
@@ -157,7 +158,7 @@ def get_environment(
     api: Api,
     caller: AsCaller,
     environment_id: EnvironmentId,
-    wait: Annotated[int, Query(ge=0, le=20, description="seconds")] = 0,
+    wait: Wait = 0,
     version: Annotated[
         int | None, Query(ge=0, le=_HIGHEST_VERSION, description="answer once the version is no longer this")
     ] = None,
@@ -221,10 +222,10 @@ def revive_environment(
 
 @router.get("/environments/<environment_id>/events", responses=_answers(EventsOut, 200))
 def list_events(
-    api: Api, caller: AsCaller, environment_id: EnvironmentId, cursor: Cursor = None, limit: Limit = 50
+    api: Api, caller: AsCaller, environment_id: EnvironmentId, cursor: Cursor = None, limit: Limit = 50, wait: Wait = 0
 ) -> Response[EventsOut]:
-    """What happened, oldest first. To follow, ask again with the cursor."""
-    page = api.environments.events(caller, environment_id, cursor, limit)
+    """What happened, oldest first. To follow, ask again with the cursor; with `wait`, it answers once there is an event."""
+    page = api.environments.events(caller, environment_id, cursor, limit, wait=wait)
     return _json(EventsOut(events=list(page.items), cursor=page.cursor))
 
 

@@ -99,12 +99,9 @@ class EnvironmentService:
         self, caller: Caller, environment_id: str, *, unless_version: int | None = None, wait: float = 0
     ) -> Environment:
         """One record. With `unless_version`, waits up to `wait` seconds for another version."""
-        give_up = self.ports.clock() + timedelta(seconds=wait)
-        environment = self._visible(caller, environment_id)
-        while environment.version == unless_version and self.ports.clock() < give_up:
-            self.sleep(0.5)
-            environment = self._visible(caller, environment_id)
-        return environment
+        return self._poll(
+            lambda: self._visible(caller, environment_id), lambda found: found.version != unless_version, wait
+        )
 
     def list(
         self,
@@ -165,8 +162,21 @@ class EnvironmentService:
         self.policy.check_ttl(revived.ttl)
         return self._start(caller, tombstone, revived, EventKind.REVIVED)
 
-    def events(self, caller: Caller, environment_id: str, cursor: str | None, limit: int) -> Page[Event]:
-        return self.ports.records.events(self._visible(caller, environment_id), cursor, limit)
+    def events(
+        self, caller: Caller, environment_id: str, cursor: str | None, limit: int, *, wait: float = 0
+    ) -> Page[Event]:
+        """The events after the cursor; waits up to `wait` seconds for the first of them."""
+        environment = self._visible(caller, environment_id)
+        return self._poll(
+            lambda: self.ports.records.events(environment, cursor, limit), lambda page: bool(page.items), wait
+        )
+
+    def _poll(self, look: Callable[[], R], satisfied: Callable[[R], bool], seconds: float) -> R:
+        """Look until the result satisfies or the time is over; the last result."""
+        give_up = self.ports.clock() + timedelta(seconds=seconds)
+        while not satisfied(found := look()) and self.ports.clock() < give_up:
+            self.sleep(0.5)
+        return found
 
     @_repeated_on_conflict
     def _change(

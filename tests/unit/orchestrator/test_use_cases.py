@@ -245,6 +245,21 @@ def test_a_long_poll_returns_when_the_version_differs(world: World) -> None:
     assert world.clock() == before
 
 
+def test_a_long_poll_for_events_returns_with_the_first_of_them(world: World) -> None:
+    world.ready()
+    seen = world.environments.events(ALICE, "test1", None, 100)
+    before = world.clock()
+    assert world.environments.events(ALICE, "test1", seen.cursor, 100, wait=20).items == []
+    assert world.clock() - before == timedelta(seconds=20)
+
+    def request_something(_seconds: float) -> None:
+        world.environments.put(ALICE, "test1", request("public.ecr.aws/a/b:v2"))
+
+    followed = replace(world.environments, sleep=request_something)
+    assert [event.kind for event in followed.events(ALICE, "test1", seen.cursor, 100, wait=20).items] == ["requested"]
+    assert world.environments.events(ALICE, "test1", None, 1, wait=20).items == seen.items[:1]
+
+
 def test_a_long_poll_on_a_slow_table_ends_before_api_gateways_limit(world: World) -> None:
     class SlowRecords(FakeRecords):
         def get(self, environment_id: str) -> Environment | None:
