@@ -6,6 +6,7 @@ The rule: ports use our own words. Their methods raise the errors of `domain.err
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -85,14 +86,23 @@ class Dispatcher(Protocol):
 
 
 class StopSignal(threading.Event):
-    """Tells a running operation to stop gracefully.
+    """Tells a running operation to stop gracefully: once it is set, or once `seconds` are over, by the monotonic clock.
 
     `grace` is how many seconds the operation has before a firmer signal; three times that fits before the hard limit.
     """
 
-    def __init__(self, grace: float) -> None:
+    def __init__(self, grace: float, seconds: float = threading.TIMEOUT_MAX) -> None:
         super().__init__()
         self.grace = grace
+        self._deadline = time.monotonic() + seconds
+
+    def is_set(self) -> bool:
+        return super().is_set() or time.monotonic() >= self._deadline
+
+    def wait(self, timeout: float | None = None) -> bool:
+        left = max(self._deadline - time.monotonic(), 0.0)
+        super().wait(left if timeout is None else min(timeout, left))
+        return self.is_set()
 
 
 Progress = Callable[[str], None]

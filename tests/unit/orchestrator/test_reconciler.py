@@ -316,8 +316,7 @@ def test_I5_no_receipt_is_written_while_the_verification_finds_leftovers(world: 
 
 def test_an_operation_longer_than_the_invocation_continues_in_the_next(world: World) -> None:
     world.environments.put(ALICE, "test1", request())
-    world.cloud.during = lambda: world.clock.sleep(14 * 60)
-    environment = world.reconcile()
+    environment = world.interrupted()
     assert environment.status == "pending" and environment.lease.holder is None
     assert environment.continuations == 1
     assert world.dispatcher.asked == ["test1", "test1"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +14,7 @@ from orchestrator.domain.environment import Environment, Spec
 from orchestrator.domain.invocation import InvocationLimits
 from orchestrator.domain.policy import Policy
 from orchestrator.domain.sweeps import SweepKind, SweepReport
-from orchestrator.ports import WorkerPorts
+from orchestrator.ports import StopSignal, WorkerPorts
 from orchestrator.sweeper.sweep import Sweep
 from orchestrator.worker.operations import Pauses
 from orchestrator.worker.reconciler import Reconciler
@@ -68,6 +70,14 @@ class World:
     def reconcile(self, environment_id: str = "test1", holder: str = "worker-1") -> Environment:
         """Run one worker that has something to do; returns the record it released."""
         environment = self.work(environment_id, holder)
+        assert environment is not None, "the worker had nothing to do"
+        return environment
+
+    def interrupted(self, environment_id: str = "test1") -> Environment:
+        """Run one worker whose operation takes longer than its invocation; returns the record it released."""
+        self.cloud.during = lambda: self.clock.sleep(14 * 60)
+        out_of_time = replace(self.reconciler, monitor=lambda *_: nullcontext(StopSignal(grace=1.0, seconds=0)))
+        environment = out_of_time.run(environment_id, "worker-1", self._limits())
         assert environment is not None, "the worker had nothing to do"
         return environment
 
