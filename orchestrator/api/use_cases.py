@@ -81,14 +81,16 @@ class EnvironmentService:
     ) -> Environment:
         """Create the environment. Raises Conflict `exists` if there is one, unless the same request created it before.
 
-        `idempotency` is a digest of the caller's key and body.
+        `idempotency` is a digest of the caller's key and body. It belongs to one incarnation: once that is destroyed, the same
+        request creates the next.
         """
         self.policy.check(request.spec)
         before = self.ports.records.get(check_id(environment_id))
-        if before and idempotency and before.idempotency == idempotency and caller.may_see(before):
+        exists = before is not None and not before.destroyed
+        if before and exists and idempotency and before.idempotency == idempotency and caller.may_see(before):
             return before
         require_id_available(caller, before)
-        if before and not before.destroyed:
+        if exists:
             raise Conflict(
                 f"{environment_id} exists already. Update it with PUT /environments/{environment_id}.",
                 ErrorCode.EXISTS,
