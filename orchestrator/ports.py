@@ -265,6 +265,9 @@ class Inventory(Protocol):
 
     def resources(self) -> Sequence[FoundResource]: ...
 
+    def is_alive(self, service_arn: str) -> bool:
+        """Whether this service exists, asked for by itself; also True where that can't be told."""
+
 
 @dataclass(frozen=True)
 class Ports:

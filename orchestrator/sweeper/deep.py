@@ -82,7 +82,7 @@ class DeepSweep:
         snapshot = snapshot.without(unreadable.keys(), self.prefix)
         comparison = Comparison(self.platform, self.prefix, snapshot, records, self.ports.reports.suspects())
         any_record = bool(records or unreadable) or bool(self._page((Status.DESTROYED,), None, 1)[0])
-        comparison.check_plausible(any_record=any_record)
+        comparison.check_plausible(inventory.is_alive, any_record=any_record)
         counts = {
             "services": len(snapshot.services),
             "stacks": len(snapshot.stacks),

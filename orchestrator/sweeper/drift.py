@@ -7,7 +7,7 @@ environment's tag agree. All under an environment's name must be ours before any
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -122,11 +122,14 @@ class Comparison:
         }
         return frozenset(with_items | {tagged for _, tagged in self._other_resources() if tagged})
 
-    def check_plausible(self, *, any_record: bool) -> None:
-        """Raises Terminal `implausible` when one side is empty and the other is not: then the reading itself went wrong."""
+    def check_plausible(self, is_alive: Callable[[str], bool], *, any_record: bool) -> None:
+        """Raises Terminal `implausible` when one side is empty and the other is not: then the reading itself went wrong.
+
+        `is_alive` says of a service's ARN whether it exists: if each recorded one is gone, the list without any is right.
+        """
         expected = self._expected()
         for what, services in (("service", True), ("stack", False)):
-            if expected and not self._any_possibly_ours(services):
+            if expected and not self._any_possibly_ours(services) and not (services and _all_gone(expected, is_alive)):
                 raise Terminal(
                     f"{len(expected)} records say that an environment is ready, and the cloud shows no {what} of this platform. "
                     "That can't be right, so nothing was done. Check that the worker's role, region, prefix and state bucket are "
@@ -306,6 +309,11 @@ def _about(record: Environment, kind: FindingKind, action: Action, because: str)
             f"{because}; as it is protected, only a request changes it: a PUT with another revision deploys it again",
         )
     return Finding(kind, action, record.id, because)
+
+
+def _all_gone(records: Sequence[Environment], is_alive: Callable[[str], bool]) -> bool:
+    arns = (record.observed.service_arn for record in records)
+    return all(arn is not None and not is_alive(arn) for arn in arns)
 
 
 def _tagged_id(tags: Mapping[str, str]) -> str | None:

@@ -147,6 +147,8 @@ class FakeInventory:
     found_services: list[FoundService] = field(default_factory=list)
     found_stacks: list[FoundStack] = field(default_factory=list)
     found_resources: list[FoundResource] = field(default_factory=list)
+    gone: set[str] = field(default_factory=set)
+    """The ARNs of services that exist no more, whatever the list shows."""
     error: OperationFailed | None = None
     while_listing: Callable[[], object] | None = None
 
@@ -154,6 +156,9 @@ class FakeInventory:
         if self.error:
             raise self.error
         return list(self.found_services)
+
+    def is_alive(self, service_arn: str) -> bool:
+        return service_arn not in self.gone
 
     def stacks(self) -> Sequence[FoundStack]:
         return list(self.found_stacks)

@@ -135,6 +135,10 @@ class SimInventory:
         shown = [*self._world.apprunner.services(), *recently_deleted(self._world)]
         return [FoundResource(each.arn, each.tags) for each in shown if each.tags.get(names.TAG_PLATFORM) == PLATFORM]
 
+    def is_alive(self, service_arn: str) -> bool:
+        self._world.call_port("a recorded service is described", fault=_BUSY)
+        return any(each.arn == service_arn for each in self._world.apprunner.services())
+
 
 def recently_deleted(world: World) -> list[SimService]:
     """The deleted services that the tagging API still lists."""

@@ -58,6 +58,11 @@ class AwsInventory:
         """
         return [FoundResource(arn, tags) for arn, tags in self._tagged() if not _SERVICE.fullmatch(arn)]
 
+    def is_alive(self, service_arn: str) -> bool:
+        # App Runner knows the services of its own region only: of others it can't tell.
+        elsewhere = service_arn.split(":")[3] != self._apprunner.meta.region_name
+        return elsewhere or is_alive(self._apprunner, service_arn)
+
     def _tagged(self) -> Iterator[tuple[str, Tags]]:
         with translating("searching for resources with our tag"):
             pages = self._tagging.get_paginator("get_resources").paginate(

@@ -87,15 +87,24 @@ def test_services_are_found_by_name_or_tag_with_all_of_their_tags(
     assert found[own].created_at == described["CreatedAt"]
 
 
-def test_a_deleted_service_is_not_listed(
+def test_a_deleted_service_is_not_listed_and_not_alive(
     inventory: AwsInventory, operator_session: boto3.Session, apprunner: AppRunnerAdmin
 ) -> None:
     apprunner.behave(delays={"create": 0.0, "delete": 0.0})
     client = operator_session.client("apprunner")
     arn = create_service(operator_session, "fib-app-test1-service", platform="tests", environment="test1")
     eventually(lambda: client.describe_service(ServiceArn=arn)["Service"]["Status"] == "RUNNING")
+    assert inventory.is_alive(arn)
     client.delete_service(ServiceArn=arn)
     eventually(lambda: inventory.services() == [])
+    assert not inventory.is_alive(arn)
+
+
+def test_a_service_of_another_region_counts_as_alive(inventory: AwsInventory, cloud: RunningCloud) -> None:
+    """A worker that was moved to another region must not take all environments for deleted."""
+    arn = f"arn:aws:apprunner:{{}}:{cloud.account}:service/fib-app-test1-service/0123456789abcdef0123456789abcdef"
+    assert not inventory.is_alive(arn.format(cloud.region))
+    assert inventory.is_alive(arn.format("eu-west-1"))
 
 
 def test_all_pages_of_services_are_read(

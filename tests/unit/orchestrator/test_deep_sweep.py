@@ -479,6 +479,31 @@ def test_an_empty_inventory_is_an_error_and_keeps_the_suspicions(world: World, w
     assert world.reports.suspected == suspected and world.dispatcher.asked == []
 
 
+def test_the_only_service_is_restored_once_it_is_known_to_be_deleted(world: World) -> None:
+    """An empty list of services is mistrusted, but not when the recorded service itself is gone."""
+    world.inventory.found_services = []
+    world.inventory.gone = {world.record("good").observed.service_arn or ""}
+    assert found(deep(world)) == [("good", "missing_service", "restore", "dispatched")]
+
+
+def test_an_empty_list_of_services_is_an_error_while_one_recorded_service_exists(world: World) -> None:
+    world.ready("other", ttl=timedelta(days=6))
+    world.clock.sleep(60)
+    refresh_inventory(world)
+    world.inventory.found_services = []
+    world.inventory.gone = {world.record("good").observed.service_arn or ""}
+    with pytest.raises(Terminal, match="shows no service of this platform"):
+        deep(world)
+    assert world.record("good").generation == 1
+
+
+def test_an_empty_list_of_stacks_is_an_error_even_if_the_services_are_gone(world: World) -> None:
+    world.inventory.found_stacks = world.inventory.found_services = []
+    world.inventory.gone = {world.record("good").observed.service_arn or ""}
+    with pytest.raises(Terminal, match="shows no stack of this platform"):
+        deep(world)
+
+
 def test_an_inventory_of_foreign_services_only_is_an_error(world: World) -> None:
     foreign = [replace(each, tags=our_tags("good", platform="another")) for each in world.inventory.found_services]
     world.inventory.found_services = foreign
