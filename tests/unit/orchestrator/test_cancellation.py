@@ -43,14 +43,14 @@ def refuse() -> None:
 def test_an_operation_stops_at_its_deadline_when_the_record_cannot_be_read(world: World) -> None:
     with monitored(world, 0.2, refuse) as stop:
         assert not stop.is_set()
-        assert stop.wait(10)
+        assert stop.wait(3)
 
 
 def test_a_table_that_does_not_answer_delays_neither_the_stop_nor_the_end(world: World) -> None:
     answers = threading.Event()
     began = time.monotonic()
     with monitored(world, 0.2, lambda: answers.wait(30)) as stop:
-        assert stop.wait(10)
+        assert stop.wait(3)
     took = time.monotonic() - began
     answers.set()
     assert took < 5
@@ -60,7 +60,7 @@ def test_an_operation_stops_when_the_environment_is_to_be_removed(world: World) 
     with monitored(world, 3600) as stop:
         assert not stop.wait(0.1)
         world.environments.remove(ALICE, "test1")
-        assert stop.wait(10)
+        assert stop.wait(3)
 
 
 @pytest.mark.parametrize("seconds", [-1.0, 0.0])
