@@ -83,13 +83,14 @@ def _handle(
     limits = dependencies.limits(timedelta(milliseconds=context.get_remaining_time_in_millis()))
     if isinstance(event, ScheduleEvent):
         logger.set_correlation_id(context.aws_request_id)
-        return _sweep(dependencies, f"{event.kind}-{context.aws_request_id}", event.kind, False, limits)
+        sweep_id = f"{event.kind}-{context.aws_request_id}"
+        return _sweep(dependencies, sweep_id, event.kind, limits, dry_run=False, scheduled=True)
     logger.set_correlation_id(event.correlation_id or context.aws_request_id)
     if isinstance(event, WorkEvent):
         return _work(dependencies, event.environment, context.aws_request_id, limits)
     asked = dependencies.worker_ports.reports.read(event.sweep)
     kind, dry_run = (asked.kind, asked.dry_run) if asked else (SweepKind.DEEP, True)
-    return _sweep(dependencies, event.sweep, kind, dry_run, limits)
+    return _sweep(dependencies, event.sweep, kind, limits, dry_run=dry_run, scheduled=False)
 
 
 def _work(dependencies: Dependencies, environment_id: str, request_id: str, limits: InvocationLimits) -> dict[str, Any]:
@@ -117,10 +118,16 @@ def outcome_of(environment: Environment | None) -> Metric:
 
 
 def _sweep(
-    dependencies: Dependencies, sweep_id: str, kind: SweepKind, dry_run: bool, limits: InvocationLimits
+    dependencies: Dependencies,
+    sweep_id: str,
+    kind: SweepKind,
+    limits: InvocationLimits,
+    *,
+    dry_run: bool,
+    scheduled: bool,
 ) -> dict[str, Any]:
     try:
-        report = dependencies.sweep.run(sweep_id, kind, dry_run=dry_run, limits=limits)
+        report = dependencies.sweep.run(sweep_id, kind, limits, dry_run=dry_run, scheduled=scheduled)
     except Exception:
         _count(Metric.SWEEP_INCOMPLETE)
         raise

@@ -25,13 +25,16 @@ class Sweep:
     platform: str
     prefix: str
 
-    def run(self, sweep_id: str, kind: SweepKind, *, dry_run: bool, limits: InvocationLimits) -> SweepReport:
-        """Sweep once and store the plan or report, which is also returned.
+    def run(
+        self, sweep_id: str, kind: SweepKind, limits: InvocationLimits, *, dry_run: bool, scheduled: bool
+    ) -> SweepReport:
+        """Sweep once and store the plan or report, which is also returned. A scheduled light sweep that found nothing has none.
 
         What has not begun by `limits.stop_at` is deferred to the next run. Raises any error after it was reported.
         """
         now = self.ports.clock()
-        run = _Run(self, SweepReport(sweep_id, kind, dry_run, SweepStatus.REQUESTED, requested_at=now))
+        report = SweepReport(sweep_id, kind, dry_run, SweepStatus.REQUESTED, requested_at=now)
+        run = _Run(self, report, may_be_silent=scheduled and kind is SweepKind.LIGHT)
         alone = kind is SweepKind.DEEP and not dry_run
         try:
             if alone and not self.ports.reports.acquire(sweep_id, now, limits.ends_at):
@@ -52,9 +55,10 @@ class Sweep:
 class _Run:
     """What one run has done so far, so that it can be reported at any time."""
 
-    def __init__(self, sweep: Sweep, report: SweepReport) -> None:
+    def __init__(self, sweep: Sweep, report: SweepReport, *, may_be_silent: bool) -> None:
         self.sweep = sweep
         self.report = report
+        self.may_be_silent = may_be_silent
         self.due: list[Finding] = []
         self.compared = deep.Result()
 
@@ -79,5 +83,6 @@ class _Run:
             inventory=self.compared.counts,
         )
         report = with_findings(report, [*self.due, *self.compared.findings])
-        self.sweep.ports.reports.write(report)
+        if not self.may_be_silent or report.findings or status is not SweepStatus.DONE:
+            self.sweep.ports.reports.write(report)
         return report

@@ -29,7 +29,7 @@ _MOST_SWEEPS = 6
 _PICKUP_SECONDS = 15.0
 
 Sweep = Callable[[], SweepReport | None]
-"""Runs the light sweep once. Returns its report, or None when the sweep failed."""
+"""Runs the light sweep once. Returns its report; None when it has none: it failed, or found nothing."""
 
 
 @dataclass(frozen=True)

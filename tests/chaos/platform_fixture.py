@@ -53,7 +53,7 @@ class PlatformFixture:
         return self._records.get(environment_id)
 
     def sweep(self, kind: SweepKind = SweepKind.LIGHT) -> SweepReport | None:
-        """Send the schedule's event now. Returns the sweep's report, or None when the function failed."""
+        """Send the schedule's event now. Returns the sweep's report; None when it has none: it failed, or found nothing."""
         event = {"version": "0", "detail-type": "Scheduled Event", "source": "aws.scheduler", "detail": {"sweep": kind}}
         sweep_id = json.loads(self.invoke(event)).get("id")
         return self._reports.read(sweep_id) if sweep_id else None

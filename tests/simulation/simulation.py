@@ -233,7 +233,7 @@ class Simulation:
             self._plan_death(actor, within=8)
         self._spawn_invocation(
             actor,
-            lambda: self.sweep.run(actor.name, kind, dry_run=False, limits=self._limits()),
+            lambda: self.sweep.run(actor.name, kind, self._limits(), dry_run=False, scheduled=True),
             partial(self.start_sweep, kind),
             attempt,
         )

@@ -45,6 +45,27 @@ def test_an_unexpected_error_is_logged_and_reported_without_its_text(
     assert "hunter2" in caplog.text
 
 
+def test_a_scheduled_light_sweep_that_finds_nothing_stores_no_report(world: World) -> None:
+    """It runs 288 times a day."""
+    world.ready(ttl=timedelta(hours=1))
+    assert world.sweep(scheduled=True).status == "done"
+    assert world.reports.reports == {}
+    world.clock.sleep(3600)
+    world.sweep(scheduled=True)
+    assert world.reports.reports["s"].finding_count == 1
+
+
+@pytest.mark.parametrize("kind", SweepKind)
+def test_a_sweep_that_somebody_asked_for_stores_its_report_in_any_case(world: World, kind: SweepKind) -> None:
+    world.sweep(kind, scheduled=False)
+    assert world.reports.reports["s"].status == "done"
+
+
+def test_a_scheduled_deep_sweep_stores_its_report_in_any_case(world: World) -> None:
+    world.sweep(SweepKind.DEEP, scheduled=True)
+    assert world.reports.reports["s"].status == "done"
+
+
 def test_the_longest_overdue_time_is_in_the_report_and_in_the_metrics(world: World) -> None:
     world.ready(ttl=timedelta(hours=1))
     world.ready("test2", ttl=timedelta(hours=2))

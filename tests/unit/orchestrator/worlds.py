@@ -81,8 +81,10 @@ class World:
         assert environment is not None, "the worker had nothing to do"
         return environment
 
-    def sweep(self, kind: SweepKind = SweepKind.LIGHT, *, dry_run: bool = False) -> SweepReport:
-        return self.sweeper.run("s", kind, dry_run=dry_run, limits=self._limits())
+    def sweep(
+        self, kind: SweepKind = SweepKind.LIGHT, *, dry_run: bool = False, scheduled: bool = False
+    ) -> SweepReport:
+        return self.sweeper.run("s", kind, self._limits(), dry_run=dry_run, scheduled=scheduled)
 
     def _limits(self) -> InvocationLimits:
         now = self.clock()
