@@ -45,9 +45,9 @@ _BUSY_TABLE = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded", "Tr
 T = TypeVar("T")
 
 
-def cancelled_by(error: ClientError) -> set[str]:
-    """Why a transaction was cancelled; empty for any other error."""
-    return {reason.get("Code", "None") for reason in error.response.get("CancellationReasons", [])} - {"None"}
+def cancelled_by(error: ClientError) -> list[str]:
+    """Why a transaction was cancelled, by its items, `None` for those that did not cause it; empty for any other error."""
+    return [reason.get("Code", "None") for reason in error.response.get("CancellationReasons", [])]
 
 
 def error_code(error: ClientError) -> str:
@@ -70,7 +70,7 @@ def translated(error: Exception, doing: str) -> OperationFailed:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         told = without_credentials(str(error.response.get("Error", {}).get("Message", "")))
         message = f"While {doing}, AWS answered {error_code(error)}: {told}"
-        if error_code(error) in _RETRYABLE or status >= 500 or cancelled_by(error) & _BUSY_TABLE:
+        if error_code(error) in _RETRYABLE or status >= 500 or _BUSY_TABLE & {*cancelled_by(error)}:
             return Transient(message, ErrorCode.AWS_UNAVAILABLE)
         return Terminal(message, ErrorCode.AWS_REFUSED)
     if isinstance(error, (ConnectionError, HTTPClientError, IncompleteReadError)):

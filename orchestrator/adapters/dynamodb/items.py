@@ -8,7 +8,7 @@ The rule: an item's index keys follow from its record at each write, and no deci
 |---|---|---|
 | record | ENV#<id> | RECORD |
 | tombstone of an earlier incarnation | ENV#<id> | TOMBSTONE#<incarnation> |
-| event | ENV#<id>#<incarnation> | <time>#<version>#<count>#<random> |
+| event | ENV#<id>#<incarnation> | <number>, without gaps |
 | plan or report of a sweep | SWEEP#<id> | REPORT |
 | the running sweep | SWEEP | RUNNING |
 | what the last deep sweep suspected | SWEEP | SUSPECTS |

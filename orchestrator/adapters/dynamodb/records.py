@@ -1,7 +1,8 @@
 """The Records port on DynamoDB: environments and their events.
 
 The rule: every write is conditional on the version that was read (and so on the lease's token, which only a write changes),
-and a record and its events are written together or not at all.
+and a record and its events are written together or not at all. Events are numbered without gaps: a number is only written after
+the one before, whatever the clocks say, so that a follower misses none.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import heapq
 import itertools
 import json
 import random
-import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -31,7 +31,7 @@ from orchestrator.adapters.dynamodb.items import (
     timestamp,
 )
 from orchestrator.domain.environment import Environment, Status
-from orchestrator.domain.errors import BadRequest, ErrorCode, LeaseLost, Terminal, VersionConflict
+from orchestrator.domain.errors import BadRequest, ErrorCode, LeaseLost, Terminal, Transient, VersionConflict
 from orchestrator.domain.events import Event, EventKind
 from orchestrator.ports import Page
 
@@ -40,7 +40,9 @@ logger = Logger(child=True)
 _QUERIES_PER_PAGE = 20
 """A filter that matches nearly nothing ends a page early, so that no request reads the whole table; the cursor goes on."""
 
-_BUSY_TRIES = 4
+_BUSY_TRIES = 6
+
+_CONDITION_FAILED = "ConditionalCheckFailed"
 
 _LONGEST_CURSOR = 1000
 """Characters. A sort key has at most 1,024 bytes (DynamoDB's quota)."""
@@ -54,7 +56,8 @@ class DynamoRecords:
     def __init__(self, client: Any, table: str) -> None:
         self._client = client
         self._table = table
-        self._counter = itertools.count()
+        self._newest: tuple[str, int] | None = None
+        """The key of the events that were written last, and the number of the last of them."""
 
     def get(self, environment_id: str) -> Environment | None:
         with translating("reading a record"):
@@ -65,7 +68,7 @@ class DynamoRecords:
         puts = [self._put(record_item(after), **_unchanged(before))]
         if before and before.incarnation != after.incarnation:
             puts.append(self._put(record_item(before, f"TOMBSTONE#{before.incarnation:06d}")))
-        self._transact([*puts, *(self._event(after, event) for event in events)])
+        self._transact(puts, after, events)
 
     def note(self, environment: Environment, event: Event) -> None:
         check = {
@@ -75,7 +78,7 @@ class DynamoRecords:
             "ExpressionAttributeValues": {":token": environment.lease.token},
         }
         try:
-            self._transact([{"ConditionCheck": check}, self._event(environment, event)])
+            self._transact([{"ConditionCheck": check}], environment, [event])
         except VersionConflict as error:
             raise LeaseLost(f"Another worker holds the lease of {environment.id}. Nothing was written.") from error
 
@@ -183,32 +186,61 @@ class DynamoRecords:
     def _put(self, item: Item, **condition: Any) -> Item:
         return {"Put": {"TableName": self._table, "Item": item, **condition}}
 
-    def _event(self, environment: Environment, event: Event) -> Item:
-        at = timestamp(event.at)
+    def _event(self, key: str, number: int, event: Event) -> Item:
         row = {
-            "pk": _events_key(environment),
-            "sk": f"{at}#{environment.version:09d}#{next(self._counter):09d}#{secrets.token_hex(4)}",
-            "at": at,
+            "pk": key,
+            "sk": f"{number:09d}",
+            "at": timestamp(event.at),
             "kind": event.kind,
             "message": event.message[:2000],
             "data": json.dumps(dict(event.data)),
         }
-        return self._put(row)
+        return self._put(row, ConditionExpression="attribute_not_exists(pk)")
 
-    def _transact(self, writes: list[Item]) -> None:
-        """Write all or nothing. Raises VersionConflict if a condition does not hold, Transient if the table is busy."""
+    def _number_of_newest(self, key: str) -> int:
+        """The number of the newest event, or a smaller one if it was written elsewhere since we wrote; 0 if there is none."""
+        if self._newest and self._newest[0] == key:
+            return self._newest[1]
+        answer = self._client.query(
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": key},
+            ScanIndexForward=False,
+            Limit=1,
+            ConsistentRead=True,
+        )
+        return int(answer["Items"][0]["sk"]) if answer["Items"] else 0
+
+    def _transact(self, writes: list[Item], environment: Environment, events: Sequence[Event]) -> None:
+        """Write all or nothing, the events after those that there are; the first of the writes has the condition.
+
+        Raises VersionConflict if that does not hold, Transient if the table is busy.
+        """
+        key = _events_key(environment)
         for attempt in range(_BUSY_TRIES):
             with translating("writing a record"):
+                number = self._number_of_newest(key) if events else 0
+                numbered = [self._event(key, number + each, event) for each, event in enumerate(events, 1)]
                 try:
-                    self._client.transact_write_items(TransactItems=writes)
-                    return
+                    self._client.transact_write_items(TransactItems=[*writes, *numbered])
                 except ClientError as error:
-                    if "ConditionalCheckFailed" in cancelled_by(error):
+                    reasons = cancelled_by(error)
+                    if reasons[:1] == [_CONDITION_FAILED]:
                         raise VersionConflict("The record changed between reading and writing it.") from error
-                    # Another transaction is at the item right now, which the SDK does not try again by itself.
-                    if "TransactionConflict" not in cancelled_by(error) or attempt == _BUSY_TRIES - 1:
+                    # Another transaction is at an item right now, which the SDK does not try again by itself, or it took
+                    # the number of an event.
+                    if not {"TransactionConflict", _CONDITION_FAILED} & {*reasons}:
                         raise
+                    self._newest = None
+                else:
+                    if events:
+                        self._newest = (key, number + len(events))
+                    return
             time.sleep(random.uniform(0, 0.05 * 2**attempt))
+        raise Transient(
+            f"Others were writing the record of {environment.id}, or its events, at each of {_BUSY_TRIES} attempts.",
+            ErrorCode.AWS_UNAVAILABLE,
+        )
 
 
 def _unchanged(before: Environment | None) -> Item:

@@ -52,6 +52,12 @@ def records(operator_session: boto3.Session, table: str) -> DynamoRecords:
 
 
 @pytest.fixture
+def another(operator_session: boto3.Session, table: str) -> DynamoRecords:
+    """The same table, as another function sees it."""
+    return DynamoRecords(operator_session.resource("dynamodb").meta.client, table)
+
+
+@pytest.fixture
 def reports(operator_session: boto3.Session, table: str) -> DynamoReports:
     return DynamoReports(operator_session.resource("dynamodb").meta.client, table)
 

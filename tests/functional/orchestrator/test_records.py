@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import boto3
 import pytest
 
 from orchestrator.adapters.dynamodb.records import DynamoRecords
@@ -116,6 +117,49 @@ def test_events_are_read_in_order_from_a_cursor(records: DynamoRecords) -> None:
     empty = records.events(environment, rest.cursor, 5)
     assert (empty.items, empty.cursor) == ([], rest.cursor)
     assert first.items[1] == Event(NOW + timedelta(seconds=1), "progress", "line 1", {"n": 1})
+
+
+def test_a_follower_misses_no_event_that_is_written_late_with_an_earlier_time(
+    records: DynamoRecords, another: DynamoRecords
+) -> None:
+    """A worker's clock may be behind, and its write may take long; a follower is past that time by then."""
+    environment = new()
+    records.write(None, environment, REQUESTED)
+    records.note(environment, Event(NOW + timedelta(seconds=9), "progress", "later"))
+    seen = records.events(environment, None, 10)
+    another.note(environment, Event(NOW + timedelta(seconds=1), "progress", "earlier, but written after it"))
+    missed = records.events(environment, seen.cursor, 10)
+    assert [event.message for event in missed.items] == ["earlier, but written after it"]
+    records.note(environment, Event(NOW + timedelta(seconds=2), "progress", "and another"))
+    assert [event.message for event in records.events(environment, missed.cursor, 10).items] == ["and another"]
+
+
+def test_a_follower_of_three_writers_sees_each_event_once(
+    records: DynamoRecords, operator_session: boto3.Session, table: str
+) -> None:
+    environment = new()
+    records.write(None, environment, REQUESTED)
+
+    def write(writer: int) -> None:
+        own = DynamoRecords(operator_session.resource("dynamodb").meta.client, table)
+        for number in range(6):
+            own.note(environment, Event(NOW, "progress", f"{writer}.{number}"))
+
+    cursor, seen = None, []
+    with ThreadPoolExecutor(3) as pool:
+        writing = [pool.submit(write, writer) for writer in range(3)]
+        while True:
+            done = all(each.done() for each in writing)
+            page = records.events(environment, cursor, 4)
+            cursor = page.cursor
+            seen += [event.message for event in page.items]
+            if done and not page.items:
+                break
+    assert [each.exception() for each in writing] == [None] * 3
+    assert seen[0] == REQUESTED.message
+    for writer in range(3):
+        own = [message for message in seen if message.startswith(f"{writer}.")]
+        assert own == [f"{writer}.{number}" for number in range(6)]
 
 
 @pytest.mark.parametrize("cursor", ["*", "\u00e9", "gA", "W" * 4000])
