@@ -21,7 +21,8 @@ from orchestrator.domain.errors import ErrorCode, Transient
 from orchestrator.ports import Service, Verification
 
 _PRIVATE_IMAGE = re.compile(
-    r"(?P<account>[0-9]{12})\.dkr\.ecr\.[^/]+/(?P<repository>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>sha256:.+))?"
+    r"(?P<account>[0-9]{12})\.dkr\.ecr\.(?P<region>[^./]+)\.[^/]+"
+    r"/(?P<repository>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>sha256:.+))?"
 )
 
 _DENIED = "AccessDeniedException"
@@ -64,12 +65,14 @@ class AwsCloud:
             self._apprunner.resume_service(ServiceArn=service.arn)
 
     def digest(self, image: str) -> str | None:
-        """The digest of an image in a private repository; None if it can't be read, which fails nothing."""
+        """The digest of an image in a private repository of our region; None if it can't be read, which fails nothing."""
         named = _PRIVATE_IMAGE.fullmatch(image)
         if named is None:
             return None
         if named["digest"]:
             return named["digest"]
+        if named["region"] != self._ecr.meta.region_name:
+            return None
         try:
             found = self._ecr.describe_images(
                 registryId=named["account"],

@@ -112,6 +112,11 @@ def test_the_digest_of_a_tag_is_read_from_a_private_repository(
     repository = f"{cloud.account}.dkr.ecr.{cloud.region}.amazonaws.com/team/app"
     assert aws_cloud.digest(f"{repository}:pr-7") == digest
     assert aws_cloud.digest(f"{repository}@{digest}") == digest
+    elsewhere = repository.replace(cloud.region, "eu-west-1")
+    assert aws_cloud.digest(f"{elsewhere}:pr-7") is None, (
+        "another region's repository may have other images of that name"
+    )
+    assert aws_cloud.digest(f"{elsewhere}@{digest}") == digest
 
 
 @pytest.mark.parametrize(
