@@ -68,11 +68,10 @@ def map_body(context: Any, body: Any) -> Any:
 
 
 @schemathesis.hook
-def map_query(context: Any, query: dict[str, Any] | None) -> dict[str, Any] | None:
+def before_call(context: Any, case: Any, kwargs: Any) -> None:
     """Shorten long polls, as nothing changes while workers are off."""
-    if query and str(query.get("wait")) in {str(seconds) for seconds in range(2, 21)}:
-        return {**query, "wait": 1}
-    return query
+    if case.query and str(case.query.get("wait")) in {str(seconds) for seconds in range(2, 21)}:
+        case.query = {**case.query, "wait": 1}
 
 
 @schemathesis.hook
